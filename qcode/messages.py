@@ -1,0 +1,157 @@
+"""The neutral history: user, assistant and tool messages, and their JSON form.
+
+Messages hold what was said as it was said, in no provider's format. Each
+provider renders them when a request is sent, so the model can change in the
+middle of a session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model's request to run one tool."""
+
+    id: str
+    """Unique within the session; goes back to the provider unchanged."""
+    name: str
+    arguments: str
+    """The JSON text as the model wrote it; may be malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What a person (or the harness on their behalf) said."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """Items of an answer that only the provider that made them can read back.
+
+    OpenAI's Responses API wants its reasoning items returned on the next
+    request; any other provider ignores them.
+    """
+
+    provider: str
+    items: tuple[str, ...]
+    """Each one JSON object, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """One answer of the model; `interrupted` if a person cut it short."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    native: Native | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMessage:
+    """The answer to exactly one tool call."""
+
+    call_id: str
+    name: str
+    text: str
+    is_error: bool = False
+
+
+Message: TypeAlias = UserMessage | AssistantMessage | ToolMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request or of several added up."""
+
+    input_tokens: int = 0
+    """All prompt tokens, cached ones included."""
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens the server did not have to read again."""
+    cost_usd: float | None = None
+    """None where the price is not known."""
+
+    def __add__(self, other: Usage) -> Usage:
+        costs = [c for c in (self.cost_usd, other.cost_usd) if c is not None]
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            sum(costs) if costs else None,
+        )
+
+
+def to_json(message: Message) -> JsonObject:
+    """Return the message as a JSON object; fields at their default are left out."""
+    match message:
+        case UserMessage(text):
+            return {"role": "user", "text": text}
+        case AssistantMessage():
+            out: JsonObject = {"role": "assistant"}
+            if message.text:
+                out["text"] = message.text
+            if message.reasoning:
+                out["reasoning"] = message.reasoning
+            if message.tool_calls:
+                out["tool_calls"] = [
+                    {"id": c.id, "name": c.name, "arguments": c.arguments}
+                    for c in message.tool_calls
+                ]
+            if message.native:
+                out["native"] = {
+                    "provider": message.native.provider,
+                    "items": list(message.native.items),
+                }
+            if message.interrupted:
+                out["interrupted"] = True
+            return out
+        case ToolMessage():
+            out = {
+                "role": "tool",
+                "call_id": message.call_id,
+                "name": message.name,
+                "text": message.text,
+            }
+            if message.is_error:
+                out["is_error"] = True
+            return out
+
+
+def from_json(data: JsonObject) -> Message:
+    """Return the message that `to_json` wrote.
+
+    Raises:
+        KeyError, ValueError, TypeError: the object is not such a message.
+    """
+    role = data["role"]
+    if role == "user":
+        return UserMessage(str(data["text"]))
+    if role == "tool":
+        return ToolMessage(
+            str(data["call_id"]),
+            str(data["name"]),
+            str(data["text"]),
+            bool(data.get("is_error", False)),
+        )
+    if role == "assistant":
+        native = data.get("native")
+        return AssistantMessage(
+            str(data.get("text", "")),
+            str(data.get("reasoning", "")),
+            tuple(
+                ToolCall(str(c["id"]), str(c["name"]), str(c["arguments"]))
+                for c in data.get("tool_calls", ())
+            ),
+            Native(str(native["provider"]), tuple(native["items"])) if native else None,
+            bool(data.get("interrupted", False)),
+        )
+    raise ValueError(f"unknown role {role!r}")

@@ -1,0 +1,132 @@
+"""The seam to models: what is asked, and the deltas that come back.
+
+A provider is an adapter to one API and only translates: qcode's messages to
+the API's, the API's stream to deltas, the API's failures to `ProviderError`.
+Retries wrap a provider from outside (`retry.py`) and are a provider themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from qcode.messages import JsonObject, Message, Native, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model is told of it."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+    """JSON Schema of the arguments object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model.
+
+    Within a session `system`, `tools` and `max_tokens` stay the same and
+    `messages` only grows at its end, so that servers can reuse their cache.
+    """
+
+    system: str
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec]
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """The next piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """The next piece of the model's reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPart:
+    """A piece of a tool call, as the wire had it; any field may be missing.
+
+    Pieces of one call share `index`. Servers that leave it out send None, and
+    whoever assembles the calls has to judge by id and name.
+    """
+
+    index: int | None = None
+    id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """How much of the prompt the server has read (tokens; cached ones count as read)."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing has arrived for `silent_s` seconds, and the server is still there."""
+
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The request failed in a way that may pass; it is sent again in `wait_s` seconds.
+
+    Everything that came before it in this stream is void.
+    """
+
+    attempt: int
+    """1 for the first retry."""
+    of: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer is whole. Always last, exactly once."""
+
+    finish_reason: str | None = None
+    """As the API said: `stop`, `tool_calls`, `length`, … or None."""
+    usage: Usage = Usage()
+    native: Native | None = None
+
+
+Delta: TypeAlias = TextPart | ReasoningPart | CallPart | PromptProgress | Waiting | Retry | Done
+
+
+class Provider(Protocol):
+    """An adapter to one API, bound to one model."""
+
+    @property
+    def model(self) -> str:
+        """The model's name as the endpoint knows it."""
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[Delta]:
+        """Ask, and yield the answer as it comes; the last delta is `Done`.
+
+        Closing the iterator early ends the request on the wire.
+
+        Raises:
+            ProviderError: the endpoint could not be reached, refused the
+                request, or its answer broke off.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up connections; the provider is not used afterwards."""
+        ...

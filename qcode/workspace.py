@@ -1,0 +1,51 @@
+"""The directory a session works on: resolving paths and keeping inside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qcode.errors import ToolError
+
+
+def digest(data: bytes) -> str:
+    """Return a short digest of a file's content, to notice that it changed."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A root directory and what was added to it; all real paths (no symlinks)."""
+
+    root: Path
+    extra: tuple[Path, ...] = ()
+
+    @classmethod
+    def at(cls, root: Path, extra: tuple[Path, ...] = ()) -> Workspace:
+        """Return the workspace for directories given in any form."""
+        return cls(root.resolve(), tuple(path.resolve() for path in extra))
+
+    def contains(self, real: Path) -> bool:
+        """Return whether a real path lies in the workspace."""
+        return any(real == top or top in real.parents for top in (self.root, *self.extra))
+
+    def resolve(self, path: str) -> Path:
+        """Return the real path that a model's path names, inside the workspace or not.
+
+        `~` and `$VAR` are not expanded: a path is data.
+
+        Raises:
+            ToolError: the text is no path (empty, a NUL byte).
+        """
+        if not path or "\0" in path:
+            raise ToolError("The path is empty or has a NUL byte; give a path in the workspace.")
+        return Path(os.path.realpath(os.path.join(self.root, path)))
+
+    def show(self, real: Path) -> str:
+        """Return a path as people and models read it: relative to the root if inside it."""
+        try:
+            return str(real.relative_to(self.root))
+        except ValueError:
+            return str(real)

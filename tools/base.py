@@ -1,0 +1,124 @@
+"""What a tool is: declared once, run through its context, answered by a result.
+
+A tool does, and says what it touches; it never decides whether it may, never
+prints and never asks. From its declaration follow the JSON schema the model
+sees, the check of arguments, the permission and the rendering.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from qcode.errors import ToolError
+
+if TYPE_CHECKING:
+    from qcode.tools.jobs import Jobs
+    from qcode.workspace import Workspace
+
+
+class Effect(StrEnum):
+    """The worst a tool may do; decides what permission a call needs."""
+
+    READ = "read"
+    """Changes nothing; calls may run side by side."""
+    STATE = "state"
+    """Changes only qcode's own state of the session (todo list, job list)."""
+    EDIT = "edit"
+    """Changes files it names."""
+    EXECUTE = "execute"
+    """Runs a program, which may do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What one call concerns, for permissions, checkpoints and locking."""
+
+    paths: tuple[str, ...] = ()
+    """As the model wrote them; relative ones are relative to the workspace."""
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a call came to; `text` for the model, the rest for a person."""
+
+    text: str
+    summary: str = ""
+    """One line: `42 lines`, `3 matches in 2 files`, `exit 1`."""
+    diff: str = ""
+    """Unified diff of what changed."""
+    is_error: bool = False
+    """The tool ran, and what it ran failed (a command's exit code, say)."""
+
+
+@dataclass(slots=True)
+class Context:
+    """A tool's only way to the outside. One per session, but `output` is per call."""
+
+    workspace: Workspace
+    seen: dict[Path, str]
+    """Real path -> digest of the content the model last read or wrote (`workspace.digest`)."""
+    spill_dir: Path
+    """Where whole outputs are kept when the model gets only a part."""
+    jobs: Jobs
+    """Background processes of this session."""
+    environment: dict[str, str]
+    """For child processes; keys and tokens of providers are already taken out."""
+    allowed_outside: set[Path] = field(default_factory=set)
+    """Real paths outside the workspace that a person allowed for this session."""
+    output: Callable[[str], None] = lambda _text: None
+    """Shows a person what a running tool prints; the model does not see it."""
+    todos: list[dict[str, str]] = field(default_factory=list)
+
+    def path(self, text: str) -> Path:
+        """Return the real path that a model's path names.
+
+        Raises:
+            ToolError: it lies outside the workspace and nobody allowed it.
+        """
+        real = self.workspace.resolve(text)
+        if self.workspace.contains(real) or any(
+            real == top or top in real.parents for top in self.allowed_outside
+        ):
+            return real
+        raise ToolError(
+            f"{text} is outside the workspace ({real}). Use a path inside it; "
+            "only the person can allow another directory."
+        )
+
+
+P = TypeVar("P")
+
+
+class Tool(ABC, Generic[P]):
+    """One thing the model may do.
+
+    `params` is a frozen dataclass whose fields are `Annotated[type, "text"]`;
+    the text goes to the model (empty: the name says it all). `description` is
+    what the model reads of the tool itself, kept in `prompts/tools/<name>.md`.
+    """
+
+    name: ClassVar[str]
+    effect: ClassVar[Effect]
+    params: type[P]
+
+    @abstractmethod
+    async def run(self, params: P, context: Context) -> Result:
+        """Do it.
+
+        Raises:
+            ToolError: it could not be done; the text tells the model what to do instead.
+        """
+
+    def touches(self, params: P) -> Touch:
+        """Return what the call concerns; the default concerns nothing outside."""
+        return Touch()
+
+    def summary(self, params: P) -> str:
+        """Return one line for a person: what the call is about to do, without the tool's name."""
+        return ""
