@@ -1,0 +1,94 @@
+# `make` lists the targets. Everything happens in $(VENV), made by `make setup`.
+
+VENV ?= .venv
+# The interpreter for a new $(VENV); by default the newest Python 3.11 or later found.
+PYTHON ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+# Packages come from wherever pip is configured to look; $(PIP) adds nothing to that.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV_VERSION := 0.13.9
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.installed ## make the virtual environment (PYTHON=python3.12 picks the interpreter)
+
+.PHONY: test
+test: ## all checks: formatting, lint, types, tests
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory unit
+
+.PHONY: lint
+lint: setup ## check formatting and lint
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+.PHONY: types
+types: setup ## check types
+	$(BIN)/mypy
+
+.PHONY: unit
+unit: setup ## run the tests (ARGS="-k name" picks some)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: fmt
+fmt: setup ## format, and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: demo
+demo: setup ## repair a small repository with the embedded model (ARGS="--runs 5")
+	$(BIN)/python evals/demo.py $(ARGS)
+
+.PHONY: bench
+bench: setup ## measure speed and size
+	$(BIN)/python evals/bench.py $(ARGS)
+
+.PHONY: build
+build: setup ## make dist/: the sdist, and the wheel from the sdist
+	rm -rf build dist
+	$(BIN)/python -c 'import setuptools.build_meta as b; b.build_sdist("dist")'
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist dist/*.tar.gz
+	@ls -l dist
+
+# uv resolves for all platforms and Python versions at once. It does not read pip's
+# configuration: other indexes go into its own (UV_DEFAULT_INDEX, UV_INDEX), never into the file.
+.PHONY: lock
+lock: .venv-lock/.installed ## renew constraints.txt (ARGS="--upgrade-package rich", or --upgrade)
+	.venv-lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-index-url --quiet \
+		--custom-compile-command "make lock" --output-file constraints.txt $(ARGS)
+
+.PHONY: clean
+clean: ## remove everything made here, virtual environments too
+	rm -rf .venv .venv-lock "$(VENV)" .demo build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --only-binary: building from source would run build tools that nothing pins.
+$(VENV)/.packages: constraints.txt
+	@python=$$(.ci/find-python $(PYTHON)); \
+	if [ ! -x $(BIN)/python ] || ! $(BIN)/python -c ''; then \
+		echo "$(VENV): $$($$python --version)"; $$python -m venv --clear $(VENV); \
+	fi
+	$(PIP) install --quiet --require-hashes --only-binary :all: -r constraints.txt
+	@touch $@
+
+# Without build isolation, so that the pinned setuptools builds.
+$(VENV)/.installed: $(VENV)/.packages pyproject.toml
+	$(PIP) install --quiet --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+.venv-lock/.installed: Makefile
+	@python=$$(.ci/find-python $(PYTHON)); $$python -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
