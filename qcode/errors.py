@@ -5,7 +5,7 @@ Exception
 ├── QcodeError            for the person: one line, an exit code, no traceback
 │   ├── UsageError        2: wrong arguments or unreadable configuration
 │   ├── ProviderError     3: the model's endpoint failed (see `ProviderFault`)
-│   ├── BudgetReached     4: steps, tokens, cost or time are used up
+│   ├── BudgetError     4: steps, tokens, cost or time are used up
 │   └── SandboxError      5: the sandbox asked for cannot be had
 └── ToolError             for the model: what was wrong and what to do instead
 ```
@@ -103,7 +103,7 @@ class ProviderError(QcodeError):
         return self.fault in RETRYABLE
 
 
-class BudgetReached(QcodeError):
+class BudgetError(QcodeError):
     """A budget the person set (steps, tokens, cost, time) is used up."""
 
     exit_code = 4

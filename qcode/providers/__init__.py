@@ -8,7 +8,7 @@ Retries wrap a provider from outside (`retry.py`) and are a provider themselves.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from qcode.messages import JsonObject, Message, Native, Usage
@@ -101,7 +101,7 @@ class Done:
 
     finish_reason: str | None = None
     """As the API said: `stop`, `tool_calls`, `length`, … or None."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     native: Native | None = None
 
 

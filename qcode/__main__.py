@@ -1,0 +1,26 @@
+"""The program: `qcode` and `python -m qcode`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the program with the process's arguments; return its exit code."""
+    argv = sys.argv[1:]
+    if argv in (["--version"], ["-V"]):
+        # Answered before anything is imported: scripts ask for it often.
+        from qcode import __version__
+
+        print(f"qcode {__version__}")
+        return 0
+    try:
+        from qcode.cli import run_command
+
+        return run_command(argv)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

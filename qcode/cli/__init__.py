@@ -1,0 +1,101 @@
+"""Arguments to calls: one module a command, imported when it is the one.
+
+A command module has `configure(parser)` and `main(args) -> exit code`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from qcode.errors import QcodeError, UsageError
+
+COMMANDS = {
+    "run": "work on a task without a terminal, print the answer, exit with a code",
+    "resume": "reopen a session",
+    "sessions": "list, show, export or remove past sessions",
+    "local": "the embedded local model: up, down, status",
+}
+"""Name to one line of help. The module is `qcode.cli.<name>`."""
+
+_TAKES_VALUE = frozenset(
+    {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode", "--sandbox",
+     "--add-dir", "-C", "--cwd", "--max-steps", "--max-tokens", "--max-cost", "--max-time",
+     "--config", "--resume"}
+)  # fmt: skip
+"""Shared options followed by a value: it is not the command even if it is a word like one."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports a wrong argument as the program's one-line error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as a `UsageError`."""
+        raise UsageError(message, hint=f"see `{self.prog} --help`")
+
+
+def run_command(argv: list[str]) -> int:
+    """Run the command that the arguments name; print a failure as one line."""
+    debug = "--debug" in argv
+    try:
+        name, rest = _split(argv)
+        module = import_module(f"qcode.cli.{name or 'interactive'}")
+        parser = Parser(
+            prog=f"qcode {name}" if name else "qcode",
+            description=COMMANDS.get(name or "", "An agentic coding assistant for the terminal."),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            epilog=None if name else _commands_help(),
+        )
+        module.configure(parser)
+        code: int = module.main(parser.parse_args(rest))
+        sys.stdout.flush()
+        return code
+    except QcodeError as error:
+        if debug:
+            raise
+        fail(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output is gone: nobody to tell. stdout is replaced so
+        # that the interpreter's own flush at exit does not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if debug:
+            raise
+        where = f" `{error.filename}`" if error.filename else ""
+        fail(f"{error.strerror or error}{where}; --debug shows where it happened")
+        return 1
+
+
+def fail(message: str) -> None:
+    """Print the one line on stderr that says what happened and what to do."""
+    line = " ".join(message.split())
+    print(f"qcode: {line}", file=sys.stderr, flush=True)
+
+
+def _split(argv: list[str]) -> tuple[str | None, list[str]]:
+    """Return the command and the arguments without it; options may stand before it."""
+    position = 0
+    while position < len(argv):
+        word = argv[position]
+        if word == "--":
+            break
+        if word in _TAKES_VALUE:
+            position += 2
+            continue
+        if not word.startswith("-"):
+            if word in COMMANDS:
+                return word, argv[:position] + argv[position + 1 :]
+            break
+        position += 1
+    return None, argv
+
+
+def _commands_help() -> str:
+    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    return f"commands:\n{rows}\n\n`qcode COMMAND --help` tells more."

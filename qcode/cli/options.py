@@ -1,0 +1,119 @@
+"""The options that `qcode` and `qcode run` share, and the settings they make."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from qcode import config, paths
+from qcode.errors import SandboxError, UsageError
+from qcode.permissions import Mode
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Declare the shared options."""
+    add = parser.add_argument
+    add("-m", "--model", metavar="NAME", help="what the endpoint serves, or provider/model")
+    add("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    add("--api-key-env", metavar="NAME", help="environment variable that holds the key")
+    add("--local", action="store_true", help="use the embedded model (see `qcode local`)")
+    add("--approval-mode", choices=[m.value for m in Mode], help="what is done without asking")
+    add("-y", "--yes", "--yolo", dest="yolo", action="store_true", help="never ask")
+    add("--sandbox", choices=["read-only", "workspace-write", "external", "off"])
+    add(
+        "--add-dir", metavar="DIR", action="append", default=[], help="another directory to work in"
+    )
+    add("-C", "--cwd", metavar="DIR", help="work there")
+    add("--max-steps", metavar="N", type=_positive_int)
+    add("--max-tokens", metavar="N", type=_positive_int)
+    add("--max-cost", metavar="USD", type=_positive)
+    add("--max-time", metavar="S", type=_positive)
+    add("--config", metavar="FILE", help="settings from there alone")
+    add("--no-config", action="store_true", help="no settings from files")
+    add("--debug", action="store_true", help="tracebacks and a log on stderr")
+    add("-c", "--continue", dest="resume_last", action="store_true",
+        help="go on with the newest session of this directory")  # fmt: skip
+
+
+def enter_directory(args: argparse.Namespace) -> Path:
+    """Change to the directory to work in and return it.
+
+    Raises:
+        UsageError: there is no such directory, or it cannot be entered.
+    """
+    try:
+        if args.cwd:
+            os.chdir(args.cwd)
+        return Path.cwd()
+    except OSError as error:
+        named = args.cwd or "the current directory"
+        raise UsageError(
+            f"cannot work in `{named}`: {error.strerror}", hint="give a directory with -C"
+        ) from error
+
+
+def added_directories(args: argparse.Namespace) -> tuple[Path, ...]:
+    """Return the directories of `--add-dir`.
+
+    Raises:
+        UsageError: one is not a directory.
+    """
+    out = tuple(Path(name) for name in args.add_dir)
+    for path in out:
+        if not path.is_dir():
+            raise UsageError(f"--add-dir `{path}` is not a directory")
+    return out
+
+
+def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
+    """Return the settings with the flags on top.
+
+    Raises:
+        UsageError: a configuration file is not usable.
+        SandboxError: a confinement is asked for that this version does not have.
+    """
+    if args.sandbox in ("read-only", "workspace-write"):
+        raise SandboxError(
+            f"this version has no sandbox yet, so --sandbox {args.sandbox} cannot be had",
+            hint="leave the option out and approve each command, or run in a container "
+            "with --sandbox external",
+        )
+    settings = config.load(
+        user_file=paths.config_dir() / "config.toml",
+        project=cwd,
+        environ=os.environ,
+        explicit=Path(args.config) if args.config else None,
+        none=args.no_config,
+    )
+    flags = {
+        name: value
+        for name in ("model", "base_url", "api_key_env", "max_steps", "max_tokens", "max_cost",
+                     "max_time")
+        if (value := getattr(args, name)) is not None
+    }  # fmt: skip
+    if args.yolo and args.approval_mode not in (None, Mode.YOLO):
+        raise UsageError(f"-y and --approval-mode {args.approval_mode} contradict each other")
+    if args.yolo:
+        flags["approval_mode"] = Mode.YOLO
+    elif args.approval_mode:
+        flags["approval_mode"] = Mode(args.approval_mode)
+    return replace(settings, **flags)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e12:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number above 0")
+    return value
+
+
+def _positive_int(text: str) -> int:
+    value = _positive(text)
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number")
+    return int(value)

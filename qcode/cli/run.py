@@ -1,0 +1,327 @@
+"""`qcode run`: headless; the answer on stdout, all else on stderr, a code at the end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qcode import events, journal, paths
+from qcode.approvals import Nobody
+from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
+from qcode.cli.start import (
+    Note,
+    choose_model,
+    newest_session,
+    note_on_stderr,
+    open_session,
+)
+from qcode.context import estimate_tokens
+from qcode.errors import UsageError
+from qcode.events import Event, TurnEnd
+from qcode.permissions import Mode
+from qcode.ui.progress import Progress
+
+if TYPE_CHECKING:
+    from qcode import verify
+    from qcode.session import Session
+
+STDIN_PATIENCE_S = 3.0
+"""How long a pipe beside a prompt may stay silent. CI runners leave pipes open for ever."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("prompt", nargs="?", metavar="PROMPT", help="the task; `-` or none reads stdin")
+    add_shared(parser)
+    add("-o", "--output", choices=["text", "json", "stream-json"], default="text")
+    add("--verify", metavar="CMD", action="append", default=[],
+        help="done only when this exits 0; its failing output goes back to the model")  # fmt: skip
+    add("--resume", metavar="ID", help="go on with this session")
+    add("--quiet", action="store_true", help="no progress on stderr")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the task; return the exit code."""
+    cwd = enter_directory(args)
+    added = added_directories(args)
+    settings = settings_from(args, cwd)
+    note = (lambda _text: None) if args.quiet else note_on_stderr
+    for warning in settings.warnings:
+        note_on_stderr(warning)
+    prompt = read_prompt(args.prompt, note_on_stderr)
+    entry = _entry(args, cwd)
+    chosen = choose_model(settings, note, local=args.local)
+    window = chosen.context_window
+    if window and (size := estimate_tokens(prompt)) > window:
+        model = chosen.target.model
+        raise UsageError(
+            f"the prompt is about {size:,} tokens, and {model} has room for {window:,}",
+            hint="name files to read instead of pasting them",
+        )
+    session = open_session(settings, chosen, Nobody(), cwd=cwd, added=added, entry=entry)
+    if session.agent.mode in (Mode.YOLO, Mode.AUTO_EDIT) and not _in_git(cwd):
+        note("not a git repository: what is changed here cannot be taken back")
+    # An asyncio.run of our own making: its debug and executor shutdown are not needed.
+    return asyncio.run(_Run(args, session, cwd).run(prompt))
+
+
+def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
+    if args.resume and args.resume_last:
+        raise UsageError("--resume and --continue exclude each other")
+    if args.resume:
+        return journal.find(paths.state_dir() / "sessions", args.resume)
+    return newest_session(cwd) if args.resume_last else None
+
+
+def _in_git(cwd: Path) -> bool:
+    return any((folder / ".git").exists() for folder in (cwd, *cwd.parents))
+
+
+def read_prompt(given: str | None, note: Note) -> str:
+    """Return the task: the argument, stdin, or both.
+
+    Raises:
+        UsageError: there is none, or stdin cannot be read.
+    """
+    wants_stdin = given is None or given == "-"
+    piped = _stdin_text(patient=wants_stdin, note=note)
+    if wants_stdin:
+        text = piped
+    else:
+        text = f"{given}\n\n{piped}" if piped.strip() else given or ""
+    if not text.strip():
+        raise UsageError("there is no task", hint='qcode run "what to do", or pipe it to stdin')
+    return text
+
+
+def _stdin_text(*, patient: bool, note: Note) -> str:
+    """Return what is piped to stdin; nothing when it is a terminal or closed."""
+    try:
+        fd = sys.stdin.fileno() if sys.stdin else -1
+        kind = os.fstat(fd).st_mode
+    except (OSError, ValueError):
+        return ""
+    if os.isatty(fd):
+        return ""
+    if not patient:
+        if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or stat.S_ISREG(kind)):
+            return ""
+        import select
+
+        if not stat.S_ISREG(kind) and not select.select([fd], [], [], STDIN_PATIENCE_S)[0]:
+            note(
+                f"nothing came on stdin within {STDIN_PATIENCE_S:g} s; going on without it "
+                "(use `-` instead of a prompt to wait for it)"
+            )
+            return ""
+    try:
+        data = sys.stdin.buffer.read()
+    except OSError as error:
+        raise UsageError(f"cannot read stdin: {error.strerror}") from error
+    if b"\0" in data[:8192]:
+        raise UsageError("stdin is binary", hint="pipe text, or name the file in the prompt")
+    return data.decode("utf-8", "replace")
+
+
+class _Run:
+    """One headless run: turns until the verification passes or cannot."""
+
+    def __init__(self, args: argparse.Namespace, session: Session, cwd: Path) -> None:
+        self.args = args
+        self.session = session
+        self.cwd = cwd
+        self.started = time.monotonic()
+        self.progress = Progress(sys.stderr, live=sys.stderr.isatty() and not args.quiet)
+        self.stream = args.output == "stream-json"
+        self.answer = ""
+        self.error = ""
+        self.error_code = 1
+        self.end = TurnEnd.ERROR
+        self.signal: int | None = None
+        self.outcomes: list[verify.Outcome] = []
+
+    async def run(self, prompt: str) -> int:
+        loop = asyncio.get_running_loop()
+        main_task = asyncio.current_task()
+        assert main_task is not None
+
+        def stop(number: int) -> None:
+            # The first signal interrupts the turn and lets it write its end; the
+            # second, or one outside a turn, ends what is going on at once.
+            again = self.signal is not None
+            self.signal = number
+            if again or not self.session.interrupt():
+                main_task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+        before = self._dirty()
+        try:
+            code = await self._work(prompt)
+        except asyncio.CancelledError:
+            if self.signal is None:
+                raise
+            self.end, code = TurnEnd.INTERRUPTED, 130
+        finally:
+            await self.session.close()
+        if self.signal is not None:
+            code = 128 + self.signal
+        self._finish(code, before)
+        return code
+
+    async def _work(self, prompt: str) -> int:
+        if self.stream:
+            self._emit_init()
+        if self.args.verify:
+            # The baseline: what fails now is the best description of the task.
+            await self._verify()
+            if failing := self._failing():
+                prompt = f"{prompt}\n\n{failing}"
+        code = await self._turn(prompt)
+        if not self.args.verify or self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
+            return code
+        from qcode.verify import ROUNDS
+
+        for round_number in range(ROUNDS + 1):
+            await self._verify()
+            failing = self._failing()
+            if not failing:
+                return 0 if self.end in (TurnEnd.ANSWERED, TurnEnd.GAVE_UP) else code
+            if self.end in (TurnEnd.BUDGET, TurnEnd.ERROR) or round_number == ROUNDS:
+                break
+            code = await self._turn(f"It does not hold yet.\n\n{failing}")
+            if self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
+                return code
+        if self.end is TurnEnd.BUDGET:
+            return code
+        failed = ", ".join(f"`{o.command}`" for o in self.outcomes if not o.passed)
+        self.error = f"verification failed: {failed}; {self._how_to_go_on()}"
+        return 1
+
+    async def _turn(self, text: str) -> int:
+        self.answer = ""
+        self.error = ""
+        async for event in self.session.send(text):
+            self._handle(event)
+        if self.end is TurnEnd.ANSWERED:
+            return 0
+        return 130 if self.end is TurnEnd.INTERRUPTED else self.error_code
+
+    def _handle(self, event: Event) -> None:
+        self.progress.handle(event)
+        match event:
+            case events.AnswerFinished(message, _, usage):
+                if message.text.strip():
+                    self.answer = message.text.strip()
+                if self.stream:
+                    from qcode.ui import wire
+
+                    model = self.session.agent.provider.model
+                    self._line(wire.assistant(self.session.id, model, message, usage))
+            case events.ToolFinished(result):
+                if self.stream:
+                    from qcode.ui import wire
+
+                    self._line(wire.tool_result(self.session.id, result))
+            case events.ErrorRaised(message_text, exit_code):
+                self.error = message_text
+                self.error_code = exit_code
+            case events.TurnFinished(end):
+                self.end = end
+            case _:
+                pass
+
+    async def _verify(self) -> None:
+        from qcode.verify import verify
+
+        context = self.session.agent.context
+        self.outcomes = await verify(
+            self.args.verify,
+            cwd=context.workspace.root,
+            environment=context.environment,
+            spill_dir=context.spill_dir,
+        )
+        if not self.args.quiet and sys.stderr.isatty():
+            for outcome in self.outcomes:
+                mark = "✓" if outcome.passed else "✗"
+                self.progress.say(f"{mark} verify `{outcome.command}`")
+
+    def _failing(self) -> str:
+        from qcode.verify import describe
+
+        return describe(self.outcomes)
+
+    def _emit_init(self) -> None:
+        from qcode.ui import wire
+
+        agent = self.session.agent
+        self._line(
+            wire.init(
+                self.session.id, agent.provider.model, str(self.cwd), list(agent.tools), agent.mode
+            )
+        )
+
+    def _line(self, message: dict[str, object]) -> None:
+        from qcode.ui import wire
+
+        print(wire.dump(message), flush=True)
+
+    def _finish(self, code: int, before: dict[str, tuple[int, int]]) -> None:
+        """Print the answer or the result, then the one line that says how it ended."""
+        from qcode.cli import fail
+
+        self.progress.clear()
+        if self.args.output == "text":
+            if self.answer:
+                print(self.answer, flush=True)
+        else:
+            self._line(self._result(code, before))
+        if self.signal is not None:
+            fail(
+                f"interrupted; the session is saved, `qcode run --resume {self.session.id}` goes on"
+            )
+        elif code != 0:
+            fail(self.error or "the run ended without an answer; --debug tells more")
+
+    def _how_to_go_on(self) -> str:
+        return f"`qcode run --resume {self.session.id}` goes on from here"
+
+    def _result(self, code: int, before: dict[str, tuple[int, int]]) -> dict[str, object]:
+        from qcode.ui import wire
+
+        budget = self.session.budget
+        after = self._dirty()
+        changed = sorted(p for p in {*before, *after} if before.get(p) != after.get(p))
+        outcome = wire.Outcome(
+            end=self.end,
+            exit_code=code,
+            answer=self.answer,
+            error=self.error if code else "",
+            steps=budget.steps,
+            duration_s=time.monotonic() - self.started,
+            usage=budget.usage,
+            files_changed=changed,
+            verification=[o.to_json() for o in self.outcomes],
+        )
+        out_of_steps = (
+            self.end is TurnEnd.BUDGET
+            and budget.max_steps is not None
+            and budget.steps >= budget.max_steps
+        )
+        return wire.result(self.session.id, outcome, out_of_steps=out_of_steps)
+
+    def _dirty(self) -> dict[str, tuple[int, int]]:
+        """Return the files that differ from the last commit: path to (mtime, size)."""
+        if self.args.output == "text":
+            return {}
+        from qcode.git import dirty_files
+
+        return dirty_files(self.cwd)

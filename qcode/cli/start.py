@@ -1,0 +1,226 @@
+"""From settings to a session: which model, which tools, which journal."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qcode import __version__, journal, paths
+from qcode.budget import Budget
+from qcode.config import Settings
+from qcode.context import output_limit, system_prompt
+from qcode.errors import UsageError
+from qcode.loop import Agent
+from qcode.permissions import Mode
+from qcode.providers import ToolSpec
+from qcode.providers.registry import Target, make_provider, resolve
+from qcode.session import JournalledHistory, Session
+from qcode.tools import default_tools
+from qcode.tools.base import Context
+from qcode.tools.jobs import Jobs
+from qcode.tools.process import child_environment
+from qcode.tools.schema import schema
+from qcode.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qcode.approvals import Approver
+
+Note = Callable[[str], None]
+"""Tells a person something that is neither answer nor error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model that will answer, and its context window in tokens if known."""
+
+    target: Target
+    context_window: int | None
+
+
+def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
+    """Return the model to use: the one named, the embedded one, or one found running.
+
+    Raises:
+        UsageError: none is configured and none is found.
+        QcodeError: the embedded model cannot be fetched or served.
+    """
+    window = settings.context_window
+    if local:
+        return _embedded(settings, note)
+    named = settings.model
+    if settings.base_url is None and (named is None or "/" not in named):
+        try:
+            return Chosen(_resolve(settings, settings.base_url, named), window)
+        except UsageError:
+            return _found(settings, note)
+    if named is None and settings.base_url is not None:
+        named = _only_model(settings)
+    return Chosen(_resolve(settings, settings.base_url, named), window)
+
+
+def _resolve(settings: Settings, base_url: str | None, model: str | None) -> Target:
+    return resolve(model, base_url, os.environ, settings.api_key_env)
+
+
+def _embedded(settings: Settings, note: Note) -> Chosen:
+    from qcode import local
+    from qcode.cli.local import terminal_progress
+
+    running = local.up(settings.model or "1.5b", progress=terminal_progress())
+    note(f"using the embedded model {running.model} at {running.base_url}")
+    return Chosen(
+        Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),
+        settings.context_window or running.context_window,
+    )
+
+
+def _found(settings: Settings, note: Note) -> Chosen:
+    """Look for a running local server; the embedded one first."""
+    from qcode import local
+    from qcode.local.discover import CHOICES, discover
+
+    wanted = settings.model
+    running = local.status()
+    if running and wanted in (None, running.model):
+        note(f"using the embedded model {running.model} at {running.base_url}")
+        return Chosen(
+            Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),
+            settings.context_window or running.context_window,
+        )
+    servers = [server for server in discover() if server.models]
+    for server in servers:
+        model = wanted or server.models[0]
+        if model not in server.models:
+            continue
+        window = settings.context_window or server.context_window
+        size = f", {window:,} tokens of context" if window else ""
+        note(f"using {model} of the {server.kind} server at {server.base_url}{size}")
+        return Chosen(
+            Target(model=model, base_url=server.base_url, api_key=None, kind="chat"), window
+        )
+    if servers and wanted:
+        offered = "; ".join(f"{s.base_url}: {', '.join(s.models[:5])}" for s in servers)
+        raise UsageError(f"no local server has the model `{wanted}`", hint=f"they have {offered}")
+    if wanted:
+        raise UsageError(
+            f"it is not known where to find the model `{wanted}`",
+            hint="give --base-url, or write it as provider/model",
+        )
+    raise NoModelError(CHOICES)
+
+
+class NoModelError(UsageError):
+    """No model is configured and no server runs; the message has several lines."""
+
+
+def _only_model(settings: Settings) -> str:
+    """Return the first model that the endpoint lists; asked only when none was named."""
+    from qcode.providers.models import list_models
+
+    target = resolve("-", settings.base_url, os.environ, settings.api_key_env)
+    models = list_models(target)
+    if not models:
+        raise UsageError(
+            f"{settings.base_url} does not say which models it serves", hint="name one with -m"
+        )
+    return models[0]
+
+
+def open_session(
+    settings: Settings,
+    chosen: Chosen,
+    approver: Approver,
+    *,
+    cwd: Path,
+    added: tuple[Path, ...],
+    entry: journal.Entry | None = None,
+) -> Session:
+    """Return a session: a new one, or the one of a journal entry to go on with.
+
+    Raises:
+        UsageError: the journal is in use or cannot be read.
+        QcodeError: the journal cannot be written.
+    """
+    history, session_id, system = _history(chosen, cwd, entry)
+    tools = {tool.name: tool for tool in default_tools()}
+    specs = tuple(
+        ToolSpec(tool.name, tool.description, schema(tool.params)) for tool in tools.values()
+    )
+    spill_dir = paths.cache_dir() / "output" / session_id
+    context = Context(
+        workspace=Workspace.at(cwd, added),
+        seen={},
+        spill_dir=spill_dir,
+        jobs=Jobs(spill_dir),
+        environment=child_environment(os.environ),
+    )
+    used = sum(len(getattr(m, "tool_calls", ())) for m in history.items)
+    numbers = itertools.count(used + 1)
+    agent = Agent(
+        provider=make_provider(chosen.target, session_key=session_id),
+        system=system,
+        tools=tools,
+        specs=specs,
+        context=context,
+        approver=approver,
+        mode=settings.approval_mode or Mode.DEFAULT,
+        max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
+        new_call_id=lambda: f"call_{next(numbers)}",
+    )
+    budget = Budget(
+        max_steps=settings.max_steps,
+        max_tokens=settings.max_tokens,
+        max_cost_usd=settings.max_cost,
+        max_time_s=settings.max_time,
+    )
+    return Session(session_id, agent, history, budget)
+
+
+def _history(
+    chosen: Chosen, cwd: Path, entry: journal.Entry | None
+) -> tuple[JournalledHistory, str, str]:
+    if entry is None:
+        session_id, system = journal.new_id(), system_prompt()
+        header = {
+            "id": session_id,
+            "cwd": str(cwd),
+            "model": chosen.target.model,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "qcode": __version__,
+            "system": system,
+        }
+        opened = journal.Journal.create(paths.state_dir() / "sessions", header)
+        return JournalledHistory(opened), session_id, system
+    # Locked first, read second: another process may still be writing.
+    opened = journal.Journal.reopen(entry.path)
+    loaded = journal.load(entry.path)
+    if loaded.model != chosen.target.model:
+        opened.write({"type": "model", "model": chosen.target.model})
+    history = JournalledHistory(opened, loaded.messages, loaded.usage)
+    # The system prompt of back then: the server may still hold this very prefix.
+    return history, entry.id, loaded.system or system_prompt()
+
+
+def newest_session(cwd: Path) -> journal.Entry:
+    """Return the last used session of a directory.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for entry in journal.entries(paths.state_dir() / "sessions"):
+        if entry.cwd == str(cwd):
+            return entry
+    raise UsageError(
+        f"no session was held in `{cwd}` yet", hint="`qcode sessions` lists those of other places"
+    )
+
+
+def note_on_stderr(text: str) -> None:
+    """Print a notice."""
+    print(f"qcode: {text}", file=sys.stderr, flush=True)

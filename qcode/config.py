@@ -1,0 +1,173 @@
+"""Settings: defaults, user, project, environment and flags in one frozen object.
+
+Later layers win. Keys of a project's own files that could send the person's
+words or key elsewhere, or loosen what is asked, are not taken from there: a
+cloned repository must not configure its reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from qcode.errors import UsageError
+from qcode.permissions import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session runs with."""
+
+    model: str | None = None
+    base_url: str | None = None
+    """An OpenAI-compatible endpoint, with its `/v1`."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key."""
+    approval_mode: Mode | None = None
+    """None: `default`."""
+    max_steps: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    """USD."""
+    max_time: float | None = None
+    """Seconds."""
+    max_output_tokens: int | None = None
+    """Of one answer; None: from the context window."""
+    context_window: int | None = None
+    """Tokens; None: what the server says, if it does."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """Added to every request as it stands (sampling, say)."""
+    warnings: tuple[str, ...] = ()
+
+
+PROJECT_KEYS = frozenset(
+    {"approval_mode", "max_steps", "max_tokens", "max_cost", "max_time"}
+    | {"max_output_tokens", "context_window"}
+)
+"""What a project's own files may set. Not the model: a name can mean another, dear provider."""
+
+_ONLY_LOWER = frozenset({"max_steps", "max_tokens", "max_cost", "max_time"})
+
+_STRICTNESS = [Mode.PLAN, Mode.DEFAULT, Mode.AUTO_EDIT, Mode.YOLO]
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "base_url": (str,),
+    "api_key_env": (str,),
+    "approval_mode": (str,),
+    "max_steps": (int,),
+    "max_tokens": (int,),
+    "max_cost": (int, float),
+    "max_time": (int, float),
+    "max_output_tokens": (int,),
+    "context_window": (int,),
+    "extra_body": (dict,),
+}
+
+
+def load(
+    *,
+    user_file: Path,
+    project: Path | None,
+    environ: Mapping[str, str],
+    explicit: Path | None = None,
+    none: bool = False,
+) -> Settings:
+    """Return the settings below the flags.
+
+    `project` is the directory worked in; `explicit` (`--config`) replaces both
+    files, `none` (`--no-config`) leaves them out.
+
+    Raises:
+        UsageError: a file cannot be read, or has an unknown key or a wrong value.
+    """
+    settings = Settings()
+    if explicit is not None:
+        settings = _apply(settings, _read(explicit, required=True), explicit, from_project=False)
+    elif not none:
+        settings = _apply(settings, _read(user_file), user_file, from_project=False)
+        if project is not None:
+            for name in ("config.toml", "config.local.toml"):
+                file = project / ".qcode" / name
+                settings = _apply(settings, _read(file), file, from_project=True)
+    model = environ.get("QCODE_MODEL") or environ.get("OPENAI_MODEL")
+    base_url = environ.get("QCODE_BASE_URL") or environ.get("OPENAI_BASE_URL")
+    if model:
+        settings = replace(settings, model=model)
+    if base_url:
+        settings = replace(settings, base_url=base_url)
+    return settings
+
+
+def _read(file: Path, *, required: bool = False) -> dict[str, Any]:
+    try:
+        data = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if required:
+            raise UsageError(f"no such configuration file `{file}`") from error
+        return {}
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the configuration `{file}`: {error.strerror}",
+            hint="mend it or pass --no-config",
+        ) from error
+    # Slow to import, and most starts have no configuration file.
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read the configuration `{file}`: {error}", hint="mend it or pass --no-config"
+        ) from error
+
+
+def _apply(
+    settings: Settings, values: dict[str, Any], file: Path, *, from_project: bool
+) -> Settings:
+    changes: dict[str, Any] = {}
+    warnings = list(settings.warnings)
+    for key, value in values.items():
+        checked = _check(key, value, file)
+        if from_project and key not in PROJECT_KEYS:
+            warnings.append(f"`{key}` in {file} is ignored: a project may not set it")
+            continue
+        present = getattr(settings, key)
+        if from_project and key == "approval_mode" and _looser(checked, present):
+            warnings.append(
+                f'`approval_mode = "{value}"` in {file} is ignored: a project may only tighten it'
+            )
+            continue
+        if from_project and key in _ONLY_LOWER and present is not None:
+            checked = min(checked, present)
+        changes[key] = checked
+    return replace(settings, **changes, warnings=tuple(warnings))
+
+
+def _looser(mode: Mode, present: Mode | None) -> bool:
+    return _STRICTNESS.index(mode) > _STRICTNESS.index(present or Mode.DEFAULT)
+
+
+def _check(key: str, value: Any, file: Path) -> Any:
+    kinds = _KINDS.get(key)
+    if kinds is None:
+        import difflib
+
+        near = difflib.get_close_matches(key, _KINDS, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(_KINDS)}"
+        raise UsageError(f"unknown key `{key}` in `{file}`", hint=hint)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = {str: "a string", int: "a whole number", float: "a number", dict: "a table"}
+        raise UsageError(f"`{key}` in `{file}` must be {wanted[kinds[-1]]}, not {value!r}")
+    if isinstance(value, int | float) and value <= 0:
+        raise UsageError(f"`{key}` in `{file}` must be more than 0, not {value!r}")
+    if key == "approval_mode":
+        try:
+            return Mode(str(value))
+        except ValueError:
+            raise UsageError(
+                f"`approval_mode` in `{file}` must be one of {', '.join(Mode)}, not `{value}`"
+            ) from None
+    return value

@@ -1,0 +1,34 @@
+"""What the model is told before the first message."""
+
+from __future__ import annotations
+
+from qcode.prompts import load
+
+
+def system_prompt() -> str:
+    """Return the system prompt: the same bytes in every session and repository.
+
+    Nothing volatile (date, directory, git state) belongs here: the tools'
+    schemas follow it in the model's context, and a server's cache of both is
+    only good while every byte before them is the same.
+    """
+    return load("system").strip()
+
+
+def output_limit(context_window: int | None, wanted: int | None) -> int:
+    """Return the `max_tokens` of each request.
+
+    Without one a small model that repeats itself runs to the window's end. An
+    eighth of the window leaves room for the conversation, 1,024 tokens suffice
+    for a call with a small file, and 16,384 for a large one.
+    """
+    if wanted is not None:
+        return wanted
+    if context_window is None:
+        return 8192
+    return max(1024, min(16384, context_window // 8))
+
+
+def estimate_tokens(text: str) -> int:
+    """Return roughly how many tokens a text is: code has 3 to 4 characters a token."""
+    return len(text) // 4 + 1

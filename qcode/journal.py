@@ -1,0 +1,424 @@
+"""The append-only file of a session: written before anything is shown.
+
+One JSON object a line. The first names the format:
+
+```
+{"type":"session","version":1,"id":…,"cwd":…,"model":…,"created":…,"system":…}
+{"type":"message","at":…, …}      a message of the history (`messages.to_json`)
+{"type":"delta","text":…}         a piece of an answer that is still being written
+{"type":"void"}                   the pieces so far are void: the request is sent again
+{"type":"run","call_id":…}        a tool call is about to be run
+{"type":"usage", …}               tokens of one step
+{"type":"model","model":…}        another model from here on
+```
+
+A process may be killed at any byte. The loader takes a torn last line as never
+written, makes an interrupted answer of pieces without their message, and
+answers tool calls whose result is missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from qcode.errors import QcodeError, UsageError
+from qcode.messages import (
+    AssistantMessage,
+    JsonObject,
+    Message,
+    ToolMessage,
+    Usage,
+    UserMessage,
+    from_json,
+)
+
+VERSION = 1
+
+NOT_RUN = "Interrupted before it was run; nothing was done. Call it again if it is still wanted."
+CUT_SHORT = (
+    "Interrupted while it ran; it may have taken effect in part. "
+    "Look at the present state before going on."
+)
+
+
+def new_id() -> str:
+    """Return a session id: sorts by time, unique without a look at the disk."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{stamp}-{os.urandom(3).hex()}"
+
+
+def encode(record: JsonObject) -> bytes:
+    """Return one journal line."""
+    # A lone surrogate (a model can write one as \\ud800) must not stop the journal.
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+class Journal:
+    """An open journal; the only writer of its file (kept by a lock)."""
+
+    def __init__(self, path: Path, fd: int, size: int) -> None:
+        self.path = path
+        self._fd = fd
+        self._size = size
+
+    @classmethod
+    def create(cls, folder: Path, header: JsonObject) -> Journal:
+        """Start a session's file; `header` has at least `id` and `cwd`.
+
+        Raises:
+            QcodeError: the folder or file cannot be written.
+        """
+        path = folder / f"{header['id']}.jsonl"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        journal = cls(path, fd, 0)
+        journal._lock()
+        try:
+            journal.write({"type": "session", "version": VERSION, **header})
+        except QcodeError:
+            journal.close()
+            path.unlink(missing_ok=True)
+            raise
+        return journal
+
+    @classmethod
+    def reopen(cls, path: Path) -> Journal:
+        """Open a session's file to go on; a torn last line is cut off.
+
+        Raises:
+            UsageError: another process has the session open.
+            QcodeError: the file cannot be read or written.
+        """
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        journal = cls(path, fd, 0)
+        journal._lock()
+        size = os.fstat(fd).st_size
+        whole = _end_of_last_line(fd, size)
+        if whole != size:
+            os.ftruncate(fd, whole)
+        os.lseek(fd, whole, os.SEEK_SET)
+        journal._size = whole
+        return journal
+
+    def write(self, record: JsonObject) -> None:
+        """Append one record; when this returns, a killed process does not lose it.
+
+        Raises:
+            QcodeError: the disk is full or the file cannot be written; the file
+                ends where it ended before.
+        """
+        line = encode(record)
+        try:
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
+            raise _cannot_write(self.path, error) from error
+        self._size += len(line)
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk (a step's boundary)."""
+        try:
+            getattr(os, "fdatasync", os.fsync)(self._fd)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def close(self) -> None:
+        """Give up the file and its lock."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise UsageError(
+                f"session `{self.path.stem}` is open in another qcode",
+                hint="end that one first, or start a new session",
+            ) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> QcodeError:
+    return QcodeError(
+        f"cannot write the session journal `{path}`: {error.strerror}",
+        hint="free some space or set XDG_STATE_HOME to a folder that can be written",
+    )
+
+
+def _end_of_last_line(fd: int, size: int) -> int:
+    """Return the offset after the last newline."""
+    step = 1 << 16
+    end = size
+    while end > 0:
+        start = max(0, end - step)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A session as its journal tells it."""
+
+    id: str
+    cwd: str
+    model: str
+    created: str
+    system: str
+    messages: list[Message] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    damaged: int = 0
+    """Lines that could not be read (not counting a torn last one)."""
+
+
+def _records(path: Path) -> Iterator[JsonObject | None]:
+    """Yield the records; None for a whole line that cannot be read."""
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            yield record if isinstance(record, dict) else None
+
+
+def load(path: Path) -> Loaded:
+    """Read a session back.
+
+    Raises:
+        UsageError: the file is not a journal, or of a later version.
+    """
+    try:
+        records = list(_records(path))
+    except OSError as error:
+        raise UsageError(f"cannot read session `{path.stem}`: {error.strerror}") from error
+    if not records or records[0] is None or records[0].get("type") != "session":
+        raise UsageError(
+            f"`{path}` is not a session journal",
+            hint=f"`qcode sessions rm {path.stem}` removes it",
+        )
+    header = records[0]
+    if header.get("version") != VERSION:
+        raise UsageError(
+            f"session `{path.stem}` was written by another version of qcode "
+            f"(journal format {header.get('version')}, this one reads {VERSION})",
+            hint="use that version, or start a new session",
+        )
+    loaded = Loaded(
+        id=str(header.get("id", path.stem)),
+        cwd=str(header.get("cwd", "")),
+        model=str(header.get("model", "")),
+        created=str(header.get("created", "")),
+        system=str(header.get("system", "")),
+    )
+    _replay(records[1:], loaded)
+    return loaded
+
+
+def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
+    text: list[str] = []
+    reasoning: list[str] = []
+    started: set[str] = set()
+    messages: list[Message] = []
+
+    def finish_pieces() -> None:
+        if text or reasoning:
+            messages.append(AssistantMessage("".join(text), "".join(reasoning), interrupted=True))
+        text.clear()
+        reasoning.clear()
+
+    for record in records:
+        if record is None:
+            loaded.damaged += 1
+            continue
+        kind = record.get("type")
+        if kind == "delta":
+            text.append(str(record.get("text", "")))
+            reasoning.append(str(record.get("reasoning", "")))
+        elif kind == "void":
+            text.clear()
+            reasoning.clear()
+        elif kind == "message":
+            try:
+                message = from_json(record)
+            except (KeyError, ValueError, TypeError):
+                loaded.damaged += 1
+                continue
+            if isinstance(message, AssistantMessage):
+                text.clear()
+                reasoning.clear()
+            else:
+                finish_pieces()
+            messages.append(message)
+        elif kind == "run":
+            started.add(str(record.get("call_id")))
+        elif kind == "model":
+            loaded.model = str(record.get("model", loaded.model))
+        elif kind == "usage":
+            loaded.usage = loaded.usage + usage_from_json(record)
+    finish_pieces()
+    loaded.messages = answer_orphans(messages, started)
+
+
+def answer_orphans(messages: list[Message], started: set[str]) -> list[Message]:
+    """Return the history with each call answered once, in call order, right after it.
+
+    `started` are the ids of calls that were about to run; their missing answers
+    say so. Answers to no call are dropped: APIs refuse them.
+    """
+    out: list[Message] = []
+    position = 0
+    while position < len(messages):
+        message = messages[position]
+        position += 1
+        if isinstance(message, ToolMessage):
+            continue
+        out.append(message)
+        if not isinstance(message, AssistantMessage) or not message.tool_calls:
+            continue
+        answers: dict[str, ToolMessage] = {}
+        while position < len(messages):
+            following = messages[position]
+            if not isinstance(following, ToolMessage):
+                break
+            answers.setdefault(following.call_id, following)
+            position += 1
+        for call in message.tool_calls:
+            missing = CUT_SHORT if call.id in started else NOT_RUN
+            out.append(
+                answers.get(call.id) or ToolMessage(call.id, call.name, missing, is_error=True)
+            )
+    return out
+
+
+def usage_to_json(usage: Usage) -> JsonObject:
+    """Return a `usage` record."""
+    out: JsonObject = {
+        "type": "usage",
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cached": usage.cached_tokens,
+    }
+    if usage.cost_usd is not None:
+        out["cost_usd"] = usage.cost_usd
+    return out
+
+
+def usage_from_json(record: JsonObject) -> Usage:
+    """Return the usage of a `usage` record; odd values count as nothing."""
+
+    def number(name: str) -> int:
+        value: Any = record.get(name, 0)
+        return value if isinstance(value, int) else 0
+
+    cost = record.get("cost_usd")
+    return Usage(
+        number("input"),
+        number("output"),
+        number("cached"),
+        float(cost) if isinstance(cost, int | float) else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One session in a list."""
+
+    id: str
+    path: Path
+    cwd: str
+    model: str
+    created: str
+    modified: float
+    """Seconds since the epoch."""
+    title: str
+    """The first words of its first message."""
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    """Yield the sessions in a folder, the last used first; unreadable files are left out."""
+    try:
+        files = [
+            (item.stat().st_mtime, Path(item.path))
+            for item in os.scandir(folder)
+            if item.name.endswith(".jsonl")
+        ]
+    except FileNotFoundError:
+        return
+    for modified, path in sorted(files, reverse=True):
+        entry = _entry(path, modified)
+        if entry:
+            yield entry
+
+
+def _entry(path: Path, modified: float) -> Entry | None:
+    # Only the head of the file is read: a list of long sessions stays quick.
+    entry: Entry | None = None
+    try:
+        for number, record in enumerate(_records(path)):
+            if number == 0:
+                if record is None or record.get("type") != "session":
+                    return None
+                entry = Entry(
+                    id=str(record.get("id", path.stem)),
+                    path=path,
+                    cwd=str(record.get("cwd", "")),
+                    model=str(record.get("model", "")),
+                    created=str(record.get("created", "")),
+                    modified=modified,
+                    title="",
+                )
+            elif record and record.get("type") == "message" and entry:
+                first = from_json(record)
+                if isinstance(first, UserMessage):
+                    return replace(entry, title=" ".join(first.text[:400].split())[:80])
+            if number > 20:
+                break
+    except (OSError, KeyError, ValueError, TypeError):
+        return entry
+    return entry
+
+
+def find(folder: Path, wanted: str) -> Entry:
+    """Return the session whose id is, or alone begins or ends with, `wanted`.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    all_entries = list(entries(folder))
+    exact = [entry for entry in all_entries if entry.id == wanted]
+    near = exact or [
+        entry
+        for entry in all_entries
+        if wanted and (entry.id.startswith(wanted) or entry.id.endswith(wanted))
+    ]
+    if len(near) == 1:
+        return near[0]
+    if not near:
+        raise UsageError(f"no session `{wanted}`", hint="`qcode sessions` lists them")
+    raise UsageError(
+        f"`{wanted}` fits {len(near)} sessions: {', '.join(e.id for e in near[:5])}",
+        hint="give more of the id",
+    )

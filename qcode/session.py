@@ -1,0 +1,108 @@
+"""The state around the loop: history, journal, agent; `send` yields events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from qcode.budget import Budget
+from qcode.events import Event, TurnEnd, TurnFinished
+from qcode.journal import Journal, usage_to_json
+from qcode.loop import Agent, run_turn
+from qcode.messages import Message, Usage, to_json
+
+
+@dataclass(slots=True)
+class JournalledHistory:
+    """The history in memory and on disk; the loop's `Record`."""
+
+    journal: Journal
+    items: list[Message] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages so far."""
+        return self.items
+
+    def append(self, message: Message) -> None:
+        """Write a message to the journal, then add it."""
+        self.journal.write({"type": "message", **to_json(message)})
+        self.items.append(message)
+
+    def piece(self, *, text: str = "", reasoning: str = "") -> None:
+        """Keep a piece of an answer that is still being written."""
+        if text:
+            self.journal.write({"type": "delta", "text": text})
+        if reasoning:
+            self.journal.write({"type": "delta", "reasoning": reasoning})
+
+    def void(self) -> None:
+        """Drop the pieces kept since the last message."""
+        self.journal.write({"type": "void"})
+
+    def running(self, call_id: str) -> None:
+        """Note that a call is about to be run."""
+        self.journal.write({"type": "run", "call_id": call_id})
+
+    def spent(self, usage: Usage) -> Usage:
+        """Note a step's tokens; return the session's."""
+        self.journal.write(usage_to_json(usage))
+        self.usage = self.usage + usage
+        return self.usage
+
+    def boundary(self) -> None:
+        """Make everything so far durable."""
+        self.journal.sync()
+
+
+@dataclass(slots=True)
+class Session:
+    """One conversation in one workspace."""
+
+    id: str
+    agent: Agent
+    history: JournalledHistory
+    budget: Budget = field(default_factory=Budget)
+    _turn: asyncio.Task[TurnEnd] | None = None
+
+    async def send(self, text: str) -> AsyncGenerator[Event]:
+        """Run one turn and yield its events; the last one is `TurnFinished`.
+
+        Closing the generator early interrupts the turn.
+        """
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        turn = asyncio.ensure_future(
+            run_turn(self.agent, self.history, text, queue.put_nowait, self.budget)
+        )
+        # The end of the task ends the stream too: a task that is cancelled before
+        # it began says nothing, and one that dies of a bug must not hang its reader.
+        turn.add_done_callback(lambda _turn: queue.put_nowait(None))
+        self._turn = turn
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._turn = None
+            turn.cancel()
+            await asyncio.gather(turn, return_exceptions=True)
+        if turn.cancelled():
+            yield TurnFinished(TurnEnd.INTERRUPTED, 0, Usage())
+        else:
+            turn.result()
+
+    def interrupt(self) -> bool:
+        """Interrupt the turn under way, if there is one; its events can be read to the end."""
+        if self._turn is None or self._turn.done():
+            return False
+        self._turn.cancel()
+        return True
+
+    async def close(self) -> None:
+        """End background jobs, connections and the journal."""
+        try:
+            await self.agent.context.jobs.close()
+            await self.agent.provider.close()
+        finally:
+            self.history.journal.close()

@@ -1,0 +1,1 @@
+"""Consumers of a turn's events: plain text, JSON lines, the terminal."""

@@ -1,0 +1,82 @@
+"""A headless run's progress on stderr: live on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from qcode import events
+from qcode.events import Event
+
+
+class Progress:
+    """Prints one line for what was done, and redraws one for what is going on."""
+
+    def __init__(self, stream: TextIO, *, live: bool) -> None:
+        self._stream = stream
+        self._live = live
+        self._drawn = False
+        self._written = 0
+        self._redrawn_at = 0.0
+
+    def handle(self, event: Event) -> None:
+        """Take one event. Retries are told wherever stderr goes; the rest on a terminal alone."""
+        if isinstance(event, events.Retrying):
+            wait = f" in {event.wait_s:.1f} s" if event.wait_s >= 0.05 else ""
+            self.say(f"qcode: {event.reason}; trying again{wait} ({event.attempt} of {event.of})")
+            return
+        if not self._live:
+            return
+        match event:
+            case events.StepStarted():
+                self._written = 0
+                self._draw("asking the model …")
+            case events.PromptProgress(done, total) if total:
+                self._draw(f"the model reads: {done:,} of {total:,} tokens")
+            case events.Waiting(silent_s):
+                self._draw(f"waiting for the model, {silent_s:.0f} s …")
+            case (
+                events.TextDelta(text) | events.ReasoningDelta(text) | events.CallArguments(_, text)
+            ):
+                self._written += len(text)
+                self._draw(f"the model writes: {self._written:,} characters")
+            case events.ToolStarted(call, summary):
+                self._draw(f"{call.name} {summary} …")
+            case events.ToolFinished(result, summary, diff, duration_s):
+                mark = "✗" if result.is_error else "✓"
+                took = f" ({duration_s:.1f} s)" if duration_s >= 1 else ""
+                self.say(f"{mark} {result.name} {summary}{took}")
+                if diff:
+                    self.say(diff.rstrip("\n"))
+            case events.AnswerFinished(message) if message.text and message.tool_calls:
+                self.say(message.text.strip())
+            case events.TurnFinished():
+                self.clear()
+            case _:
+                pass
+
+    def say(self, text: str) -> None:
+        """Print a finished line (or several)."""
+        self.clear()
+        print(text, file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the live line away."""
+        if self._drawn:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._drawn = False
+
+    def _draw(self, text: str) -> None:
+        if not self._live:
+            return
+        now = time.monotonic()
+        if self._drawn and now - self._redrawn_at < 0.1:
+            return
+        self._redrawn_at = now
+        import shutil
+
+        width = shutil.get_terminal_size().columns
+        self._stream.write("\r\x1b[K" + " ".join(text.split())[: width - 1])
+        self._stream.flush()
+        self._drawn = True

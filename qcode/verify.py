@@ -1,0 +1,84 @@
+"""Commands that must pass before a run counts as done; run by qcode, not by the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qcode.messages import JsonObject
+from qcode.tools.process import run_process
+
+TIMEOUT_S = 900.0
+"""Of one command; a test suite that takes longer belongs in its own job."""
+
+ROUNDS = 3
+"""How often failing output goes back to the model before the run has failed."""
+
+SHOWN_CHARS = 3000
+"""Of a failing command's output, its end: test runners say there what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one verification command went."""
+
+    command: str
+    exit_code: int | None
+    """None: it did not end in time."""
+    output: str
+    duration_s: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it exited 0."""
+        return self.exit_code == 0
+
+    def to_json(self) -> JsonObject:
+        """Return the entry of the result's `verification` list."""
+        return {
+            "command": self.command,
+            "passed": self.passed,
+            "exit_code": self.exit_code,
+            "duration_ms": round(self.duration_s * 1000),
+        }
+
+
+async def verify(
+    commands: Sequence[str], *, cwd: Path, environment: Mapping[str, str], spill_dir: Path
+) -> list[Outcome]:
+    """Run the commands one after the other, all of them even if one fails."""
+    outcomes = []
+    for command in commands:
+        started = time.monotonic()
+        ended = await run_process(
+            command,
+            cwd=cwd,
+            environment=dict(environment),
+            timeout_s=TIMEOUT_S,
+            spill_dir=spill_dir,
+        )
+        outcomes.append(
+            Outcome(
+                command,
+                None if ended.timed_out else ended.exit_code,
+                ended.text,
+                time.monotonic() - started,
+            )
+        )
+    return outcomes
+
+
+def describe(outcomes: Sequence[Outcome]) -> str:
+    """Return the failing commands and the end of their output, for the model."""
+    parts = []
+    for outcome in outcomes:
+        if outcome.passed:
+            continue
+        how = "did not end in time" if outcome.exit_code is None else f"exits {outcome.exit_code}"
+        output = outcome.output.strip()
+        if len(output) > SHOWN_CHARS:
+            output = "…" + output[-SHOWN_CHARS:].split("\n", 1)[-1]
+        parts.append(f"`{outcome.command}` {how}:\n{output}")
+    return "\n\n".join(parts)
