@@ -56,6 +56,11 @@ class Budget:
         if self.max_tokens is not None and self.tokens >= self.max_tokens:
             raise _reached(f"{self.max_tokens} tokens ({self.tokens} used)", "--max-tokens")
         cost = self.usage.cost_usd
+        if self.max_cost_usd is not None and cost is None and self.tokens:
+            raise BudgetError(
+                "the endpoint does not say what a request costs, so --max-cost cannot be kept",
+                hint="use --max-tokens",
+            )
         if self.max_cost_usd is not None and cost is not None and cost >= self.max_cost_usd:
             raise _reached(f"${self.max_cost_usd:.2f} (${cost:.4f} used)", "--max-cost")
         self.steps += 1
