@@ -1,0 +1,190 @@
+"""Who may import whom (CONTRIBUTING.md), and what stays unloaded until it is needed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripted_server import ScriptedServer, call, text
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {
+    "qcode.tools": ROOT / "tools",
+    "qcode.prompts": ROOT / "prompts",
+    "qcode.evals": ROOT / "evals",
+    "qcode": ROOT / "qcode",
+}
+OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp")
+"""What stands around the core; all else is core and imports none of it."""
+
+MAY_NOT = {
+    "qcode.errors": ["qcode"],
+    "qcode.messages": ["qcode"],
+    "qcode.prompts": ["qcode"],
+    "qcode.paths": ["qcode"],
+    "qcode.events": ["qcode.loop", "qcode.session", "qcode.providers", "qcode.tools"],
+    "qcode.editing": [
+        *("qcode.tools", "qcode.workspace", "qcode.config", "qcode.loop"),
+        *("qcode.session", "qcode.providers", "qcode.sandbox"),
+    ],
+    "qcode.permissions": ["qcode.loop", "qcode.session", "qcode.config", "qcode.providers"],
+    "qcode.loop": ["qcode.session", "qcode.config", "qcode.context", "qcode.git", "qcode.paths"],
+    "qcode.tools": [
+        *("qcode.session", "qcode.loop", "qcode.providers", "qcode.journal"),
+        *("qcode.config", "qcode.permissions", "qcode.local"),
+    ],
+    "qcode.providers": [
+        *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
+        *("qcode.config", "qcode.permissions", "qcode.workspace"),
+    ],
+    "qcode.local": [
+        *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
+        *("qcode.config", "qcode.permissions", "qcode.providers"),
+    ],
+    "qcode.ui": ["qcode.cli", "qcode.local", "qcode.evals"],
+    "qcode.session": ["qcode.config", "qcode.local"],
+}
+"""A module or package, and what neither it nor anything in it imports (but itself)."""
+
+ONLY_IN = {
+    "openai": ["qcode.providers"],
+    "litellm": ["qcode.providers"],
+    "rich": ["qcode.ui"],
+    "prompt_toolkit": ["qcode.ui"],
+    "git": ["qcode.git", "qcode.checkpoint"],
+    "tree_sitter": ["qcode.repomap", "qcode.tools", "qcode.editing"],
+}
+"""A library, and where it may be imported: one place, behind a type of qcode's."""
+
+LOOP_LEAVES_OUT = {"os", "sys", "pathlib", "subprocess", "socket", "datetime", "shutil"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in FOLDERS.items():
+        for top, folders, files in os.walk(folder):
+            # Links are not followed; repositories to work on are no part of qcode.
+            folders[:] = sorted(set(folders) - {"demo", "suites"})
+            for path in (Path(top, file) for file in sorted(files) if file.endswith(".py")):
+                parts = path.relative_to(folder).with_suffix("").parts
+                yield ".".join([package, *parts]).removesuffix(".__init__"), path
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+IMPORTS = {name: imported(path) for name, path in modules()}
+
+
+def wrong(importers: str | None, target: str) -> list[str]:
+    return [
+        f"{name} imports {one}"
+        for name, ones in IMPORTS.items()
+        if importers is None or inside(name, importers)
+        for one in sorted(ones)
+        if inside(one, target) and not (importers and inside(one, importers))
+    ]
+
+
+def test_every_folder_is_read() -> None:
+    assert {"qcode.loop", "qcode.tools.base", "qcode.prompts", "qcode.evals.demo"} <= set(IMPORTS)
+
+
+@pytest.mark.parametrize("package", MAY_NOT)
+def test_layers_import_downwards(package: str) -> None:
+    assert [line for target in MAY_NOT[package] for line in wrong(package, target)] == []
+
+
+def test_the_core_knows_nothing_of_what_is_around_it() -> None:
+    assert [
+        f"{name} imports {one}"
+        for name, ones in IMPORTS.items()
+        if not any(inside(name, package) for package in OUTSIDE)
+        for one in sorted(ones)
+        if any(inside(one, package) for package in OUTSIDE)
+    ] == []
+
+
+def test_only_the_command_line_imports_the_evaluations() -> None:
+    assert [
+        line
+        for line in wrong(None, "qcode.evals")
+        if not line.startswith(("qcode.cli", "qcode.evals"))
+    ] == []
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_each_library_is_imported_in_one_place(library: str) -> None:
+    assert [
+        line
+        for line in wrong(None, library)
+        if not any(inside(line.split()[0], package) for package in ONLY_IN[library])
+    ] == []
+
+
+def test_the_loop_touches_nothing_outside() -> None:
+    assert IMPORTS["qcode.loop"] & LOOP_LEAVES_OUT == set()
+
+
+PROBE = f"""
+import json, sys
+from qcode.__main__ import main
+sys.argv[0] = "qcode"
+try:
+    code = main()
+except SystemExit as stop:
+    code = stop.code or 0
+sys.stdout.flush()
+loaded = [name for name in {sorted(ONLY_IN)} if name in sys.modules]
+print(json.dumps({{"code": code, "loaded": loaded, "modules": len(sys.modules)}}), file=sys.stderr)
+"""
+
+
+def probe(*arguments: str, cwd: Path) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PROBE, *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("{"), done.stderr
+    result = json.loads(last)
+    assert isinstance(result, dict)
+    return result
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"]])
+def test_help_loads_no_library(arguments: list[str], tmp_path: Path) -> None:
+    result = probe(*arguments, cwd=tmp_path)
+
+    assert (result["code"], result["loaded"]) == (0, [])
+
+
+def test_a_run_needs_no_library_of_models_or_terminals(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("alpha\n")
+    with ScriptedServer([call("read_file", file_path="a.txt"), text("done")]) as server:
+        result = probe(
+            *("run", "--base-url", server.base_url, "-m", "scripted", "read a.txt"), cwd=tmp_path
+        )
+
+        assert (result["code"], result["loaded"]) == (0, [])
+        assert len(server.requests) == 2
