@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from qcode.messages import ToolCall
+from qcode.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalRequest:
+class ApprovalRequest(Record):
     """One call and why it needs a decision."""
 
     call: ToolCall
@@ -20,8 +19,7 @@ class ApprovalRequest:
     """Paths outside the workspace that would be allowed with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Record):
     """A person's answer; `words` go to the model when it is no."""
 
     allowed: bool

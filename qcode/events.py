@@ -28,11 +28,11 @@ through the `Approver` protocol; `ApprovalNeeded` only tells that one is open.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage
+from qcode.record import Record
 
 
 class TurnEnd(StrEnum):
@@ -49,108 +49,91 @@ class TurnEnd(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class TurnStarted:
+class TurnStarted(Record):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(Record):
     number: int
     """1 for the first step of the turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromptProgress:
+class PromptProgress(Record):
     done: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Record):
     silent_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(Record):
     attempt: int
     of: int
     wait_s: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
+class ReasoningDelta(Record):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(Record):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallStarted:
+class CallStarted(Record):
     index: int
     """Position among the answer's calls."""
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallArguments:
+class CallArguments(Record):
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerFinished:
+class AnswerFinished(Record):
     message: AssistantMessage
     finish_reason: str | None
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class UsageReported:
+class UsageReported(Record):
     """Tokens of this step and of the session so far."""
 
     step: Usage
     session: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalNeeded:
+class ApprovalNeeded(Record):
     call: ToolCall
     summary: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointMade:
+class CheckpointMade(Record):
     ref: str
     """The git ref that holds the workspace's state before the step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compacted:
+class Compacted(Record):
     before_tokens: int
     after_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class ToolStarted:
+class ToolStarted(Record):
     call: ToolCall
     summary: str
     """One line for a person: what is done to what."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolOutput:
+class ToolOutput(Record):
     call_id: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
+class ToolFinished(Record):
     result: ToolMessage
     summary: str
     """One line for a person: how it went."""
@@ -159,15 +142,13 @@ class ToolFinished:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRaised:
+class ErrorRaised(Record):
     message: str
     """One line: the cause and what to do."""
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True)
-class TurnFinished:
+class TurnFinished(Record):
     end: TurnEnd
     steps: int
     usage: Usage

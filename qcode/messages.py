@@ -7,14 +7,14 @@ middle of a session.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from qcode.record import Record
 
 JsonObject: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Record):
     """The model's request to run one tool."""
 
     id: str
@@ -24,15 +24,13 @@ class ToolCall:
     """The JSON text as the model wrote it; may be malformed."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserMessage:
+class UserMessage(Record):
     """What a person (or the harness on their behalf) said."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(Record):
     """Items of an answer that only the provider that made them can read back.
 
     OpenAI's Responses API wants its reasoning items returned on the next
@@ -44,8 +42,7 @@ class Native:
     """Each one JSON object, as text."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssistantMessage:
+class AssistantMessage(Record):
     """One answer of the model; `interrupted` if a person cut it short."""
 
     text: str = ""
@@ -55,8 +52,7 @@ class AssistantMessage:
     interrupted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ToolMessage:
+class ToolMessage(Record):
     """The answer to exactly one tool call."""
 
     call_id: str
@@ -68,8 +64,7 @@ class ToolMessage:
 Message: TypeAlias = UserMessage | AssistantMessage | ToolMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Record):
     """Tokens of one request or of several added up."""
 
     input_tokens: int = 0

@@ -8,14 +8,13 @@ Retries wrap a provider from outside (`retry.py`) and are a provider themselves.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from qcode.messages import JsonObject, Message, Native, Usage
+from qcode.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolSpec(Record):
     """A tool as the model is told of it."""
 
     name: str
@@ -24,8 +23,7 @@ class ToolSpec:
     """JSON Schema of the arguments object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Record):
     """One question to a model.
 
     Within a session `system`, `tools` and `max_tokens` stay the same and
@@ -38,22 +36,19 @@ class Request:
     max_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextPart:
+class TextPart(Record):
     """The next piece of the answer's text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningPart:
+class ReasoningPart(Record):
     """The next piece of the model's reasoning."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallPart:
+class CallPart(Record):
     """A piece of a tool call, as the wire had it; any field may be missing.
 
     Pieces of one call share `index`. Servers that leave it out send None, and
@@ -66,23 +61,20 @@ class CallPart:
     arguments: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PromptProgress:
+class PromptProgress(Record):
     """How much of the prompt the server has read (tokens; cached ones count as read)."""
 
     done: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Record):
     """Nothing has arrived for `silent_s` seconds, and the server is still there."""
 
     silent_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Record):
     """The request failed in a way that may pass; it is sent again in `wait_s` seconds.
 
     Everything that came before it in this stream is void.
@@ -95,13 +87,12 @@ class Retry:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Record):
     """The answer is whole. Always last, exactly once."""
 
     finish_reason: str | None = None
     """As the API said: `stop`, `tool_calls`, `length`, … or None."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     native: Native | None = None
 
 
