@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from scripted_server import ScriptedServer, call, text
 
 ROOT = Path(__file__).resolve().parent.parent
