@@ -106,10 +106,12 @@ def _probe(peer: _Peer, report: Callable[[int, Found], None]) -> None:
         kind=_kind(entries[0], server),
         base_url=f"http://{_HOST}:{peer.port}/v1",
         models=names,
-        context_window=_number(entries[0].get("max_model_len")),
+        # llama.cpp's meta.n_ctx is what /props says, without a second question.
+        context_window=_number(entries[0].get("max_model_len"))
+        or _number(_record(entries[0].get("meta")).get("n_ctx")),
     )
     report(peer.port, found)
-    report(peer.port, _REFINE.get(found.kind, _refine_unknown)(found, entries, peer))
+    report(peer.port, _refined(found, peer))
 
 
 def _kind(entry: dict[str, Any], server: str) -> str:
@@ -119,23 +121,22 @@ def _kind(entry: dict[str, Any], server: str) -> str:
     return {"vllm": "vLLM", "sglang": "SGLang"}.get(owner, "OpenAI-compatible")
 
 
-def _refine_llama_cpp(found: Found, entries: list[dict[str, Any]], peer: _Peer) -> Found:
-    # meta.n_ctx is what /props says, without a second question; older servers lack it.
-    window = _number(_record(entries[0].get("meta")).get("n_ctx"))
-    if window is None:
-        props = _record(peer.ask("/props")[0])
-        window = _number(_record(props.get("default_generation_settings")).get("n_ctx"))
-    return replace(found, context_window=window)
-
-
-def _refine_sglang(found: Found, entries: list[dict[str, Any]], peer: _Peer) -> Found:
+def _refined(found: Found, peer: _Peer) -> Found:
+    """Ask once more for what `/v1/models` left open."""
+    if found.kind == "OpenAI-compatible":
+        return _by_own_api(found, peer)
     if found.context_window is not None:
         return found
-    info = _record(peer.ask("/get_model_info")[0])
-    return replace(found, context_window=_number(info.get("context_length")))
+    window: object = None
+    if found.kind == "llama.cpp":
+        props = _record(peer.ask("/props")[0])
+        window = _record(props.get("default_generation_settings")).get("n_ctx")
+    elif found.kind == "SGLang":
+        window = _record(peer.ask("/get_model_info")[0]).get("context_length")
+    return replace(found, context_window=_number(window))
 
 
-def _refine_unknown(found: Found, entries: list[dict[str, Any]], peer: _Peer) -> Found:
+def _by_own_api(found: Found, peer: _Peer) -> Found:
     """LM Studio and Ollama look alike in `/v1/models`; their own API tells them apart."""
     tags = _record(peer.ask("/api/tags")[0])
     if isinstance(tags.get("models"), list):
@@ -178,17 +179,6 @@ def _lm_studio(found: Found, own: list[dict[str, Any]]) -> Found:
     window = _number(loaded[0].get("loaded_context_length")) if loaded else None
     models = tuple(dict.fromkeys(_names(loaded, "id") + _names(chat, "id"))) or found.models
     return replace(found, models=models, context_window=window)
-
-
-def _as_is(found: Found, entries: list[dict[str, Any]], peer: _Peer) -> Found:
-    return found
-
-
-_REFINE: Mapping[str, Callable[[Found, list[dict[str, Any]], _Peer], Found]] = {
-    "llama.cpp": _refine_llama_cpp,
-    "SGLang": _refine_sglang,
-    "vLLM": _as_is,
-}
 
 
 def _record(value: object) -> dict[str, Any]:

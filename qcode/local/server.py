@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -29,6 +30,11 @@ _CACHE_MIB = 1024
 _BATCH = 256
 """Tokens read at once. Larger is no faster on a CPU (measured 64 to 2,048), and progress is
 reported, and a cancelled request noticed, between batches."""
+
+_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
+"""How often a thread that waits for the others looks before it gives up its core. By default
+OpenMP spins for milliseconds, and one other busy program on two cores then slows generation
+from 17 to 2 tokens a second (measured); with this it keeps 7, and an idle machine loses nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,7 @@ def start(line: list[str], log: Path) -> Started:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
+                env={**_ENVIRONMENT, **os.environ},
                 start_new_session=True,
             )
     except OSError as error:

@@ -37,9 +37,8 @@ def main(settings_file: str) -> None:
     params.cors_origins = f"http://{settings['host']}:{settings['port']}"
     params.ui = False
 
-    server = xllamacpp.Server(params)
-    print("listening on", server.listening_address, flush=True)
-    while True:
+    server = xllamacpp.Server(params)  # serves from a thread of its own
+    while server:
         signal.pause()
 
 
