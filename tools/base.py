@@ -7,6 +7,7 @@ sees, the check of arguments, the permission and the rendering.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from qcode.errors import ToolError
+from qcode.prompts import load
 
 if TYPE_CHECKING:
     from qcode.tools.jobs import Jobs
@@ -74,6 +76,11 @@ class Context:
     output: Callable[[str], None] = lambda _text: None
     """Shows a person what a running tool prints; the model does not see it."""
     todos: list[dict[str, str]] = field(default_factory=list)
+    """The model's todo list; changed in place, as copies of the context share it."""
+
+    def __post_init__(self) -> None:
+        # The model is told of files there, so it has to be able to read them.
+        self.allowed_outside.add(Path(os.path.realpath(self.spill_dir)))
 
     def path(self, text: str) -> Path:
         """Return the real path that a model's path names.
@@ -106,6 +113,11 @@ class Tool(ABC, Generic[P]):
     name: ClassVar[str]
     effect: ClassVar[Effect]
     params: type[P]
+
+    @property
+    def description(self) -> str:
+        """What the model reads of the tool."""
+        return load(f"tools/{self.name}")
 
     @abstractmethod
     async def run(self, params: P, context: Context) -> Result:

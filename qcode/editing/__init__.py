@@ -1,0 +1,1 @@
+"""Edits on text: text in, text or a refusal out; no files."""

@@ -1,0 +1,242 @@
+"""Files as tools see them: decoded text that can be written back the same, atomic writes."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qcode.errors import ToolError
+from qcode.workspace import digest
+
+if TYPE_CHECKING:
+    from qcode.tools.base import Context
+
+WHOLE_LIMIT = 8 * 1024 * 1024
+"""Bytes up to which a file is read at once, and known by its content instead of its times."""
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8", "UTF-8 with BOM"),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
+)
+_MAGIC = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"RIFF", "a media file"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a zip archive (or a document or package in one)"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"\x7fELF", "a compiled program"),
+    (b"SQLite format 3", "an SQLite database"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How a file's text is encoded; enough to write other text the same way."""
+
+    codec: str = "utf-8"
+    bom: bytes = b""
+    label: str = ""
+    """For the model and the person; empty for plain UTF-8."""
+
+    def encode(self, text: str) -> bytes:
+        """Return the text's bytes in this coding, BOM included.
+
+        Raises:
+            ToolError: the coding has no such character.
+        """
+        try:
+            return self.bom + text.removeprefix("\ufeff" if self.bom else "").encode(self.codec)
+        except UnicodeEncodeError as error:
+            bad = text[error.start : error.start + 1]
+            raise ToolError(
+                f"The file is {self.label or self.codec}, which has no {bad!r}. Use other "
+                "characters, or convert the file to UTF-8 with a shell command first."
+            ) from None
+
+
+def binary_kind(data: bytes) -> str:
+    """Return what binary data is, in words, or nothing if it may be text."""
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            return kind
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ""
+    return "binary" if b"\0" in data[:8192] else ""
+
+
+def decode(data: bytes) -> tuple[str, Coding]:
+    """Return text and coding; encoding the text again gives the same bytes."""
+    for bom, codec, label in _BOMS:
+        if data.startswith(bom):
+            try:
+                return data[len(bom) :].decode(codec), Coding(codec, bom, label)
+            except UnicodeDecodeError:
+                break
+    for coding in (Coding(), Coding("cp1252", label="Windows-1252")):
+        try:
+            return data.decode(coding.codec), coding
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1"), Coding("latin-1", label="Latin-1")
+
+
+def line_count(text: str) -> int:
+    """Return the number of lines, the last one with or without its end."""
+    return text.count("\n") + (not text.endswith("\n") if text else 0)
+
+
+def fingerprint(real: Path, data: bytes | None = None) -> str:
+    """Return what tells whether a file changed: its content's digest.
+
+    A file over `WHOLE_LIMIT` is known by size and time stamp, as reading all of
+    it to show a part would be slow. `data` is the content, where it is at hand.
+    """
+    status = real.stat()
+    if status.st_size > WHOLE_LIMIT:
+        return f"{status.st_size}:{status.st_mtime_ns}"
+    return digest(real.read_bytes() if data is None else data)
+
+
+def changed_since_seen(context: Context, real: Path, data: bytes) -> bool:
+    """Return whether the model knows another content of the file; False if it knows none."""
+    known = context.seen.get(real)
+    return known is not None and known != fingerprint(real, data)
+
+
+def read_existing(context: Context, text: str, real: Path) -> bytes:
+    """Return the content of an ordinary file.
+
+    Raises:
+        ToolError: there is none, or it cannot be read.
+    """
+    try:
+        mode = real.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ToolError(f"{text} is a directory. Use list_directory, or name a file in it.")
+        if not stat.S_ISREG(mode):
+            raise ToolError(f"{text} is a device, pipe or socket, not a file.")
+        return real.read_bytes()
+    except FileNotFoundError:
+        raise missing(context, text, real) from None
+    except OSError as error:
+        raise failed(error, text) from error
+
+
+def missing(context: Context, text: str, real: Path) -> ToolError:
+    """Return the error for a path that does not exist, with what may have been meant."""
+    import difflib
+
+    show = context.workspace.show
+    try:
+        names = sorted(os.listdir(real.parent))
+    except OSError:
+        names = []
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(real.name.lower(), list(lower), 3, 0.6)
+    found = [show(real.parent / lower[name]) for name in near]
+    found += [path for path in _same_name(context, real.name) if path not in found]
+    if found:
+        return ToolError(f"{text} does not exist. Did you mean {' or '.join(found[:5])}?")
+    if not real.parent.is_dir():
+        return ToolError(
+            f"{text} does not exist, nor does its directory. Use glob or list_directory."
+        )
+    return ToolError(f"{text} does not exist. Use glob or list_directory to find the path.")
+
+
+def _same_name(context: Context, name: str) -> list[str]:
+    from qcode.tools.ignore import walk
+
+    found: list[str] = []
+    # Bounded: in a huge tree a hint is not worth the wait.
+    for count, entry in enumerate(walk(context.workspace.root, context.workspace.root)):
+        if entry.name.lower() == name.lower():
+            found.append(entry.path)
+        if count > 20_000 or len(found) == 3:
+            break
+    return found
+
+
+def failed(error: OSError, path: str) -> ToolError:
+    """Return an operating system's error in words for the model."""
+    import errno
+
+    words = {
+        errno.ENOSPC: "the disk is full; nothing was changed. Tell the person",
+        errno.EDQUOT: "the disk quota is used up; nothing was changed. Tell the person",
+        errno.EFBIG: "the file would be larger than allowed; nothing was changed",
+        errno.EROFS: "the file system is read-only; nothing was changed",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "the operation is not permitted",
+        errno.ENOTDIR: "a part of the path is a file, not a directory",
+        errno.EISDIR: "it is a directory",
+        errno.ENAMETOOLONG: "the name is too long",
+        errno.ELOOP: "its symbolic links go in a circle",
+    }
+    return ToolError(f"{path}: {words.get(error.errno or 0, error.strerror or str(error))}.")
+
+
+def write_atomic(real: Path, data: bytes, *, before: os.stat_result | None) -> None:
+    """Replace or create a file so that a reader finds the old content or the new, whole.
+
+    `before` is the file's state when it was read, None for a file that must not
+    exist. Mode and owner are kept; `real` is no symlink (`Context.path` resolved
+    it), so a link to it stays one. Missing parent directories are made. Only the
+    content is synced, not the directory: after a power cut it is old or new.
+
+    Raises:
+        OSError: it could not be written; the file is as it was.
+        ToolError: the file changed meanwhile.
+    """
+    real.parent.mkdir(parents=True, exist_ok=True)
+    temporary = real.parent / f".qcode-{secrets.token_hex(6)}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            _write_all(descriptor, data)
+            if before is not None:
+                _keep_owner(descriptor, before)
+                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if not _same(real, before):
+            raise ToolError(f"{real.name} was changed by something else just now; read it again.")
+        os.replace(temporary, real)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _keep_owner(descriptor: int, before: os.stat_result) -> None:
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        try:
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+        except OSError:
+            pass  # only root may give files away; the content matters more
+
+
+def _same(real: Path, before: os.stat_result | None) -> bool:
+    try:
+        now = os.lstat(real)
+    except FileNotFoundError:
+        return before is None
+    return before is not None and (
+        (now.st_ino, now.st_size, now.st_mtime_ns)
+        == (before.st_ino, before.st_size, before.st_mtime_ns)
+    )

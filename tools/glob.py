@@ -1,0 +1,114 @@
+"""`glob`: files by the pattern of their names."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from qcode.errors import ToolError
+from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.files import missing
+from qcode.tools.ignore import translate, walk
+
+FILES = 100
+"""Files shown at most."""
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    pattern: str
+    path: str | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    files: list[tuple[int, str]]
+    """Negative time stamp in ns, path for the model."""
+    note: str = ""
+    stop: bool = False
+    """Set from outside to end the search."""
+
+
+class Glob(Tool[Params]):
+    name = "glob"
+    effect = Effect.READ
+    params = Params
+
+    def touches(self, params: Params) -> Touch:
+        return Touch((_split(params)[0],))
+
+    def summary(self, params: Params) -> str:
+        return f"{params.pattern} in {params.path}" if params.path else params.pattern
+
+    async def run(self, params: Params, context: Context) -> Result:
+        folder, pattern = _split(params)
+        start = context.path(folder)
+        if not start.exists():
+            raise missing(context, folder, start)
+        if not start.is_dir():
+            raise ToolError(f"{folder} is a file. Give a directory as path.")
+        try:
+            regex = translate(pattern, braces=True)
+        except re.error as error:
+            raise ToolError(f"{pattern} is no valid pattern: {error}.") from None
+        found = _Found([])
+        try:
+            await asyncio.to_thread(_search, context, start, regex, found)
+            if not found.files and "/" not in pattern and not found.note:
+                deeper = translate(f"**/{pattern}", braces=True)
+                await asyncio.to_thread(_search, context, start, deeper, found)
+                found.note = "none directly there; these are in its subdirectories"
+        finally:
+            found.stop = True  # a cancelled call leaves its thread; it ends at the next file
+        return _result(found, params)
+
+
+def _split(params: Params) -> tuple[str, str]:
+    """Return the directory to search and the rest of the pattern, which has the first wildcard."""
+    parts = params.pattern.split("/")
+    fixed = 0
+    while fixed < len(parts) - 1 and not any(char in parts[fixed] for char in "*?[{"):
+        fixed += 1
+    folder = "/".join(parts[:fixed]) or ("/" if params.pattern.startswith("/") else "")
+    pattern = "/".join(parts[fixed:])
+    return os.path.join(params.path or ".", folder) if folder else params.path or ".", pattern
+
+
+def _search(context: Context, start: Path, regex: re.Pattern[str], found: _Found) -> None:
+    workspace = context.workspace
+    deadline = time.monotonic() + _SECONDS
+    inside = start == workspace.root or workspace.root in start.parents
+    root = workspace.root if inside else start
+    cut = len(start.relative_to(root).as_posix()) + 1 if start != root else 0
+    for entry in walk(root, start):
+        if found.stop:
+            return
+        if regex.match(entry.path, cut):
+            full = os.path.join(root, entry.path)
+            try:
+                age = -os.lstat(full).st_mtime_ns
+            except OSError:
+                continue
+            found.files.append((age, entry.path if inside else full))
+        if time.monotonic() > deadline:
+            found.note = f"stopped after {_SECONDS:.0f} s; name a directory to search less"
+            return
+
+
+def _result(found: _Found, params: Params) -> Result:
+    found.files.sort()
+    count = len(found.files)
+    if not count:
+        note = f" ({found.note})" if found.note.startswith("stopped") else ""
+        return Result(f"No file matches {params.pattern}.{note}", "no files")
+    lines = [os.fsencode(path).decode("utf-8", "replace") for _, path in found.files[:FILES]]
+    if count > FILES:
+        lines.append(f"[{count - FILES} more, older ones, not shown; use a narrower pattern]")
+    if found.note:
+        lines.append(f"[{found.note}]")
+    return Result("\n".join(lines), f"{count} file{'s' if count != 1 else ''}")

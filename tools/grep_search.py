@@ -1,0 +1,119 @@
+"""`grep_search`: lines that match a regular expression, by ripgrep or without it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from qcode.errors import ToolError
+from qcode.tools import search
+from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.files import missing
+
+MATCHES = 100
+"""Matches shown unless a limit is given."""
+LINE_CHARACTERS = 300
+CHARACTERS = 20_000
+"""Of the whole result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    pattern: str
+    glob: Annotated[str | None, "files, e.g. *.py"] = None
+    path: str | None = None
+    limit: int | None = None
+
+
+class GrepSearch(Tool[Params]):
+    name = "grep_search"
+    effect = Effect.READ
+    params = Params
+
+    def touches(self, params: Params) -> Touch:
+        return Touch((params.path or ".",))
+
+    def summary(self, params: Params) -> str:
+        where = " in ".join(part for part in (params.glob, params.path) if part)
+        return f"{params.pattern!r} in {where}" if where else repr(params.pattern)
+
+    async def run(self, params: Params, context: Context) -> Result:
+        limit = MATCHES if params.limit is None else params.limit
+        if limit < 1:
+            raise ToolError("limit must be 1 or more.")
+        if not params.pattern:
+            raise ToolError("pattern is empty; give what to search for.")
+        if "\n" in params.pattern:
+            raise ToolError("The search goes line by line; give a pattern without a line break.")
+        start = context.path(params.path or ".")
+        if not start.exists():
+            raise missing(context, params.path or ".", start)
+        query = search.Query(context.workspace.root, start, params.pattern, params.glob, limit)
+        found = await _search(query, context)
+        return _result(found, params, context)
+
+
+async def _search(query: search.Query, context: Context) -> search.Found:
+    program = search.find_ripgrep(context.environment.get("PATH", ""), context.workspace.root)
+    if program:
+        try:
+            return await search.with_ripgrep(program, query, context.environment)
+        except search.BadPattern as error:
+            try:
+                re.compile(query.pattern)
+            except re.error:
+                raise _bad_pattern(query.pattern, str(error)) from None
+            # Python's expressions can more (look-around, back references): search with those.
+        except OSError:
+            pass  # an rg that cannot be run is as good as none
+    try:
+        return await search.with_python(query)
+    except re.error as error:
+        raise _bad_pattern(query.pattern, str(error)) from None
+
+
+def _bad_pattern(pattern: str, problem: str) -> ToolError:
+    return ToolError(
+        f"{pattern!r} is no valid regular expression: {problem}. To search for that very text, "
+        f"escape it: {re.escape(pattern)}"
+    )
+
+
+def _result(found: search.Found, params: Params, context: Context) -> Result:
+    if not found.matches:
+        where = f" in {params.path}" if params.path else ""
+        files = f" (files {params.glob})" if params.glob else ""
+        stopped = f" {found.stopped}" if found.stopped else ""
+        return Result(f"No matches for {params.pattern!r}{where}{files}.{stopped}", "no matches")
+    lines: list[str] = []
+    last, room, shown = "", CHARACTERS, 0
+    for match in found.matches:
+        path = _show(match.path, context.workspace.root)
+        text = match.text if len(match.text) <= LINE_CHARACTERS else _cut(match.text)
+        rows = [f"{match.line}:{text}"] if path == last else [path, f"{match.line}:{text}"]
+        room -= sum(map(len, rows)) + len(rows)
+        if room < 0 and lines:
+            break
+        lines += rows
+        last = path
+        shown += 1
+    rest = found.count - shown
+    if rest:
+        more = "more than " if found.stopped else ""
+        lines.append(f"[{more}{rest} more matches not shown; use a narrower pattern, glob or path]")
+    if found.stopped:
+        lines.append(f"[{found.stopped}]")
+    return Result("\n".join(lines), f"{found.count}{'+' if found.stopped else ''} matches")
+
+
+def _show(path: str, root: Path) -> str:
+    if os.path.isabs(path):
+        path = os.path.relpath(path, root) if path.startswith(f"{root}{os.sep}") else path
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _cut(text: str) -> str:
+    return f"{text[:LINE_CHARACTERS]}… [line cut here]"

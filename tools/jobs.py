@@ -1,0 +1,78 @@
+"""Background processes of a session: started by the model, ended with the session."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qcode.tools.process import Process
+
+
+@dataclass(slots=True)
+class Job:
+    """One background command."""
+
+    id: int
+    command: str
+    process: Process
+    told: bool = False
+    """Whether the model knows that it has ended."""
+
+    @property
+    def log(self) -> Path | None:
+        """The file its output goes to; None if none could be made."""
+        return self.process.output.path
+
+    def ending(self) -> str:
+        """Return how it ended, or that it runs."""
+        code = self.process.returncode
+        if code is None:
+            return "running"
+        return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+@dataclass(slots=True)
+class Jobs:
+    """The session's jobs, and groups of children that outlived their command."""
+
+    jobs: list[Job] = field(default_factory=list)
+    left: list[Process] = field(default_factory=list)
+
+    def add(self, command: str, process: Process) -> Job:
+        """Take over a process as a job."""
+        job = Job(len(self.jobs) + 1, command, process)
+        self.jobs.append(job)
+        return job
+
+    def adopt(self, process: Process) -> None:
+        """Take over what a command left running: it is read from, and ended with the session."""
+        process.output.follow()
+        self.left.append(process)
+
+    def running(self) -> list[Job]:
+        """Return the jobs that have not ended."""
+        return [job for job in self.jobs if not job.process.has_exited]
+
+    def finished(self) -> list[str]:
+        """Return one line for each job that ended since the last call, for the model."""
+        lines = []
+        for job in self.jobs:
+            if not job.told and job.process.settle() is not None:
+                job.told = True
+                lines.append(f"[job {job.id} {job.ending()}: {job.command[:80]}; log: {job.log}]")
+                self._let_go(job.process)
+        return lines
+
+    def _let_go(self, process: Process) -> None:
+        if process.group_lives():
+            self.adopt(process)
+        else:
+            process.close()
+
+    async def close(self) -> None:
+        """End them all, at once; afterwards nothing of them is left."""
+        processes = {id(process): process for process in self.left}
+        processes |= {id(job.process): job.process for job in self.jobs}
+        self.left.clear()
+        await asyncio.gather(*(process.end() for process in processes.values()))

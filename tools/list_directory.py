@@ -1,0 +1,84 @@
+"""`list_directory`: the entries of one directory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Annotated
+
+from qcode.errors import ToolError
+from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.files import failed, missing
+from qcode.tools.ignore import rules_at, translate
+from qcode.tools.schema import HIDDEN
+
+ENTRIES = 300
+"""Entries shown at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    path: str
+    ignore: Annotated[list[str] | None, HIDDEN] = None
+
+
+class ListDirectory(Tool[Params]):
+    name = "list_directory"
+    effect = Effect.READ
+    params = Params
+
+    def touches(self, params: Params) -> Touch:
+        return Touch((params.path,))
+
+    def summary(self, params: Params) -> str:
+        return params.path
+
+    async def run(self, params: Params, context: Context) -> Result:
+        real = context.path(params.path)
+        try:
+            with os.scandir(real) as found:
+                entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+        except FileNotFoundError:
+            raise missing(context, params.path, real) from None
+        except NotADirectoryError:
+            raise ToolError(f"{params.path} is a file. Use read_file.") from None
+        except OSError as error:
+            raise failed(error, params.path) from error
+        root = context.workspace.root
+        inside = real == root or root in real.parents
+        top = root if inside else real
+        rules = rules_at(top, real)
+        base = "" if real == top else f"{real.relative_to(top).as_posix()}/"
+        unwanted = [translate(pattern, braces=True) for pattern in params.ignore or ()]
+        shown, ignored = [], []
+        for entry in entries:
+            is_directory = entry.is_dir(follow_symlinks=False)
+            name = _show(entry, is_directory)
+            if any(pattern.match(entry.name) for pattern in unwanted):
+                continue
+            if entry.name == ".git" or (
+                rules is not None and rules.ignore(base + entry.name, is_directory=is_directory)
+            ):
+                ignored.append(name)
+            else:
+                shown.append(name)
+        return _result(shown, [name for name in ignored if name != ".git/"])
+
+
+def _show(entry: os.DirEntry[str], is_directory: bool) -> str:
+    name = os.fsencode(entry.name).decode("utf-8", "replace")
+    if entry.is_symlink():
+        return f"{name} -> {os.fsencode(os.readlink(entry.path)).decode('utf-8', 'replace')}"
+    return name + "/" if is_directory else name
+
+
+def _result(shown: list[str], ignored: list[str]) -> Result:
+    lines = shown[:ENTRIES]
+    if len(shown) > ENTRIES:
+        lines.append(f"[{len(shown) - ENTRIES} more entries not shown; use glob to narrow]")
+    if not shown:
+        lines.append("(empty)")
+    if ignored:
+        some = ", ".join(ignored[:10]) + (", …" if len(ignored) > 10 else "")
+        lines.append(f"[ignored by git: {some}]")
+    return Result("\n".join(lines), f"{len(shown)} entries")

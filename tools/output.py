@@ -1,0 +1,172 @@
+"""What a command prints: bounded in memory, whole on disk, a readable part for the model."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = 4_000
+"""Characters of a long output's beginning that the model gets."""
+TAIL = 8_000
+"""Of its end, where errors and summaries stand. Together some 3,500 tokens."""
+_KEPT_HEAD = 64 * 1024
+_KEPT_TAIL = 192 * 1024
+_ON_DISK = 64 * 1024 * 1024
+"""Bytes of one output kept on disk; then only its end follows."""
+
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?"
+    r"|[ -/]*[0-~])"
+)
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n\r])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def clean(data: bytes) -> str:
+    """Return printed bytes as text: no escapes, of a progress bar its last state only."""
+    text = data.decode("utf-8", "replace")
+    if "\x1b" in text:
+        text = _ESCAPES.sub("", text)
+    if "\r" in text:
+        text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n"))
+    return _CONTROL.sub("", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The part of an output that the model gets."""
+
+    text: str
+    lines: int
+    """Lines of it, for a person."""
+
+
+class Output:
+    """Takes bytes as they come; `shown` gives the model's part at any time.
+
+    `open_log` makes the file for the whole output. It is called when the output
+    no longer fits in memory or in what is shown; with `at_once` straight away,
+    so that the output can be followed while it grows.
+    """
+
+    def __init__(self, open_log: Callable[[], tuple[int, Path]], *, at_once: bool = False) -> None:
+        self._open_log = open_log
+        self._buffer = bytearray()
+        """Everything, or the end once `_head` was taken off."""
+        self._head = b""
+        self._log = -1
+        self._logged = 0
+        self._problem = ""
+        self.total = 0
+        """Bytes so far."""
+        self.path: Path | None = None
+        """The file with the whole output, if there is one."""
+        if at_once:
+            self.follow()
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self.total += len(data)
+        self._buffer += data
+        if self._log >= 0:
+            self._write(data)
+        if len(self._buffer) > 2 * (_KEPT_HEAD + _KEPT_TAIL):
+            self._shrink()
+
+    def follow(self) -> None:
+        """From now on keep everything on disk as it comes."""
+        if self._log < 0 and not self.path:
+            self._spill(bytes(self._buffer))
+
+    def close(self) -> None:
+        """Complete the file and close it."""
+        if self._log < 0:
+            return
+        lost = self.total - self._logged
+        if lost:
+            end = bytes(self._buffer[-min(lost, _KEPT_TAIL) :])
+            mark = f"\n[... {lost - len(end):,} bytes were not kept ...]\n".encode()
+            self._try_write(mark + end)
+        os.close(self._log)
+        self._log = -1
+
+    def shown(self) -> Shown:
+        """Return the model's part, with what is missing and where it is."""
+        if self._head:
+            head, tail = clean(self._head), clean(bytes(self._buffer))
+        else:
+            head = tail = clean(bytes(self._buffer))
+            if len(head) <= HEAD + TAIL:
+                return Shown(head.rstrip("\n"), head.rstrip("\n").count("\n") + bool(head))
+            if self.path is None:
+                self._spill(head.encode())
+        head, tail = _first(head), _last(tail)
+        missing = max(0, self.total - len(head.encode()) - len(tail.encode()))
+        where = f"the whole output is in {self.path}" if self.path else self._problem
+        text = f"{head}\n[... about {missing:,} bytes not shown; {where} ...]\n{tail}"
+        return Shown(text.rstrip("\n"), text.count("\n"))
+
+    def _shrink(self) -> None:
+        if not self._head:
+            if self._log < 0:
+                self._spill(bytes(self._buffer))
+            self._head = bytes(self._buffer[:_KEPT_HEAD])
+        del self._buffer[:-_KEPT_TAIL]
+
+    def _spill(self, data: bytes) -> None:
+        if self._problem:
+            return
+        try:
+            self._log, self.path = self._open_log()
+        except OSError as error:
+            self._problem = f"it could not be kept ({error.strerror})"
+            return
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        room = _ON_DISK - self._logged
+        if room > 0 and not self._problem and self._try_write(data[:room]):
+            self._logged += min(len(data), room)
+
+    def _try_write(self, data: bytes) -> bool:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._log, view) :]
+        except OSError as error:
+            self._problem = f"only a part could be kept ({error.strerror})"
+            return False
+        return True
+
+
+def _first(text: str) -> str:
+    """Return the beginning, ended at a line's end if there is one near."""
+    part = text[:HEAD]
+    end = part.rfind("\n", HEAD - 500)
+    return part[:end] if end > 0 else part
+
+
+def _last(text: str) -> str:
+    part = text[-TAIL:]
+    start = part.find("\n", 0, 500)
+    return part[start + 1 :] if start >= 0 else part
+
+
+def log_opener(directory: Path, name: str) -> Callable[[], tuple[int, Path]]:
+    """Return what makes a new file `<name>-<n>.log` in a directory, made if needed."""
+
+    def open_log() -> tuple[int, Path]:
+        directory.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = directory / f"{name}-{number}.log"
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_APPEND
+                return os.open(path, flags, 0o600), path
+            except FileExistsError:
+                number += 1
+
+    return open_log

@@ -1,0 +1,120 @@
+"""`write_file`: a whole file, new or replaced."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qcode.editing.diff import changes
+from qcode.errors import ToolError
+from qcode.tools import syntax
+from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.files import (
+    Coding,
+    binary_kind,
+    changed_since_seen,
+    decode,
+    failed,
+    fingerprint,
+    line_count,
+    read_existing,
+    write_atomic,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    file_path: str
+    content: str
+
+
+class WriteFile(Tool[Params]):
+    name = "write_file"
+    effect = Effect.EDIT
+    params = Params
+
+    def touches(self, params: Params) -> Touch:
+        return Touch((params.file_path,))
+
+    def summary(self, params: Params) -> str:
+        return f"{params.file_path} ({_lines(line_count(params.content))})"
+
+    async def run(self, params: Params, context: Context) -> Result:
+        real = context.path(params.file_path)
+        if params.file_path.endswith("/"):
+            raise ToolError(f"{params.file_path} names a directory; give the file's path.")
+        if os.path.lexists(real):
+            return _overwrite(params, context, real)
+        return create(context, real, params.file_path, params.content)
+
+
+def create(context: Context, real: Path, path: str, content: str) -> Result:
+    """Create a file that does not exist."""
+    save(context, real, path, content.encode(), before=None)
+    shown = context.workspace.show(real)
+    warning = syntax.warning(real.name, None, content)
+    count = _lines(line_count(content))
+    return Result(
+        f"Created {shown} ({count}).{warning}",
+        f"created, {count}",
+        changes("", content, shown).diff,
+    )
+
+
+def save(
+    context: Context, real: Path, path: str, data: bytes, *, before: os.stat_result | None
+) -> None:
+    """Write a file atomically and note its content as known to the model.
+
+    Raises:
+        ToolError: it could not be written; the file is as it was.
+    """
+    try:
+        write_atomic(real, data, before=before)
+        context.seen[real] = fingerprint(real, data)
+    except OSError as error:
+        raise failed(error, path) from error
+
+
+def _overwrite(params: Params, context: Context, real: Path) -> Result:
+    path = params.file_path
+    data = read_existing(context, path, real)
+    before = real.stat()
+    if data and real not in context.seen:
+        if kind := binary_kind(data):
+            raise ToolError(
+                f"{path} exists and is {kind}. If it has to go, remove it with a shell command."
+            )
+        raise ToolError(
+            f"{path} exists ({len(data):,} bytes) and you have not read it. "
+            "Read it first, or change it with edit."
+        )
+    if changed_since_seen(context, real, data):
+        raise ToolError(f"{path} has changed since you read it. Read it again.")
+    old, coding = decode(data) if data else ("", Coding())
+    content = like(old, params.content)
+    encoded = coding.encode(content)
+    shown = context.workspace.show(real)
+    if encoded == data:
+        return Result(f"{shown} already has exactly this content.", "unchanged")
+    save(context, real, path, encoded, before=before)
+    change = changes(old, content, shown)
+    warning = syntax.warning(real.name, old if data else None, content)
+    return Result(
+        f"Overwrote {shown} ({_lines(line_count(content))}, "
+        f"+{change.added} −{change.removed}).{warning}",
+        f"+{change.added} −{change.removed}",
+        change.diff,
+    )
+
+
+def like(old: str, new: str) -> str:
+    r"""Return new content with the line ends of the old, unless it has `\r\n` of its own."""
+    if old.count("\r\n") * 2 > old.count("\n") and "\r\n" not in new:
+        return new.replace("\n", "\r\n")
+    return new
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'s' if count != 1 else ''}"
