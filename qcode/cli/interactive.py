@@ -1,0 +1,270 @@
+"""`qcode`: the interactive session."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qcode import __version__, paths
+from qcode.cli import slash
+from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
+from qcode.cli.start import Chosen, NoModelError, choose_model, newest_session, open_session
+from qcode.context import output_limit
+from qcode.errors import QcodeError, UsageError
+from qcode.permissions import Mode
+from qcode.providers.registry import make_provider
+from qcode.ui.approve import TerminalApprover
+from qcode.ui.terminal import Look, Terminal, usage_line
+
+if TYPE_CHECKING:
+    from qcode.config import Settings
+    from qcode.journal import Entry
+    from qcode.session import Session
+    from qcode.ui.prompt import Prompt
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="sent as the first message")
+    add_shared(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Hold a session; return the exit code."""
+    require_terminal('`qcode run "what to do"` works without one')
+    cwd = enter_directory(args)
+    entry = newest_session(cwd) if args.resume_last else None
+    return converse(args, cwd, entry=entry, first=args.prompt)
+
+
+def require_terminal(hint: str) -> None:
+    """Check that a person can be talked to.
+
+    Raises:
+        UsageError: stdin or stdout is no terminal.
+    """
+    for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)):
+        if stream is None or not stream.isatty():
+            raise UsageError(f"an interactive session needs a terminal on {name}", hint=hint)
+
+
+def converse(
+    args: argparse.Namespace, cwd: Path, *, entry: Entry | None, first: str | None = None
+) -> int:
+    """Open a session, new or that of a journal, and hold it; return the exit code."""
+    added = added_directories(args)
+    settings = settings_from(args, cwd)
+    terminal = Terminal(sys.stdout, _look())
+    for warning in settings.warnings:
+        terminal.say(warning)
+    try:
+        chosen = choose_model(settings, terminal.say, local=args.local)
+    except NoModelError as nothing:
+        # The one message of several lines; the dispatcher would make one of them.
+        print(nothing, file=sys.stderr)
+        return nothing.exit_code
+    from qcode.ui.prompt import Prompt
+
+    prompt = Prompt(paths.state_dir() / "history")
+    conversation = _Conversation(
+        settings, chosen, cwd=cwd, added=added, local=args.local, terminal=terminal, prompt=prompt
+    )
+    return asyncio.run(conversation.run(entry, first))
+
+
+def _look() -> Look:
+    # A locale that cannot write a character must not end the session.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    live = os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
+    return Look(colour=live and not os.environ.get("NO_COLOR"), live=live)
+
+
+class _Conversation:
+    """Reads messages and commands, sends them, and leaves things whole at the end."""
+
+    session: Session
+
+    def __init__(
+        self,
+        settings: Settings,
+        chosen: Chosen,
+        *,
+        cwd: Path,
+        added: tuple[Path, ...],
+        local: bool,
+        terminal: Terminal,
+        prompt: Prompt,
+    ) -> None:
+        self.settings = settings
+        self.chosen = chosen
+        self.cwd = cwd
+        self.added = added
+        self.local = local
+        self.terminal = terminal
+        self.prompt = prompt
+        self.approver = TerminalApprover(terminal, prompt.line, self._interrupt)
+        self.signal: int | None = None
+
+    async def run(self, entry: Entry | None, first: str | None) -> int:
+        """Hold the conversation; return the exit code."""
+        self.session = self._open(entry)
+        self._handle_signals()
+        try:
+            self._greet(resumed=entry is not None)
+            await self._talk(first)
+        except asyncio.CancelledError:
+            if self.signal is None:
+                raise
+        finally:
+            await self._leave(self.session)
+        return 0 if self.signal is None else 128 + self.signal
+
+    def _open(self, entry: Entry | None) -> Session:
+        return open_session(
+            self.settings,
+            self.chosen,
+            self.approver,
+            cwd=self.cwd,
+            added=self.added,
+            entry=entry,
+        )
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        main_task = asyncio.current_task()
+        assert main_task is not None
+
+        def stop(number: int) -> None:
+            again = self.signal is not None
+            self.signal = number
+            if again or not self.session.interrupt():
+                main_task.cancel()
+
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop, number)
+
+    def _interrupt(self) -> None:
+        # A second time it also ends what the first one waits for.
+        if self.session.interrupt():
+            self.terminal.status("interrupting …")
+
+    def _greet(self, *, resumed: bool) -> None:
+        say = self.terminal.say
+        agent = self.session.agent
+        say(f"qcode {__version__} · {agent.provider.model} · {agent.mode} · {self.cwd}", "dim")
+        say("Enter sends, Alt-Enter starts a new line, /help tells more, Ctrl-D leaves", "dim")
+        if resumed:
+            self.terminal.recap(self.session.history.messages)
+
+    async def _talk(self, first: str | None) -> None:
+        if first is not None and first.strip():
+            self.terminal.say(f"> {first}")
+            if not await self._take(first):
+                return
+        while self.signal is None:
+            try:
+                text = await self.prompt.message()
+            except EOFError:
+                return
+            if text.strip() and not await self._take(text):
+                return
+
+    async def _take(self, text: str) -> bool:
+        """Obey a command or send a message; return whether to go on."""
+        try:
+            command = slash.parse(text)
+            if command is None:
+                await self._send(text.strip())
+                return True
+            return await self._obey(command)
+        except QcodeError as error:
+            self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
+            return True
+
+    async def _send(self, text: str) -> None:
+        from qcode.ui.prompt import quiet_keys
+
+        with quiet_keys():
+            async with aclosing(self.session.send(text)) as turn:
+                async for event in turn:
+                    await self.approver.show(event)
+
+    async def _obey(self, command: slash.Slash) -> bool:
+        say = self.terminal.say
+        match command.name:
+            case "quit":
+                return False
+            case "help":
+                say(slash.help_text())
+            case "new":
+                await self._begin_anew()
+            case "model":
+                await self._model(command.rest)
+            case "mode":
+                self._mode(command.rest)
+            case "usage":
+                say(usage_line(self.session.history.usage))
+            case "session":
+                say(self._describe())
+        return True
+
+    async def _begin_anew(self) -> None:
+        before, self.session = self.session, self._open(None)
+        await self._leave(before)
+        self.terminal.say(f"new session {self.session.id}")
+
+    async def _model(self, name: str) -> None:
+        agent = self.session.agent
+        if not name:
+            self.terminal.say(agent.provider.model)
+            return
+        settings = replace(self.settings, model=name)
+        notes: list[str] = []
+        # Off the loop: it may ask servers which models they have.
+        chosen = await asyncio.to_thread(choose_model, settings, notes.append, local=self.local)
+        provider = make_provider(chosen.target, session_key=self.session.id)
+        self.session.history.journal.write({"type": "model", "model": chosen.target.model})
+        before, agent.provider = agent.provider, provider
+        agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+        self.settings, self.chosen = settings, chosen
+        for note in notes:
+            self.terminal.say(note)
+        self.terminal.say(f"model: {provider.model}")
+        await before.close()
+
+    def _mode(self, name: str) -> None:
+        if name:
+            if name not in list(Mode):
+                raise UsageError(f"unknown mode `{name}`", hint=f"one of {', '.join(Mode)}")
+            self.session.agent.mode = Mode(name)
+            self.settings = replace(self.settings, approval_mode=Mode(name))
+        self.terminal.say(f"mode: {self.session.agent.mode}")
+
+    def _describe(self) -> str:
+        session = self.session
+        return "\n".join(
+            [
+                f"session {session.id}, {len(session.history.messages)} messages",
+                f"model {session.agent.provider.model}, mode {session.agent.mode}",
+                f"directory {self.cwd}",
+                f"journal {session.history.journal.path}",
+                f"`qcode resume {session.id}` comes back to it",
+            ]
+        )
+
+    async def _leave(self, session: Session) -> None:
+        """Close a session; one in which nothing was said leaves nothing behind."""
+        await session.close()
+        if session.history.messages:
+            self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
+        else:
+            session.history.journal.path.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""Slash commands of the interactive session: what is one, and which."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from qcode.errors import UsageError
+
+COMMANDS = {
+    "help": "this list",
+    "new": "start a new session (also /clear)",
+    "model": "/model NAME: another model, the history is kept; without NAME: which one it is",
+    "mode": "/mode plan|default|auto-edit|yolo: how much is done without asking",
+    "usage": "tokens and cost of this session",
+    "session": "where this session is kept and how to come back to it",
+    "quit": "leave (also /exit, Ctrl-D)",
+}
+"""Name to one line of help."""
+
+_ALIASES = {"exit": "quit", "clear": "new"}
+
+# One word alone: `/etc/hosts is wrong` is a message.
+_PATTERN = re.compile(r"/([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Slash:
+    """A command and what was written after it."""
+
+    name: str
+    rest: str
+
+
+def parse(text: str) -> Slash | None:
+    """Return the command a person typed, or None if it is a message.
+
+    Raises:
+        UsageError: it looks like a command, and there is none of that name.
+    """
+    match = _PATTERN.fullmatch(text.rstrip())
+    if match is None:
+        return None
+    name = _ALIASES.get(match[1].lower(), match[1].lower())
+    if name in COMMANDS:
+        return Slash(name, (match[2] or "").strip())
+    near = difflib.get_close_matches(name, [*COMMANDS, *_ALIASES], n=1)
+    guess = f"did you mean `/{near[0]}`?" if near else "`/help` lists the commands"
+    raise UsageError(
+        f"unknown command `/{match[1]}`", hint=f"{guess} (a space before the slash makes a message)"
+    )
+
+
+def help_text() -> str:
+    """Return the list of commands and keys."""
+    rows = [f"  /{name:<9}{text}" for name, text in COMMANDS.items()]
+    keys = [
+        "  Enter sends, Alt-Enter (or Esc, Enter) starts a new line",
+        "  Ctrl-C interrupts the model, or clears the line; Ctrl-D leaves",
+    ]
+    return "\n".join([*rows, *keys])

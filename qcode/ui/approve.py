@@ -1,0 +1,126 @@
+"""Asking the person at the terminal about a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+from qcode.approvals import ApprovalRequest, Decision
+from qcode.events import ApprovalNeeded, Event
+from qcode.messages import ToolCall
+from qcode.ui.printable import one_line
+from qcode.ui.terminal import Terminal
+
+Ask = Callable[[str], Awaitable[str]]
+"""Shows a question and returns the line typed.
+
+Raises:
+    KeyboardInterrupt, EOFError: the person wants out.
+"""
+
+SUMMARY_COLUMNS = 120
+
+
+def question(request: ApprovalRequest) -> str:
+    """Return the question, which ends where the answer is typed."""
+    name = one_line(request.call.name, SUMMARY_COLUMNS)
+    what = f"{name} {one_line(request.summary, SUMMARY_COLUMNS)}"
+    always = "[a]lways this session / "
+    if request.outside:
+        # Each directory outside is a question of its own.
+        always = ""
+        what += f", outside the workspace ({one_line(', '.join(request.outside), SUMMARY_COLUMNS)})"
+    return f"Allow {what}? [y]es / {always}[n]o, or type what to do instead: "
+
+
+def decision(answer: str, *, outside: bool = False) -> Decision | None:
+    """Return what an answer means; None for an empty one, which must not allow anything."""
+    words = answer.strip()
+    match words.lower():
+        case "":
+            return None
+        case "y" | "yes":
+            return Decision(allowed=True)
+        case "a" | "always":
+            return Decision(allowed=True, for_session=not outside)
+        case "n" | "no":
+            return Decision(allowed=False)
+        case _:
+            return Decision(allowed=False, words=words)
+
+
+def preview(call: ToolCall, summary: str) -> str:
+    """Return what a call would do, as a diff where it is one.
+
+    Every argument is shown, known or not: models use other names for them, and
+    nothing that is run may stay unseen.
+    """
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return call.arguments
+    if not isinstance(arguments, dict):
+        return call.arguments
+    out: list[str] = []
+    for name, value in arguments.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if text == summary == one_line(text, SUMMARY_COLUMNS):
+            continue  # the question has it, whole
+        if name == "old_string":
+            out += _marked("-", text)
+        elif name in ("new_string", "content"):
+            out += _marked("+", text)
+        elif "\n" in text:
+            out += [f"{name}:", *_marked("  ", text)]
+        else:
+            out.append(f"{name}: {text}")
+    return "\n".join(out)
+
+
+def _marked(mark: str, text: str) -> list[str]:
+    return [f"{mark}{line}" for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+class TerminalApprover:
+    """Shows events and asks in between; the `Approver` of an interactive session.
+
+    Events and questions share one screen: a question comes after all that
+    happened before it, and nothing is written while it is open.
+    """
+
+    def __init__(self, terminal: Terminal, ask: Ask, interrupt: Callable[[], object]) -> None:
+        self._terminal = terminal
+        self._ask = ask
+        self._interrupt = interrupt
+        self._screen = asyncio.Lock()
+        self._announced: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def show(self, event: Event) -> None:
+        """Show one event; waits while a question is open."""
+        async with self._screen:
+            self._terminal.handle(event)
+        if isinstance(event, ApprovalNeeded):
+            self._announced[event.call.id].set()
+
+    async def decide(self, request: ApprovalRequest) -> Decision:
+        """Show what is about to be done, ask, and return the decision."""
+        await self._announced[request.call.id].wait()
+        async with self._screen:
+            self._terminal.preview(request.call.id, preview(request.call, request.summary))
+            self._terminal.end_line()
+            try:
+                return await self._answer(request)
+            except (KeyboardInterrupt, EOFError):
+                self._interrupt()
+        # The interruption arrives at this wait; the answer below is for nobody.
+        await asyncio.sleep(0)
+        return Decision(allowed=False)
+
+    async def _answer(self, request: ApprovalRequest) -> Decision:
+        while True:
+            answer = await self._ask(question(request))
+            found = decision(answer, outside=bool(request.outside))
+            if found is not None:
+                return found

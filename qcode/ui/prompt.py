@@ -1,0 +1,115 @@
+"""Reading what a person types; the only place that knows prompt_toolkit."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.input.typeahead import clear_typeahead
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+
+from qcode.ui.printable import encodable
+
+
+class Prompt:
+    """Asks for messages, with a history, and for answers to questions."""
+
+    def __init__(self, history: Path) -> None:
+        self._messages: PromptSession[str] = PromptSession(
+            history=_History(history), multiline=True, key_bindings=_keys()
+        )
+
+    async def message(self) -> str:
+        """Return the next message.
+
+        Raises:
+            EOFError: the person pressed Ctrl-D.
+        """
+        text = await self._messages.prompt_async(
+            "> ", prompt_continuation="  ", set_exception_handler=False, handle_sigint=False
+        )
+        return encodable(text)
+
+    async def line(self, question: str) -> str:
+        """Return the line typed after a question; what was typed before it does not count.
+
+        Raises:
+            KeyboardInterrupt, EOFError: the person pressed Ctrl-C or Ctrl-D.
+        """
+        session: PromptSession[str] = PromptSession()
+        clear_typeahead(session.app.input)
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        text = await session.prompt_async(
+            question, set_exception_handler=False, handle_sigint=False
+        )
+        return encodable(text)
+
+
+class _History(FileHistory):
+    """The messages typed, for the arrow keys; a convenience that never stops a session."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError:
+            pass  # there is no history then
+
+    def load_history_strings(self) -> Iterator[str]:
+        try:
+            yield from super().load_history_strings()
+        except OSError:
+            return
+
+    def store_string(self, string: str) -> None:
+        try:
+            super().store_string(encodable(string))
+        except OSError:
+            pass
+
+
+def _keys() -> KeyBindings:
+    bindings = KeyBindings()
+    writing = has_focus(DEFAULT_BUFFER)  # and not searching the history
+
+    @bindings.add("enter", filter=writing)
+    def _send(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    @bindings.add("escape", "enter", filter=writing)
+    def _new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @bindings.add("c-c", filter=writing)
+    def _clear(event: KeyPressEvent) -> None:
+        event.current_buffer.reset()
+
+    return bindings
+
+
+@contextmanager
+def quiet_keys() -> Iterator[None]:
+    """Keep keys pressed meanwhile out of the output; Ctrl-C still interrupts.
+
+    What is typed waits for the next prompt.
+    """
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    quiet = termios.tcgetattr(fd)
+    quiet[0] &= ~termios.ICRNL  # the prompt wants the Enter key as it is
+    quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(fd, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSANOW, before)
