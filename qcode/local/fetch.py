@@ -58,7 +58,7 @@ def _locate(source: str, progress: Progress, catalog: Mapping[str, Builtin]) -> 
     if wanted := parse(source):
         endpoint, token = hub_address()
         return fetch_from_hub(wanted, Hub(endpoint, token), store, progress)
-    if Path(source).exists():
+    if Path(source).is_file():
         raise QcodeError(f"`{source}` is not a .gguf file", hint="a model for llama.cpp is needed")
     raise UsageError(
         f"unknown model `{source}`",

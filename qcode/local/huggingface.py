@@ -255,7 +255,10 @@ def _digest(path: Path, progress: Progress) -> str:
 
 
 def _failure(error: Exception, what: str, hub: Hub) -> QcodeError:
-    code = error.code if isinstance(error, urllib.error.HTTPError) else None
+    code = None
+    if isinstance(error, urllib.error.HTTPError):
+        code = error.code
+        error.close()
     if code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return QcodeError(
             f"`{what}` may not be read: it does not exist, is private or wants its terms accepted",

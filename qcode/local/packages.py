@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -31,7 +32,10 @@ def find_pip(scratch: Path) -> tuple[str, ...]:
     Raises:
         QcodeError: there is none.
     """
-    for command in _candidates():
+    # Only looked for, not run: that alone takes half a second.
+    if importlib.util.find_spec("pip"):
+        return (sys.executable, "-m", "pip")
+    for command in _ON_PATH:
         if shutil.which(command[0]) and _runs([*command, "--version"]):
             return command
     environment = scratch / "pip"
@@ -43,14 +47,12 @@ def find_pip(scratch: Path) -> tuple[str, ...]:
     )
 
 
-def _candidates() -> Sequence[tuple[str, ...]]:
-    return (
-        (sys.executable, "-m", "pip"),
-        ("pip",),
-        ("python3", "-m", "pip"),
-        ("uvx", "pip"),
-        ("uv", "tool", "run", "pip"),
-    )
+_ON_PATH = (
+    ("pip",),
+    ("python3", "-m", "pip"),
+    ("uvx", "pip"),
+    ("uv", "tool", "run", "pip"),
+)
 
 
 def _runs(command: Sequence[str]) -> bool:

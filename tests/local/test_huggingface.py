@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import hashlib
+import http.server
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from local_doubles import Answer, Reply, Watcher, Web, write_gguf
+
+from qcode.errors import QcodeError, UsageError
+from qcode.local.fetch import fetch
+from qcode.paths import data_dir
+
+
+@dataclass
+class Hub:
+    """A model hub: one repository, files behind a redirect as on the real one."""
+
+    files: dict[str, bytes]
+    cut: int | None = None
+    """Bytes of each answer that really arrive."""
+    ranges: bool = True
+    checksums: bool = True
+    gated: bool = False
+    asked: list[str | None] = field(default_factory=list)
+    """The Range of each download."""
+    tokens: dict[str, str | None] = field(default_factory=dict)
+    """The Authorization that each path came with."""
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> Reply:
+        path = request.path
+        self.tokens[path.split("/")[1]] = request.headers["Authorization"]
+        if self.gated:
+            return 401, {}, b"{}"
+        if path == "/api/models/owner/name":
+            return 200, {}, repr({"siblings": self.siblings}).replace("'", '"').encode()
+        if path.startswith("/owner/name/resolve/main/"):
+            name = path.removeprefix("/owner/name/resolve/main/")
+            if name not in self.files:
+                return 404, {}, b""
+            return 302, {"Location": f"/cdn/{name}", **self.linked(self.files[name])}, b""
+        if path.startswith("/cdn/"):
+            return self.content(self.files[path.removeprefix("/cdn/")], request.headers["Range"])
+        return 404, {}, b""
+
+    @property
+    def siblings(self) -> list[dict[str, str]]:
+        return [{"rfilename": name} for name in ("README.md", *self.files)]
+
+    def linked(self, content: bytes) -> dict[str, str]:
+        if not self.checksums:
+            return {"X-Linked-Size": str(len(content))}
+        digest = hashlib.sha256(content).hexdigest()
+        return {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{digest}"'}
+
+    def content(self, content: bytes, wanted: str | None) -> Reply:
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
+        rest = content[start:]
+        headers = {"Content-Length": str(len(rest)), "Connection": "close"}
+        return 206 if start else 200, headers, rest[: self.cut]
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> bytes:
+    return write_gguf(tmp_path / "some.gguf").read_bytes()
+
+
+@pytest.fixture
+def start(serve: Callable[[Answer], Web], monkeypatch: pytest.MonkeyPatch) -> Callable[[Hub], Hub]:
+    def run(hub: Hub) -> Hub:
+        monkeypatch.setenv("HF_ENDPOINT", serve(hub.answer).url + "/")
+        return hub
+
+    return run
+
+
+Start = Callable[[Hub], Hub]
+
+
+def test_q4_k_m_is_taken_when_nothing_is_said(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    start(Hub({"m-Q8_0.gguf": b"no", "m-Q4_K_M.gguf": content, "mmproj-Q4_K_M.gguf": b"no"}))
+
+    model = fetch("owner/name", progress=watcher)
+
+    assert model.path == data_dir() / "models" / "owner" / "name" / "m-Q4_K_M.gguf"
+    assert model.id == "m"
+    assert model.path.read_bytes() == content
+    size = len(content)
+    assert ("downloading m-Q4_K_M.gguf", size, size) in watcher.updates
+
+
+@pytest.mark.parametrize("choice", ["q8_0", "Q8_0", "m-q8_0.gguf"])
+def test_a_quantisation_or_a_file_can_be_named(
+    choice: str, content: bytes, start: Start, watcher: Watcher
+) -> None:
+    start(Hub({"m-q8_0.gguf": content, "m-q4_k_m.gguf": b"no"}))
+
+    assert fetch(f"owner/name:{choice}", progress=watcher).path.name == "m-q8_0.gguf"
+
+
+def test_the_only_file_is_taken_whatever_its_name(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    start(Hub({"sub/model.gguf": content}))
+
+    assert fetch("owner/name", progress=watcher).path.parent.name == "sub"
+
+
+def test_a_file_that_is_here_needs_no_network(
+    content: bytes, start: Start, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(Hub({"m-q4_k_m.gguf": content}))
+    first = fetch("owner/name", progress=watcher)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+
+    assert fetch("owner/name", progress=watcher) == first
+
+
+def test_a_broken_connection_is_taken_up_where_it_stopped(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    hub = start(Hub({"m.gguf": content}, cut=1500))
+
+    model = fetch("owner/name", progress=watcher)
+
+    assert model.path.read_bytes() == content
+    assert hub.asked == [None, "bytes=1500-"]
+
+
+def test_what_an_earlier_run_left_is_gone_on_with(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    hub = start(Hub({"m.gguf": content}))
+    partial = data_dir() / "models/owner/name/m.gguf.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(content[:1000])
+
+    model = fetch("owner/name", progress=watcher)
+
+    assert model.path.read_bytes() == content
+    assert hub.asked == ["bytes=1000-"]
+    assert not partial.exists()
+
+
+def test_a_server_without_ranges_starts_over(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    start(Hub({"m.gguf": content}, ranges=False))
+    partial = data_dir() / "models/owner/name/m.gguf.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"x" * 1000)
+
+    assert fetch("owner/name", progress=watcher).path.read_bytes() == content
+
+
+def test_a_wrong_checksum_is_refused_and_the_file_removed(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    start(Hub({"m.gguf": content}))
+    partial = data_dir() / "models/owner/name/m.gguf.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"x" * 1000)
+
+    with pytest.raises(QcodeError, match="wrong checksum"):
+        fetch("owner/name", progress=watcher)
+
+    assert list(partial.parent.iterdir()) == []
+
+
+def test_a_file_without_checksum_is_taken_with_a_word(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    start(Hub({"m.gguf": content}, checksums=False))
+
+    fetch("owner/name", progress=watcher)
+
+    assert any("no checksum" in note for note in watcher.notes)
+
+
+def test_the_token_stays_with_the_hub(
+    content: bytes,
+    start: Start,
+    serve: Callable[[Answer], Web],
+    watcher: Watcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = start(Hub({"m.gguf": content}))
+    monkeypatch.setenv("HF_TOKEN", "secret")
+
+    fetch("owner/name", progress=watcher)
+
+    assert hub.tokens == {"api": "Bearer secret", "owner": "Bearer secret", "cdn": None}
+
+
+@pytest.mark.parametrize(
+    "files, source, words",
+    [
+        ({"m-q8_0.gguf": b"", "m-q2_k.gguf": b""}, "owner/name", "which file"),
+        ({"m-q8_0.gguf": b""}, "owner/name:q3_k", "has no `q3_k`"),
+        ({"m-q4_k_m-00001-of-00002.gguf": b""}, "owner/name:q4_k_m", "split into several"),
+        ({"../../up.gguf": b""}, "owner/name", "has no GGUF files"),
+        ({}, "owner/name", "has no GGUF files"),
+        ({}, "owner/other", "was not found"),
+    ],
+)
+def test_what_cannot_be_had_is_said_in_one_line(
+    files: dict[str, bytes], source: str, words: str, start: Start, watcher: Watcher
+) -> None:
+    start(Hub(files))
+
+    with pytest.raises(QcodeError, match=words) as failure:
+        fetch(source, progress=watcher)
+
+    assert failure.value.hint
+    assert "\n" not in str(failure.value)
+
+
+def test_an_unclear_choice_names_the_files(start: Start, watcher: Watcher) -> None:
+    start(Hub({"m-q8_0.gguf": b"", "m-q2_k.gguf": b""}))
+
+    with pytest.raises(UsageError) as failure:
+        fetch("owner/name", progress=watcher)
+
+    assert "m-q2_k.gguf, m-q8_0.gguf" in failure.value.hint
+
+
+def test_a_gated_repository_says_what_helps(start: Start, watcher: Watcher) -> None:
+    start(Hub({}, gated=True))
+
+    with pytest.raises(QcodeError) as failure:
+        fetch("owner/name", progress=watcher)
+
+    assert "HF_TOKEN" in failure.value.hint
+
+
+def test_no_network_is_one_clear_error(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+
+    with pytest.raises(QcodeError, match="cannot be reached"):
+        fetch("owner/name", progress=watcher)
+
+
+def test_a_page_instead_of_a_hub_is_one_clear_error(
+    serve: Callable[[Answer], Web], watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = serve(lambda request, body: (200, {}, b"<html>"))
+    monkeypatch.setenv("HF_ENDPOINT", web.url)
+
+    with pytest.raises(QcodeError, match="does not answer like a model hub"):
+        fetch("owner/name", progress=watcher)
