@@ -198,7 +198,7 @@ def test_a_slow_detail_leaves_what_was_known(serve: Callable[[Answer], Web]) -> 
 
     web = serve(answer)
 
-    found = discover(timeout_s=1, ports={"llama.cpp": web.port})
+    found = discover(timeout_s=0.5, ports={"llama.cpp": web.port})
 
     assert found == (Found("llama.cpp", f"{web.url}/v1", ("m",), None),)
     release.set()
