@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from qcode.errors import ToolError
+from qcode.record import Record
 
 
 def digest(data: bytes) -> str:
@@ -15,8 +15,7 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Record):
     """A root directory and what was added to it; all real paths (no symlinks)."""
 
     root: Path

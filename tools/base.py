@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from qcode.errors import ToolError
 from qcode.prompts import load
+from qcode.record import Record
 
 if TYPE_CHECKING:
     from qcode.tools.jobs import Jobs
@@ -36,8 +37,7 @@ class Effect(StrEnum):
     """Runs a program, which may do anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(Record):
     """What one call concerns, for permissions, checkpoints and locking."""
 
     paths: tuple[str, ...] = ()
@@ -45,8 +45,7 @@ class Touch:
     command: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Record):
     """What a call came to; `text` for the model, the rest for a person."""
 
     text: str
@@ -105,7 +104,7 @@ P = TypeVar("P")
 class Tool(ABC, Generic[P]):
     """One thing the model may do.
 
-    `params` is a frozen dataclass whose fields are `Annotated[type, "text"]`;
+    `params` is a record whose fields are `Annotated[type, "text"]`;
     the text goes to the model (empty: the name says it all). `description` is
     what the model reads of the tool itself, kept in `prompts/tools/<name>.md`.
     """

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from qcode.editing.diff import changes
 from qcode.editing.match import Refused, replace
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools import syntax
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import binary_kind, changed_since_seen, decode, read_existing
 from qcode.tools.write_file import create, save
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     file_path: str
     old_string: Annotated[str, "exact and unique, with indentation; empty creates the file"]
     new_string: str

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import codecs
 import os
-import secrets
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.workspace import digest
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ _MAGIC = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
+class Coding(Record):
     """How a file's text is encoded; enough to write other text the same way."""
 
     codec: str = "utf-8"
@@ -197,7 +195,7 @@ def write_atomic(real: Path, data: bytes, *, before: os.stat_result | None) -> N
         ToolError: the file changed meanwhile.
     """
     real.parent.mkdir(parents=True, exist_ok=True)
-    temporary = real.parent / f".qcode-{secrets.token_hex(6)}.tmp"
+    temporary = real.parent / f".qcode-{os.urandom(6).hex()}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:

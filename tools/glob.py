@@ -6,10 +6,10 @@ import asyncio
 import os
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import missing
 from qcode.tools.ignore import translate, walk
@@ -19,19 +19,18 @@ FILES = 100
 _SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     pattern: str
     path: str | None = None
 
 
-@dataclass(slots=True)
 class _Found:
-    files: list[tuple[int, str]]
-    """Negative time stamp in ns, path for the model."""
-    note: str = ""
-    stop: bool = False
-    """Set from outside to end the search."""
+    def __init__(self) -> None:
+        self.files: list[tuple[int, str]] = []
+        """Negative time stamp in ns, path for the model."""
+        self.note = ""
+        self.stop = False
+        """Set from outside to end the search."""
 
 
 class Glob(Tool[Params]):
@@ -56,7 +55,7 @@ class Glob(Tool[Params]):
             regex = translate(pattern, braces=True)
         except re.error as error:
             raise ToolError(f"{pattern} is no valid pattern: {error}.") from None
-        found = _Found([])
+        found = _Found()
         try:
             await asyncio.to_thread(_search, context, start, regex, found)
             if not found.files and "/" not in pattern and not found.note:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import missing
@@ -20,8 +20,7 @@ CHARACTERS = 20_000
 """Of the whole result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     pattern: str
     glob: Annotated[str | None, "files, e.g. *.py"] = None
     path: str | None = None

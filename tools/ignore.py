@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+
+from qcode.record import Record
 
 _FILES = (".gitignore", ".ignore", ".rgignore")
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """One file found by `walk`."""
 
     path: str
@@ -26,8 +26,7 @@ class Entry(NamedTuple):
     is_link: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Record):
     """One line of an ignore file."""
 
     regex: re.Pattern[str]
@@ -41,8 +40,7 @@ class Rule:
     only_directories: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Record):
     """The rules in force in one directory; a later rule wins."""
 
     rules: tuple[Rule, ...] = ()
@@ -105,7 +103,8 @@ def walk(root: Path, start: Path) -> Iterator[Entry]:
     """Yield the files below a directory in a fixed order (by name, depth first).
 
     Paths are relative to the root, or to the start where that is not below it.
-    Links to directories are not followed and count as files; `.git` is left out. A start that is ignored itself was asked for, so nothing is ignored in it.
+    Links to directories are not followed and count as files; `.git` is left
+    out. A start that is ignored itself was asked for, so all of it is walked.
     """
     inside = start == root or root in start.parents
     if not inside:  # a directory a person allowed; its own rules are all there are

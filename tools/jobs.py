@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from qcode.tools.process import Process
 
 
-@dataclass(slots=True)
 class Job:
     """One background command."""
 
-    id: int
-    command: str
-    process: Process
-    told: bool = False
-    """Whether the model knows that it has ended."""
+    def __init__(self, number: int, command: str, process: Process) -> None:
+        self.id = number
+        self.command = command
+        self.process = process
+        self.told = False
+        """Whether the model knows that it has ended."""
 
     @property
     def log(self) -> Path | None:
@@ -32,12 +31,12 @@ class Job:
         return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-@dataclass(slots=True)
 class Jobs:
     """The session's jobs, and groups of children that outlived their command."""
 
-    jobs: list[Job] = field(default_factory=list)
-    left: list[Process] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.left: list[Process] = []
 
     def add(self, command: str, process: Process) -> Job:
         """Take over a process as a job."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Annotated
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import failed, missing
 from qcode.tools.ignore import rules_at, translate
@@ -16,8 +16,7 @@ ENTRIES = 300
 """Entries shown at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     path: str
     ignore: Annotated[list[str] | None, HIDDEN] = None
 

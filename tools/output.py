@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from qcode.record import Record
 
 HEAD = 4_000
 """Characters of a long output's beginning that the model gets."""
@@ -17,26 +18,26 @@ _KEPT_TAIL = 192 * 1024
 _ON_DISK = 64 * 1024 * 1024
 """Bytes of one output kept on disk; then only its end follows."""
 
-_ESCAPES = re.compile(
+_ESCAPES = (
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?"
     r"|[ -/]*[0-~])"
 )
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n\r])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_OVERWRITTEN = r"[^\n]*\r(?=[^\n\r])"
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
+# Not compiled here: that would cost a millisecond at every start.
 
 
 def clean(data: bytes) -> str:
     """Return printed bytes as text: no escapes, of a progress bar its last state only."""
     text = data.decode("utf-8", "replace")
     if "\x1b" in text:
-        text = _ESCAPES.sub("", text)
+        text = re.sub(_ESCAPES, "", text)
     if "\r" in text:
-        text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n"))
-    return _CONTROL.sub("", text)
+        text = re.sub(_OVERWRITTEN, "", text.replace("\r\n", "\n"))
+    return re.sub(_CONTROL, "", text)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Record):
     """The part of an output that the model gets."""
 
     text: str
@@ -105,7 +106,8 @@ class Output:
                 self._spill(head.encode())
         head, tail = _first(head), _last(tail)
         missing = max(0, self.total - len(head.encode()) - len(tail.encode()))
-        where = f"the whole output is in {self.path}" if self.path else self._problem
+        kept = "the whole output is in" if self.total <= _ON_DISK else "more of it is in"
+        where = self._problem or f"{kept} {self.path}"
         text = f"{head}\n[... about {missing:,} bytes not shown; {where} ...]\n{tail}"
         return Shown(text.rstrip("\n"), text.count("\n"))
 

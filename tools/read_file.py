@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import (
     WHOLE_LIMIT,
@@ -30,15 +30,13 @@ LINE_CHARACTERS = 2000
 _CHUNK = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     file_path: str
     offset: Annotated[int | None, "lines to skip"] = None
     limit: Annotated[int | None, "lines to read"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Record):
     lines: list[str]
     total: int | None
     """Lines of the whole file; None if the rest was not looked at."""

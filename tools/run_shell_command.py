@@ -6,12 +6,12 @@ import asyncio
 import os
 import signal
 import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import missing
 from qcode.tools.output import Output, Shown, log_opener
@@ -24,8 +24,7 @@ _FIRST_OUTPUT_S = 1.0
 """How long a job is watched before the model goes on: most failures to start come at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     command: str
     is_background: Annotated[bool, "for servers"] = False
     timeout: Annotated[int | None, "ms, default 120000"] = None

@@ -1,4 +1,4 @@
-"""JSON Schema from a parameter dataclass, and the check of a call's arguments.
+"""JSON Schema from a parameter record, and the check of a call's arguments.
 
 What models get wrong in arguments and cannot be misunderstood (`path` for
 `file_path`, `"10"` for 10) is accepted; all else is refused with words that
@@ -8,17 +8,16 @@ was cut off is the end of somebody's file.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import types
 import typing
-from collections.abc import Hashable
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from qcode.errors import ToolError
 from qcode.messages import JsonObject
+from qcode.record import Record
 from qcode.tools.base import Tool
 
 P = TypeVar("P")
@@ -51,39 +50,52 @@ _HARMLESS = frozenset(
 """Parameters that other harnesses have and that change nothing; compared without `_`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Record):
     name: str
     kind: Any
-    """The bare type: str, int, bool, float, a Literal, list[...] or a dataclass."""
+    """The bare type: str, int, bool, float, a Literal, list[...] or a record."""
     text: str
     required: bool
     hidden: bool
 
 
-@cache
-def _fields(params: Hashable) -> tuple[_Field, ...]:
-    assert isinstance(params, type)
+_known_fields: dict[type[Any], tuple[_Field, ...]] = {}
+_known_schemas: dict[type[Any], JsonObject] = {}
+
+
+def _fields(params: type[Any]) -> tuple[_Field, ...]:
+    if params not in _known_fields:
+        _known_fields[params] = _read_fields(params)
+    return _known_fields[params]
+
+
+def _read_fields(params: type[Any]) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(params, include_extras=True)
     found = []
-    for field in dataclasses.fields(params):
-        hint, texts = hints[field.name], []
+    for name in params.__match_args__:
+        hint, texts = hints[name], []
         if typing.get_origin(hint) is Annotated:
             hint, *texts = typing.get_args(hint)
         if typing.get_origin(hint) in (Union, types.UnionType):
             hint = next(a for a in typing.get_args(hint) if a is not types.NoneType)
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
+        required = name not in params._defaults  # noqa: SLF001
         hidden = HIDDEN in texts
         text = "" if hidden or not texts else str(texts[0])
-        found.append(_Field(field.name, hint, text, required, hidden))
+        found.append(_Field(name, hint, text, required, hidden))
     return tuple(found)
 
 
-@cache
-def schema(params: Hashable) -> JsonObject:
-    """Return the JSON Schema of a parameter dataclass, as small as it can be said."""
+def schema(params: type[Any]) -> JsonObject:
+    """Return the JSON Schema of a parameter record, as small as it can be said.
+
+    The same object is returned each time; it must not be changed.
+    """
+    if params not in _known_schemas:
+        _known_schemas[params] = _schema(params)
+    return _known_schemas[params]
+
+
+def _schema(params: type[Any]) -> JsonObject:
     shown = [field for field in _fields(params) if not field.hidden]
     out: JsonObject = {"type": "object", "properties": {f.name: _property(f) for f in shown}}
     required = [field.name for field in shown if field.required]
@@ -104,7 +116,7 @@ def _type(kind: Any) -> JsonObject:
         return {"type": "string", "enum": list(typing.get_args(kind))}
     if typing.get_origin(kind) is list:
         return {"type": "array", "items": _type(typing.get_args(kind)[0])}
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+    if isinstance(kind, type) and issubclass(kind, Record):
         return schema(kind)
     return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[kind]}
 
@@ -122,7 +134,7 @@ def parse(tool: Tool[P], arguments: str) -> P:
         raise ToolError(f"{tool.name} was not run: {wrong} {usage(tool.params)}") from None
 
 
-def usage(params: Hashable) -> str:
+def usage(params: type[Any]) -> str:
     """Return one line that names the parameters, `?` behind those that may be left out."""
     shown = [f for f in _fields(params) if not f.hidden]
     names = ", ".join(f.name if f.required else f"{f.name}?" for f in shown)

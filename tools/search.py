@@ -13,11 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
+from qcode.record import Record
 from qcode.tools.files import binary_kind, decode
 from qcode.tools.ignore import git_top, rules_at, translate, walk
 
@@ -32,8 +32,7 @@ class BadPattern(Exception):
     """ripgrep cannot read the pattern; the text says why, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Record):
     """What to search for and where."""
 
     root: Path
@@ -45,7 +44,7 @@ class Query:
     limit: int
 
 
-class Match(NamedTuple):
+class Match(Record):
     """One line that matches."""
 
     path: str
@@ -54,15 +53,15 @@ class Match(NamedTuple):
     text: str
 
 
-@dataclass(slots=True)
 class Found:
     """The first matches in path order, and how many there are."""
 
-    limit: int
-    matches: list[Match] = field(default_factory=list)
-    count: int = 0
-    stopped: str = ""
-    """Why not everything was searched."""
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.matches: list[Match] = []
+        self.count = 0
+        self.stopped = ""
+        """Why not everything was searched."""
 
     def add(self, match: Match) -> bool:
         """Take a match; return whether to go on."""

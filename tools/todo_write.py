@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool
 from qcode.tools.schema import HIDDEN
 
 
-@dataclass(frozen=True, slots=True)
-class Todo:
+class Todo(Record):
     content: str
     status: Literal["pending", "in_progress", "completed"]
     id: Annotated[str | None, HIDDEN] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     todos: list[Todo]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from qcode.editing.diff import changes
 from qcode.errors import ToolError
+from qcode.record import Record
 from qcode.tools import syntax
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import (
@@ -23,8 +23,7 @@ from qcode.tools.files import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record):
     file_path: str
     content: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from qcode.record import Record
 
 LINES = 400
 """Lines of a diff at most."""
@@ -10,7 +10,7 @@ _COMPARED = 3000
 """Changed lines that are compared at most: difflib's time grows with their square."""
 
 
-class Change(NamedTuple):
+class Change(Record):
     """How a text changed."""
 
     added: int
@@ -38,13 +38,12 @@ def changes(before: str, after: str, path: str) -> Change:
         old[first : len(old) - last], new[first : len(new) - last], lineterm=""
     )
     rows = list(part)[2:]
-    counts = Change(
-        sum(row.startswith("+") for row in rows), sum(row.startswith("-") for row in rows), ""
-    )
+    added = sum(row.startswith("+") for row in rows)
+    removed = sum(row.startswith("-") for row in rows)
     rows = [_moved(row, first) if row.startswith("@@") else row for row in rows]
     if len(rows) > LINES:
         rows = [*rows[:LINES], f"… {len(rows) - LINES:,} more lines"]
-    return counts._replace(diff="\n".join([f"--- {path}", f"+++ {path}", *rows]))
+    return Change(added, removed, "\n".join([f"--- {path}", f"+++ {path}", *rows]))
 
 
 def _lines(text: str) -> list[str]:

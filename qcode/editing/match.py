@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 from enum import StrEnum
 
 from qcode.editing.nearest import describe, numbered
+from qcode.record import Record
 
 
 class Reason(StrEnum):
@@ -25,16 +25,14 @@ class Reason(StrEnum):
     EMPTY_SEARCH = "empty_search"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Record):
     """Nothing was changed; `text` tells the model why and what to do."""
 
     reason: Reason
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Edited:
+class Edited(Record):
     """The new text and where it differs."""
 
     text: str
