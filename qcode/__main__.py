@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -14,6 +15,13 @@ def main() -> int:
 
         print(f"qcode {__version__}")
         return 0
+    for fd in (0, 1, 2):
+        # A closed one would be the number of the next file opened, and whoever
+        # prints would then write into the journal.
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     try:
         from qcode.cli import run_command
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qcode.messages import JsonObject
-from qcode.tools.process import run_process
+from qcode.tools.output import Output, log_opener
+from qcode.tools.process import Process
 
 TIMEOUT_S = 900.0
 """Of one command; a test suite that takes longer belongs in its own job."""
@@ -49,25 +51,23 @@ async def verify(
     commands: Sequence[str], *, cwd: Path, environment: Mapping[str, str], spill_dir: Path
 ) -> list[Outcome]:
     """Run the commands one after the other, all of them even if one fails."""
-    outcomes = []
-    for command in commands:
-        started = time.monotonic()
-        ended = await run_process(
-            command,
-            cwd=cwd,
-            environment=dict(environment),
-            timeout_s=TIMEOUT_S,
-            spill_dir=spill_dir,
-        )
-        outcomes.append(
-            Outcome(
-                command,
-                None if ended.timed_out else ended.exit_code,
-                ended.text,
-                time.monotonic() - started,
-            )
-        )
-    return outcomes
+    return [await _run(command, cwd, environment, spill_dir) for command in commands]
+
+
+async def _run(command: str, cwd: Path, environment: Mapping[str, str], spill_dir: Path) -> Outcome:
+    started = time.monotonic()
+    output = Output(log_opener(spill_dir, "verify"))
+    process = Process(["/bin/sh", "-c", command], cwd=cwd, environment=environment, output=output)
+    code: int | None = None
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            code = await process.finished()
+    except TimeoutError:
+        pass
+    finally:
+        # Also what it left in the background: the next command shall start from rest.
+        await process.end()
+    return Outcome(command, code, output.shown().text, time.monotonic() - started)
 
 
 def describe(outcomes: Sequence[Outcome]) -> str:

@@ -58,7 +58,7 @@ def test_message_survives_json(message: Message) -> None:
 
 
 def test_whole_session_is_read_back(tmp_path: Path) -> None:
-    history = [
+    history: list[Message] = [
         UserMessage("fix it"),
         AssistantMessage("looking", "hm", (ToolCall("1", "read_file", "{}"),)),
         ToolMessage("1", "read_file", "text"),
@@ -86,7 +86,7 @@ def test_lone_surrogate_is_kept_out_of_the_way(tmp_path: Path) -> None:
 def test_a_journal_cut_at_any_byte_loads_and_goes_on(tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / new_id()
     call = ToolCall("1", "edit", "{}")
-    history = [
+    history: list[Message] = [
         UserMessage("grüße"),
         AssistantMessage("", "", (call, ToolCall("2", "edit", "{}"))),
         ToolMessage("1", "edit", "ok"),
@@ -144,7 +144,7 @@ def test_pieces_without_their_message_are_an_interrupted_answer(tmp_path: Path) 
 def test_answer_out_of_order_or_to_no_call_is_mended(tmp_path: Path) -> None:
     call = ToolCall("1", "a", "")
     stray = ToolMessage("9", "b", "stray")
-    history = [stray, AssistantMessage("", "", (call,)), stray, ToolMessage("1", "a", "ok")]
+    history: list[Message] = [stray, AssistantMessage("", "", (call,)), stray, ToolMessage("1", "a", "ok")]
 
     loaded = load(make(tmp_path, *history))
 

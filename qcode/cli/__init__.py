@@ -52,7 +52,8 @@ def run_command(argv: list[str]) -> int:
         )
         module.configure(parser)
         code: int = module.main(parser.parse_args(rest))
-        sys.stdout.flush()
+        if sys.stdout:  # None when the process was started with it closed
+            sys.stdout.flush()
         return code
     except QcodeError as error:
         if debug:
@@ -62,7 +63,7 @@ def run_command(argv: list[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output is gone: nobody to tell. stdout is replaced so
         # that the interpreter's own flush at exit does not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
         if debug:

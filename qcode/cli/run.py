@@ -81,6 +81,11 @@ def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
     return newest_session(cwd) if args.resume_last else None
 
 
+def _on_terminal() -> bool:
+    # None when the process was started with stderr closed.
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def _in_git(cwd: Path) -> bool:
     return any((folder / ".git").exists() for folder in (cwd, *cwd.parents))
 
@@ -139,7 +144,7 @@ class _Run:
         self.session = session
         self.cwd = cwd
         self.started = time.monotonic()
-        self.progress = Progress(sys.stderr, live=sys.stderr.isatty() and not args.quiet)
+        self.progress = Progress(sys.stderr, live=_on_terminal() and not args.quiet)
         self.stream = args.output == "stream-json"
         self.answer = ""
         self.error = ""
@@ -249,7 +254,7 @@ class _Run:
             environment=context.environment,
             spill_dir=context.spill_dir,
         )
-        if not self.args.quiet and sys.stderr.isatty():
+        if not self.args.quiet and _on_terminal():
             for outcome in self.outcomes:
                 mark = "✓" if outcome.passed else "✗"
                 self.progress.say(f"{mark} verify `{outcome.command}`")

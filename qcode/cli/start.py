@@ -70,9 +70,9 @@ def _resolve(settings: Settings, base_url: str | None, model: str | None) -> Tar
 
 def _embedded(settings: Settings, note: Note) -> Chosen:
     from qcode import local
-    from qcode.cli.local import terminal_progress
+    from qcode.cli.local import TerminalProgress
 
-    running = local.up(settings.model or "1.5b", progress=terminal_progress())
+    running = local.up(settings.model or "1.5b", progress=TerminalProgress())
     note(f"using the embedded model {running.model} at {running.base_url}")
     return Chosen(
         Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),
@@ -157,7 +157,7 @@ def open_session(
         workspace=Workspace.at(cwd, added),
         seen={},
         spill_dir=spill_dir,
-        jobs=Jobs(spill_dir),
+        jobs=Jobs(),
         environment=child_environment(os.environ),
     )
     used = sum(len(getattr(m, "tool_calls", ())) for m in history.items)

@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted_server as scripted
+from program import Program, git, repository, sessions
+
+from qcode.journal import load
+from qcode.messages import AssistantMessage, ToolMessage
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return repository(folder, {"a.txt": "one\n", "check.sh": "grep -q two a.txt || exit 3\n"})
+
+
+def make(work: Path, server: scripted.ScriptedServer, **environ: str) -> Program:
+    return Program(work, server.base_url, environ=environ)
+
+
+FIX = scripted.call("edit", file_path="a.txt", old_string="one", new_string="two")
+
+
+def test_the_answer_alone_is_on_stdout(work: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("Hello.", reasoning="hm")]) as server:
+        ended = make(work, server).run("run", "say hello")
+
+    assert (ended.code, ended.out, ended.err) == (0, "Hello.\n", "")
+    assert len(server.requests) == 1
+    assert server.others == []
+
+
+def test_a_change_is_made_and_reported(work: Path) -> None:
+    script = [scripted.call("read_file", file_path="a.txt"), FIX, scripted.text("Done.")]
+    with scripted.ScriptedServer(script) as server:
+        ended = make(work, server).run("run", "-y", "-o", "json", "make it two")
+
+    result = ended.json()
+    assert ended.code == 0
+    assert (work / "a.txt").read_text() == "two\n"
+    assert result["type"] == "result"
+    assert result["subtype"] == "success"
+    assert result["is_error"] is False
+    assert result["num_turns"] == 3
+    assert result["result"] == "Done."
+    assert result["files_changed"] == ["a.txt"]
+    assert result["usage"]["input_tokens"] == 3000
+
+
+def test_stream_json_has_the_messages_of_the_contract(work: Path) -> None:
+    script = [scripted.calls(("list_directory", {"path": "."}), content="Hm."), scripted.text("Ok")]
+    with scripted.ScriptedServer(script) as server:
+        ended = make(work, server).run("run", "-o", "stream-json", "look")
+
+    lines = ended.lines()
+    assert [(m["type"], m.get("subtype")) for m in lines] == [
+        ("system", "init"),
+        ("assistant", None),
+        ("user", None),
+        ("assistant", None),
+        ("result", "success"),
+    ]
+    assert {"session_id", "model", "cwd", "tools"} <= set(lines[0])
+    assert [b["type"] for b in lines[1]["message"]["content"]] == ["text", "tool_use"]
+    (block,) = lines[2]["message"]["content"]
+    assert block["type"] == "tool_result"
+    assert block["tool_use_id"] == lines[1]["message"]["content"][1]["id"]
+    assert len({m["session_id"] for m in lines}) == 1
+
+
+def test_without_y_edits_and_commands_are_refused(work: Path) -> None:
+    script = [FIX, scripted.call("run_shell_command", command="echo two > a.txt")]
+    with scripted.ScriptedServer([*script, scripted.text("I may not.")]) as server:
+        ended = make(work, server).run("run", "make it two")
+
+    assert ended.code == 0
+    assert (work / "a.txt").read_text() == "one\n"
+    assert "-y" in server.requests[1].json["messages"][-1]["content"]
+
+
+def test_verified_work_exits_0_and_the_model_was_told_what_failed(work: Path) -> None:
+    with scripted.ScriptedServer([FIX, scripted.text("Done.")]) as server:
+        ended = make(work, server).run(
+            "run", "-y", "-o", "json", "--verify", "sh check.sh", "fix it"
+        )
+
+    assert ended.code == 0
+    assert ended.json()["verification"][0]["passed"] is True
+    assert "`sh check.sh` exits 3" in server.requests[0].json["messages"][1]["content"]
+
+
+def test_failing_output_goes_back_until_it_passes(work: Path) -> None:
+    script = [scripted.text("All done!"), FIX, scripted.text("Now it is.")]
+    with scripted.ScriptedServer(script) as server:
+        ended = make(work, server).run("run", "-y", "--verify", "sh check.sh", "fix it")
+
+    assert (ended.code, ended.out) == (0, "Now it is.\n")
+    assert "exits 3" in server.requests[1].json["messages"][-1]["content"]
+
+
+def test_a_claim_that_does_not_hold_exits_1(work: Path) -> None:
+    with scripted.ScriptedServer(lambda _r: scripted.text("All done!")) as server:
+        ended = make(work, server).run(
+            "run", "-y", "-o", "json", "--verify", "sh check.sh", "fix it"
+        )
+
+    assert ended.code == 1
+    assert ended.json()["subtype"] == "error_verification"
+    assert "verification failed: `sh check.sh`" in ended.error
+
+
+def test_prompt_comes_from_stdin_or_from_both(work: Path) -> None:
+    with scripted.ScriptedServer(lambda _r: scripted.text("ok")) as server:
+        program = make(work, server)
+        program.run("run", stdin=b"only this")
+        program.run("run", "-", stdin=b"and this")
+        program.run("run", "explain", stdin=b"some log")
+
+    said = [r.json["messages"][1]["content"] for r in server.requests]
+    assert said == ["only this", "and this", "explain\n\nsome log"]
+
+
+def test_a_pipe_that_stays_open_does_not_hang_the_run(work: Path) -> None:
+    read_end, write_end = os.pipe()
+    try:
+        with scripted.ScriptedServer([scripted.text("ok")]) as server:
+            program = make(work, server)
+            ended = program.end(program.start("run", "hello", stdin=read_end))
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+    assert (ended.code, ended.out) == (0, "ok\n")
+    assert "nothing came on stdin" in ended.err
+
+
+@pytest.mark.parametrize(
+    "closed,seen", [("<&-", "ok\n"), (">&-", ""), ("2>&-", "ok\n"), ("<&- >&- 2>&-", "")]
+)
+def test_closed_streams_are_no_reason_to_crash(work: Path, closed: str, seen: str) -> None:
+    with scripted.ScriptedServer([FIX, scripted.text("ok")]) as server:
+        ended = subprocess.run(
+            ["sh", "-c", f'"$0" -P -m qcode run -y hello {closed}', sys.executable],
+            cwd=work,
+            env=make(work, server).environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, seen, "")
+    assert (work / "a.txt").read_text() == "two\n"
+
+
+@pytest.mark.parametrize(
+    "args,code,words",
+    [
+        (["run", "--nonsense", "x"], 2, "--nonsense"),
+        (["run"], 2, "no task"),
+        (["run", ""], 2, "no task"),
+        (["run", "-C", "nowhere", "x"], 2, "cannot work in `nowhere`"),
+        (["run", "--config", "none.toml", "x"], 2, "no such configuration file"),
+        (["run", "--max-steps", "0", "x"], 2, "not a number above 0"),
+        (["run", "--approval-mode", "wild", "x"], 2, "wild"),
+        (["run", "--add-dir", "nowhere", "x"], 2, "nowhere"),
+        (["run", "--resume", "nothing", "x"], 2, "no session `nothing`"),
+        (["run", "--continue", "x"], 2, "no session was held"),
+        (["run", "--sandbox", "workspace-write", "x"], 5, "no sandbox yet"),
+        (["run", "--api-key-env", "NO_SUCH", "x"], 2, "NO_SUCH"),
+        (["nonsense"], 2, "qcode run"),
+    ],
+)
+def test_wrong_use_is_one_line_and_its_code(
+    work: Path, args: list[str], code: int, words: str
+) -> None:
+    with scripted.ScriptedServer([]) as server:
+        ended = make(work, server).run(*args)
+
+    assert ended.code == code, ended
+    assert words in ended.err
+    assert ended.err.startswith("qcode: ")
+    assert ended.err.count("\n") == 1, ended.err
+    assert ended.out == ""
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "reply,words",
+    [
+        (scripted.fault(401, "bad key"), "KEY"),
+        (scripted.fault(404, "model `scripted` not found"), "scripted"),
+        (scripted.html(), "HTML"),
+        (scripted.fault(400, "no such thing"), "no such thing"),
+        (
+            scripted.fault(400, "too long", type="exceed_context_size_error"),
+            "context",
+        ),
+    ],
+)
+def test_a_provider_that_fails_for_good_exits_3(work: Path, reply: Any, words: str) -> None:
+    with scripted.ScriptedServer(lambda _r: reply) as server:
+        ended = make(work, server).run("run", "-o", "json", "hello")
+
+    assert ended.code == 3
+    assert words.lower() in ended.error.lower()
+    assert ended.json()["subtype"] == "error_during_execution"
+    assert "Traceback" not in ended.err
+
+
+def test_a_server_that_is_down_exits_3_soon(work: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    started = time.monotonic()
+
+    ended = Program(work, f"http://127.0.0.1:{port}/v1").run("run", "hello")
+
+    assert ended.code == 3
+    assert "refused" in ended.error or "no connection" in ended.error
+    assert time.monotonic() - started < 15
+
+
+def test_faults_that_pass_are_told_and_survived(work: Path) -> None:
+    script: list[scripted.Reply] = [
+        scripted.fault(429, retry_after=0),
+        scripted.fault(503, retry_after=0),
+        scripted.cut(scripted.call("read_file", file_path="a.txt")),
+        scripted.text("Hello."),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        ended = make(work, server).run("run", "hello")
+
+    assert (ended.code, ended.out) == (0, "Hello.\n")
+    assert ended.err.count("trying again") == 3
+
+
+@pytest.mark.parametrize("limit", [["--max-steps", "2"], ["--max-tokens", "1500"]])
+def test_a_budget_exits_4_and_the_session_can_go_on(work: Path, limit: list[str]) -> None:
+    script = [scripted.call("list_directory", path=".") for _ in range(2)]
+    with scripted.ScriptedServer([*script, scripted.text("There.")]) as server:
+        program = make(work, server)
+        ended = program.run("run", "-o", "json", *limit, "look")
+        again = program.run("run", "--continue", "and now?")
+
+    assert ended.code == 4
+    assert ended.json()["subtype"] in ("error_max_turns", "error_budget")
+    assert (again.code, again.out) == (0, "There.\n")
+    assert server.requests[-1].json["messages"][1]["content"] == "look"
+
+
+def wait_for(server: scripted.ScriptedServer, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(server.requests) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_the_session_saved(work: Path, number: int, code: int) -> None:
+    script = [scripted.stall(scripted.text("I was about to", chunks=6), after=3)]
+    with scripted.ScriptedServer([*script, scripted.text("Here I am.")]) as server:
+        program = make(work, server)
+        process = program.start("run", "-o", "json", "hello")
+        wait_for(server, 1)
+        (journal,) = sessions()
+        while b"delta" not in journal.read_bytes():
+            time.sleep(0.01)
+        process.send_signal(number)
+        ended = program.end(process)
+        again = program.run("run", "--resume", journal.stem, "go on")
+
+    assert ended.code == code
+    assert journal.stem in ended.error
+    assert ended.json()["session_id"] == journal.stem
+    assert (again.code, again.out) == (0, "Here I am.\n")
+
+
+def test_interrupted_in_a_command_leaves_no_process(work: Path) -> None:
+    script = [scripted.call("run_shell_command", command="echo $$ > pid; sleep 1000 & wait")]
+    with scripted.ScriptedServer(script) as server:
+        program = make(work, server)
+        process = program.start("run", "-y", "hello")
+        pid_file = work / "pid"
+        while not pid_file.exists() or not pid_file.read_text().strip():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        ended = program.end(process)
+
+    assert ended.code == 130
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int(pid_file.read_text()), 0)
+
+
+def test_killed_outright_everything_shown_is_kept(work: Path) -> None:
+    script = [
+        scripted.call("read_file", file_path="a.txt"),
+        scripted.stall(scripted.text("The file says something", chunks=8), after=4),
+    ]
+    with scripted.ScriptedServer([*script, scripted.text("Back.")]) as server:
+        program = make(work, server)
+        process = program.start("run", "-o", "stream-json", "hello")
+        wait_for(server, 2)
+        (journal,) = sessions()
+        while b'"delta"' not in journal.read_bytes():
+            time.sleep(0.01)
+        process.kill()
+        program.end(process)
+        kept = load(journal).messages
+        again = program.run("run", "--continue", "go on")
+
+    assert isinstance(kept[2], ToolMessage)
+    assert isinstance(kept[3], AssistantMessage)
+    assert kept[3].interrupted
+    assert again.out == "Back.\n"
+
+
+def test_full_disk_while_journalling_is_one_line(work: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    with scripted.ScriptedServer([scripted.text("words " * 4000)]) as server:
+        program = make(work, server)
+        ended = program.end(program.start("run", "hello", preexec_fn=small_files))
+
+    assert ended.code == 1
+    assert "cannot write the session journal" in ended.err
+    assert "Traceback" not in ended.err
+    (journal,) = sessions()
+    assert load(journal).messages
+
+
+def test_no_git_repository_is_told(tmp_path: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("ok")]) as server:
+        ended = make(tmp_path, server).run("run", "-y", "hello")
+
+    assert (ended.code, ended.out) == (0, "ok\n")
+    assert ended.err == "qcode: not a git repository: what is changed here cannot be taken back\n"
+
+
+def test_a_prompt_beyond_the_window_is_refused_before_it_is_sent(work: Path) -> None:
+    (work / "c.toml").write_text("context_window = 16384\n")
+    with scripted.ScriptedServer([]) as server:
+        ended = make(work, server).run("run", "--config", "c.toml", stdin=b"word " * 400_000)
+
+    assert ended.code == 2
+    assert "16,384" in ended.error
+    assert server.requests == []
+
+
+def test_a_prompt_of_2_mb_is_sent_whole(work: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("ok")]) as server:
+        ended = make(work, server).run("run", stdin=b"word " * 400_000)
+
+    assert ended.code == 0
+    assert len(server.requests[0].json["messages"][1]["content"]) == 2_000_000
+
+
+def test_binary_stdin_is_refused(work: Path) -> None:
+    with scripted.ScriptedServer([]) as server:
+        ended = make(work, server).run("run", stdin=b"\x7fELF\0\0\1")
+
+    assert ended.code == 2
+    assert "binary" in ended.error
+
+
+def test_the_tree_is_otherwise_as_it_was(work: Path) -> None:
+    (work / "dirty.txt").write_text("mine")
+    script = [FIX, scripted.text("Done.")]
+    with scripted.ScriptedServer(script) as server:
+        make(work, server).run("run", "-y", "go")
+
+    assert git(work, "status", "--porcelain") == " M a.txt\n?? dirty.txt\n"
+    assert git(work, "log", "--oneline").count("\n") == 1

@@ -1,0 +1,561 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import scripted_server as scripted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qcode import events
+from qcode.approvals import ApprovalRequest, Approver, Decision, Nobody
+from qcode.budget import Budget
+from qcode.errors import ToolError
+from qcode.events import Event, TurnEnd, TurnFinished
+from qcode.journal import CUT_SHORT, NOT_RUN, Journal, load, new_id
+from qcode.loop import REPEATS_ALLOWED, Agent
+from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from qcode.permissions import Mode
+from qcode.providers import ToolSpec
+from qcode.providers.chat import ChatProvider
+from qcode.record import Record
+from qcode.session import JournalledHistory, Session
+from qcode.tools import default_tools
+from qcode.tools.base import Context, Effect, Result, Tool
+from qcode.tools.jobs import Jobs
+from qcode.tools.schema import schema
+from qcode.workspace import Workspace
+
+
+class Wait(Record):
+    name: Annotated[str, ""]
+
+
+@dataclass
+class Gate(Tool[Wait]):
+    """A tool whose calls begin and end when the test says so."""
+
+    name = "gate"
+    effect = Effect.READ
+    params = Wait
+    begun: dict[str, asyncio.Event] = field(default_factory=dict)
+    may_end: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def event(self, table: dict[str, asyncio.Event], name: str) -> asyncio.Event:
+        return table.setdefault(name, asyncio.Event())
+
+    async def run(self, params: Wait, context: Context) -> Result:
+        self.event(self.begun, params.name).set()
+        await self.event(self.may_end, params.name).wait()
+        if params.name == "crash":
+            raise RuntimeError("a bug")
+        if params.name == "refuse":
+            raise ToolError("do it otherwise")
+        return Result(f"gate {params.name}")
+
+    @property
+    def description(self) -> str:
+        return "waits"
+
+
+class Asked:
+    """An approver that answers by a function and keeps what it was asked."""
+
+    def __init__(self, answer: Decision) -> None:
+        self.answer = answer
+        self.requests: list[ApprovalRequest] = []
+
+    async def decide(self, request: ApprovalRequest) -> Decision:
+        self.requests.append(request)
+        return self.answer
+
+
+def make_session(
+    tmp_path: Path,
+    server: scripted.ScriptedServer,
+    *more: Tool[Any],
+    mode: Mode = Mode.YOLO,
+    approver: Approver | None = None,
+    budget: Budget | None = None,
+) -> Session:
+    root = tmp_path / "work"
+    root.mkdir(exist_ok=True)
+    tools = {tool.name: tool for tool in (*default_tools(), *more)}
+    numbers = itertools.count(1)
+    agent = Agent(
+        provider=ChatProvider(base_url=server.base_url, model="scripted"),
+        system="be good",
+        tools=tools,
+        specs=tuple(ToolSpec(t.name, t.description, schema(t.params)) for t in tools.values()),
+        context=Context(
+            workspace=Workspace.at(root),
+            seen={},
+            spill_dir=tmp_path / "spill",
+            jobs=Jobs(),
+            environment={"PATH": "/usr/bin:/bin"},
+        ),
+        approver=approver or Nobody(),
+        mode=mode,
+        max_output_tokens=500,
+        new_call_id=lambda: f"id_{next(numbers)}",
+    )
+    session_id = new_id()
+    journal = Journal.create(tmp_path / "sessions", {"id": session_id, "cwd": str(root)})
+    return Session(session_id, agent, JournalledHistory(journal), budget or Budget())
+
+
+async def collect(stream: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in stream]
+
+
+def play(session: Session, *texts: str) -> list[Event]:
+    async def turns() -> list[Event]:
+        seen: list[Event] = []
+        try:
+            for text in texts:
+                seen += await collect(session.send(text))
+        finally:
+            await session.close()
+        return seen
+
+    return asyncio.run(turns())
+
+
+def end_of(seen: Sequence[Event]) -> TurnEnd:
+    assert isinstance(seen[-1], TurnFinished)
+    return seen[-1].end
+
+
+def well_formed(history: Sequence[Message]) -> bool:
+    """Every call is answered once, in order, right after the answer that made it."""
+    position = 0
+    while position < len(history):
+        message = history[position]
+        position += 1
+        if isinstance(message, ToolMessage):
+            return False
+        if isinstance(message, AssistantMessage):
+            for call in message.tool_calls:
+                answer = history[position] if position < len(history) else None
+                if not isinstance(answer, ToolMessage) or answer.call_id != call.id:
+                    return False
+                position += 1
+    return True
+
+
+def test_a_turn_reads_edits_and_answers(tmp_path: Path) -> None:
+    script = [
+        scripted.call("read_file", file_path="a.txt"),
+        scripted.call("edit", file_path="a.txt", old_string="one", new_string="two"),
+        scripted.text("Changed it."),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        (tmp_path / "work" / "a.txt").write_text("one\n")
+
+        seen = play(session, "make it two")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert (tmp_path / "work" / "a.txt").read_text() == "two\n"
+    assert session.history.messages[0] == UserMessage("make it two")
+    assert session.history.messages[-1] == AssistantMessage("Changed it.")
+    assert well_formed(session.history.messages)
+    assert load(session.history.journal.path).messages == list(session.history.messages)
+    assert all(r.json["max_tokens"] == 500 for r in server.requests)
+
+
+def test_events_come_in_the_documented_order(tmp_path: Path) -> None:
+    script = [
+        scripted.calls(("list_directory", {"path": "."}), content="Let me see.", reasoning="hm"),
+        scripted.text("Done."),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        seen = play(make_session(tmp_path, server), "hi")
+
+    names: list[str] = []
+    for event in seen:
+        if not names or names[-1] != type(event).__name__:
+            names.append(type(event).__name__)
+    assert names == [
+        "TurnStarted", "StepStarted", "ReasoningDelta", "TextDelta", "CallStarted",
+        "CallArguments", "AnswerFinished", "UsageReported", "ToolStarted", "ToolFinished",
+        "StepStarted", "TextDelta", "AnswerFinished", "UsageReported", "TurnFinished",
+    ]  # fmt: skip
+    assert "".join(e.text for e in seen if isinstance(e, events.TextDelta)) == "Let me see.Done."
+
+
+def test_what_is_shown_is_in_the_journal_already(tmp_path: Path) -> None:
+    script = [scripted.call("list_directory", path="."), scripted.text("Some words.", chunks=4)]
+
+    async def watch(session: Session) -> None:
+        async for event in session.send("hi"):
+            on_disk = load(session.history.journal.path).messages
+            if isinstance(event, events.TextDelta):
+                last = on_disk[-1]
+                assert isinstance(last, AssistantMessage)
+                assert event.text in last.text
+            if isinstance(event, events.ToolFinished):
+                assert event.result in on_disk
+            if isinstance(event, events.AnswerFinished):
+                assert event.message in on_disk
+        await session.close()
+
+    with scripted.ScriptedServer(script) as server:
+        asyncio.run(watch(make_session(tmp_path, server)))
+
+
+def test_read_only_calls_run_side_by_side_and_are_answered_in_order(tmp_path: Path) -> None:
+    gate = Gate()
+    script = [
+        scripted.calls(("gate", {"name": "a"}), ("gate", {"name": "b"})),
+        scripted.text("ok"),
+    ]
+
+    async def main(session: Session) -> None:
+        turn = asyncio.ensure_future(collect(session.send("go")))
+        await gate.event(gate.begun, "a").wait()
+        await gate.event(gate.begun, "b").wait()
+        gate.event(gate.may_end, "b").set()
+        gate.event(gate.may_end, "a").set()
+        await turn
+        await session.close()
+
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, gate)
+        asyncio.run(main(session))
+
+    answers = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert answers == ["gate a", "gate b"]
+
+
+def test_writes_run_in_order_also_between_reads(tmp_path: Path) -> None:
+    script = [
+        scripted.calls(
+            ("write_file", {"file_path": "a.txt", "content": "1"}),
+            ("run_shell_command", {"command": "cat a.txt; echo 2 > b.txt"}),
+            ("read_file", {"file_path": "b.txt"}),
+        ),
+        scripted.text("ok"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        play(session, "go")
+
+    answers = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert answers[1].startswith("1")
+    assert answers[2].startswith("2")
+
+
+@pytest.mark.parametrize(
+    "name,arguments,complaint",
+    [
+        ("no_such_tool", "{}", "There is no tool `no_such_tool`"),
+        ("read_file", '{"file_path": "a', "end in the middle"),
+        ("read_file", "{}", "file_path"),
+        ("gate", '{"name": "refuse"}', "do it otherwise"),
+        ("gate", '{"name": "crash"}', "failed inside qcode (RuntimeError: a bug)"),
+    ],
+)
+def test_a_call_that_fails_is_answered_and_the_turn_goes_on(
+    tmp_path: Path, name: str, arguments: str, complaint: str
+) -> None:
+    gate = Gate()
+    script = [scripted.calls((name, arguments)), scripted.text("ok")]
+
+    async def main(session: Session) -> list[Event]:
+        for known in ("refuse", "crash"):
+            gate.event(gate.may_end, known).set()
+        seen = await collect(session.send("go"))
+        await session.close()
+        return seen
+
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, gate)
+        seen = asyncio.run(main(session))
+
+    (answer,) = [m for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert answer.is_error
+    assert complaint in answer.text
+    assert end_of(seen) is TurnEnd.ANSWERED
+
+
+def test_without_anybody_to_ask_edits_and_commands_are_refused(tmp_path: Path) -> None:
+    script = [
+        scripted.calls(
+            ("write_file", {"file_path": "a.txt", "content": "1"}),
+            ("run_shell_command", {"command": "echo 1 > a.txt"}),
+        ),
+        scripted.text("could not"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, mode=Mode.DEFAULT)
+        play(session, "go")
+
+    answers = [m for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert all(a.is_error and "-y" in a.text for a in answers)
+    assert not (tmp_path / "work" / "a.txt").exists()
+
+
+def test_outside_of_the_workspace_is_asked_for_and_then_open(tmp_path: Path) -> None:
+    secret = tmp_path / "outside" / "x.txt"
+    secret.parent.mkdir()
+    secret.write_text("far away")
+    script = [
+        scripted.call("read_file", file_path="../outside/x.txt"),
+        scripted.call("read_file", file_path=str(secret)),
+        scripted.text("ok"),
+    ]
+    approver = Asked(Decision(allowed=True))
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, mode=Mode.DEFAULT, approver=approver)
+        play(session, "go")
+
+    answers = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert "far away" in answers[0]
+    assert len(approver.requests) == 1
+    assert approver.requests[0].outside == ("../outside/x.txt",)
+
+
+def test_yolo_does_not_leave_the_workspace(tmp_path: Path) -> None:
+    script = [scripted.call("read_file", file_path="/etc/hostname"), scripted.text("ok")]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        play(session, "go")
+
+    (answer,) = [m for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert answer.is_error
+    assert "outside the workspace" in answer.text
+
+
+def test_a_no_with_words_reaches_the_model(tmp_path: Path) -> None:
+    script = [scripted.call("run_shell_command", command="rm -rf ."), scripted.text("ok")]
+    approver = Asked(Decision(allowed=False, words="Use git clean."))
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, mode=Mode.DEFAULT, approver=approver)
+        play(session, "go")
+
+    assert server.requests[1].json["messages"][-1]["content"] == "Use git clean."
+
+
+def test_allowed_for_the_session_is_not_asked_again(tmp_path: Path) -> None:
+    script = [
+        scripted.call("run_shell_command", command="echo 1"),
+        scripted.call("run_shell_command", command="echo 2"),
+        scripted.text("ok"),
+    ]
+    approver = Asked(Decision(allowed=True, for_session=True))
+    with scripted.ScriptedServer(script) as server:
+        play(make_session(tmp_path, server, mode=Mode.DEFAULT, approver=approver), "go")
+
+    assert len(approver.requests) == 1
+
+
+def test_interrupted_while_the_model_writes_keeps_its_words(tmp_path: Path) -> None:
+    script = [
+        scripted.stall(scripted.text("I was going to say", chunks=6), after=3),
+        scripted.text("Hello again."),
+    ]
+
+    async def main(session: Session) -> list[Event]:
+        seen = []
+        async for event in session.send("hi"):
+            seen.append(event)
+            if isinstance(event, events.TextDelta):
+                session.interrupt()
+        await collect(session.send("go on"))
+        await session.close()
+        return seen
+
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        seen = asyncio.run(main(session))
+
+    assert end_of(seen) is TurnEnd.INTERRUPTED
+    partial = session.history.messages[1]
+    assert isinstance(partial, AssistantMessage)
+    assert partial.interrupted
+    assert "I was going to say".startswith(partial.text)
+    assert session.history.messages[-1] == AssistantMessage("Hello again.")
+    assert server.requests[0].left.wait(5)
+
+
+def test_interrupted_in_a_call_answers_all_calls(tmp_path: Path) -> None:
+    gate = Gate()
+    script = [
+        scripted.calls(
+            ("list_directory", {"path": "."}),
+            ("gate", {"name": "a"}),
+            ("run_shell_command", {"command": "touch never"}),
+        ),
+        scripted.text("ok"),
+    ]
+
+    async def main(session: Session) -> None:
+        turn = asyncio.ensure_future(collect(session.send("go")))
+        await gate.event(gate.begun, "a").wait()
+        session.interrupt()
+        assert end_of(await turn) is TurnEnd.INTERRUPTED
+        assert end_of(await collect(session.send("go on"))) is TurnEnd.ANSWERED
+        await session.close()
+
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, gate)
+        asyncio.run(main(session))
+
+    answers = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert answers[1:] == [CUT_SHORT, NOT_RUN]
+    assert well_formed(session.history.messages)
+    assert load(session.history.journal.path).messages == list(session.history.messages)
+    assert not (tmp_path / "work" / "never").exists()
+
+
+def test_interrupted_before_it_began_ends_the_turn(tmp_path: Path) -> None:
+    async def main(session: Session) -> list[Event]:
+        stream = session.send("hi")
+        first = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        session.interrupt()
+        seen = [await first, *await collect(stream)]
+        await session.close()
+        return seen
+
+    with scripted.ScriptedServer([scripted.text("hi")]) as server:
+        assert end_of(asyncio.run(main(make_session(tmp_path, server)))) is TurnEnd.INTERRUPTED
+
+
+def test_leaving_the_stream_ends_the_turn(tmp_path: Path) -> None:
+    async def main(session: Session) -> None:
+        async with aclosing(session.send("hi")) as stream:
+            async for event in stream:
+                if isinstance(event, events.TextDelta):
+                    break
+        assert not session.interrupt()
+        await session.close()
+
+    script = [scripted.stall(scripted.text("abc def", chunks=6), after=3)]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        asyncio.run(main(session))
+        assert server.requests[0].left.wait(5)
+
+    assert isinstance(session.history.messages[-1], AssistantMessage)
+
+
+def test_a_failed_provider_ends_the_turn_and_the_next_one_works(tmp_path: Path) -> None:
+    script: list[scripted.Reply] = [scripted.fault(401), scripted.text("hello")]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "hi", "again")
+
+    errors = [e for e in seen if isinstance(e, events.ErrorRaised)]
+    assert [e.exit_code for e in errors] == [3]
+    assert [e.end for e in seen if isinstance(e, TurnFinished)] == [
+        TurnEnd.PROVIDER,
+        TurnEnd.ANSWERED,
+    ]
+
+
+def test_budget_of_steps_ends_the_turn(tmp_path: Path) -> None:
+    script = [scripted.call("list_directory", path=".") for _ in range(3)]
+    with scripted.ScriptedServer(script) as server:
+        seen = play(make_session(tmp_path, server, budget=Budget(max_steps=2)), "go")
+
+    assert end_of(seen) is TurnEnd.BUDGET
+    assert len(server.requests) == 2
+
+
+def test_budget_of_time_ends_a_turn_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    script = [scripted.call("gate", name="never")]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server, Gate(), budget=Budget(max_time_s=0.3))
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.BUDGET
+    assert well_formed(session.history.messages)
+    assert [e.exit_code for e in seen if isinstance(e, events.ErrorRaised)] == [4]
+
+
+def test_a_model_that_repeats_itself_is_told_and_then_stopped(tmp_path: Path) -> None:
+    with scripted.ScriptedServer(lambda _r: scripted.call("list_directory", path=".")) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.GAVE_UP
+    assert len(server.requests) == REPEATS_ALLOWED
+    told = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert ["times in a row" in t for t in told] == [False, False, True, True, True, True]
+
+
+def test_polling_something_that_changes_is_no_repetition(tmp_path: Path) -> None:
+    count = itertools.count()
+
+    def reply(_request: scripted.Seen) -> scripted.Stream:
+        if next(count) < REPEATS_ALLOWED + 2:
+            return scripted.call("run_shell_command", command="echo x >> log; wc -l < log")
+        return scripted.text("done")
+
+    with scripted.ScriptedServer(reply) as server:
+        assert end_of(play(make_session(tmp_path, server), "go")) is TurnEnd.ANSWERED
+
+
+def test_an_answer_cut_at_its_limit_is_not_taken_for_whole(tmp_path: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("and so on and", finish="length")]) as server:
+        seen = play(make_session(tmp_path, server), "go")
+
+    assert end_of(seen) is TurnEnd.GAVE_UP
+    assert any("cut at the limit" in e.message for e in seen if isinstance(e, events.ErrorRaised))
+
+
+REPLIES: list[Callable[[], Any]] = [
+    lambda: scripted.text("words"),
+    lambda: scripted.call("list_directory", path="."),
+    lambda: scripted.calls(("read_file", {"file_path": "a.txt"}), ("glob", {"pattern": "*"})),
+    lambda: scripted.call("write_file", file_path="b.txt", content="grüße \u2028"),
+    lambda: scripted.calls(("edit", '{"file_path": "a')),
+    lambda: scripted.calls(("nonsense", "not json")),
+    lambda: scripted.fault(400),
+    lambda: scripted.cut(scripted.call("read_file", file_path="a.txt")),
+    lambda: scripted.text("thought", reasoning="deep"),
+    lambda: scripted.stall(scripted.text("cut short", chunks=4), after=3),
+]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.sampled_from(REPLIES), min_size=2, max_size=8))
+def test_each_request_begins_with_the_one_before(
+    tmp_path: Path, replies: list[Callable[[], Any]]
+) -> None:
+    async def main(session: Session) -> None:
+        while len(server.requests) < len(replies):
+            async for event in session.send("next"):
+                if isinstance(event, events.TextDelta):
+                    session.interrupt()
+        await session.close()
+
+    script = [reply() for reply in replies] + [scripted.text("end")] * 10
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(_fresh(tmp_path), server)
+        asyncio.run(main(session))
+        raw = [r.raw for r in server.requests]
+
+    assert well_formed(session.history.messages)
+    for before, after in itertools.pairwise(raw):
+        assert before.endswith(b"]}")
+        assert after.startswith(before[:-2])
+        assert len(json.loads(after)["messages"]) >= len(json.loads(before)["messages"])
+
+
+def _fresh(tmp_path: Path) -> Path:
+    folder = tmp_path / new_id()
+    (folder / "work").mkdir(parents=True)
+    (folder / "work" / "a.txt").write_text("one\n")
+    return folder
