@@ -20,12 +20,12 @@ from pathlib import Path
 TEMPLATE = Path(__file__).resolve().parent / "demo"
 TESTS = ("python", "-m", "unittest", "-q")
 PROMPT = "fix the failing test"
-AGENT = (
-    *(sys.executable, "-P", "-m", "qcode"),
-    *("run", "-y", "--local", "--verify", " ".join(TESTS), PROMPT),
-)
+QCODE = (sys.executable, "-P", "-m", "qcode")
+ARGUMENTS = ("run", "-y", "--local", "--verify", " ".join(TESTS), PROMPT)
 LIMIT_S = 1800
 """A model on a slow machine takes minutes; past this something hangs."""
+SIGN_OF_LIFE_S = 20
+"""Between lines of output where there is no terminal for qcode's own progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,16 @@ def main() -> int:
     args = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a real stream
     folder = Path(tempfile.mkdtemp(prefix="qcode-demo-"))
+    served_before = local("status") == 0
     try:
-        if args.runs == 1:
-            return 0 if show(folder / "wordstats") else 1
-        return 0 if count(folder, args.runs) else 1
+        good = show(folder / "wordstats") if args.runs == 1 else count(folder, args.runs)
+        return 0 if good else 1
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
     finally:
+        if not served_before:
+            local("down")
         if args.keep:
             print(f"kept: {folder}")
         else:
@@ -78,7 +83,7 @@ def show(repository: Path) -> bool:
     command(*TESTS)
     print(run_tests(repository).stderr)
 
-    command("qcode", *AGENT[4:])
+    command("qcode", *ARGUMENTS)
     outcome = attempt(repository, live=True)
 
     say("what changed")
@@ -121,18 +126,15 @@ def attempt(repository: Path, *, live: bool) -> Outcome:
     """Let qcode work on the repository and judge what it did."""
     started = time.monotonic()
     sink = None if live else subprocess.DEVNULL
-    try:
-        code = subprocess.run(
-            AGENT,
-            cwd=repository,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            timeout=LIMIT_S,
-        ).returncode
-    except subprocess.TimeoutExpired:
-        code = None
+    with subprocess.Popen(
+        (*QCODE, *ARGUMENTS),
+        cwd=repository,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=sink,
+        stderr=sink,
+    ) as process:
+        code = wait(process, chatty=live and not sys.stderr.isatty())
     seconds = time.monotonic() - started
     return Outcome(
         passed=run_tests(repository).returncode == 0,
@@ -141,6 +143,25 @@ def attempt(repository: Path, *, live: bool) -> Outcome:
         seconds=seconds,
         diff=git(repository, "diff", "HEAD"),
     )
+
+
+def wait(process: subprocess.Popen[bytes], *, chatty: bool) -> int | None:
+    """Return the exit code, or None after ending a process that took too long."""
+    for waited in range(SIGN_OF_LIFE_S, LIMIT_S + 1, SIGN_OF_LIFE_S):
+        try:
+            return process.wait(SIGN_OF_LIFE_S)
+        except subprocess.TimeoutExpired:
+            if chatty:
+                print(f"… {waited} s")
+    process.kill()
+    return None
+
+
+def local(action: str) -> int:
+    """Run `qcode local` and return its exit code."""
+    return subprocess.run(
+        (*QCODE, "local", action), stdin=subprocess.DEVNULL, capture_output=True
+    ).returncode
 
 
 def run_tests(repository: Path) -> subprocess.CompletedProcess[str]:
