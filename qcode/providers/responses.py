@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ from qcode.providers import (
     TextPart,
     ToolSpec,
 )
+from qcode.providers.registry import OPENAI_URL
 from qcode.providers.sdk import (
     GIVE_UP_S,
     SAY_EVERY_S,
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
         ResponseOutputItem,
         ResponseStreamEvent,
     )
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 NATIVE = "responses"
 """The provider named in `Native`."""
@@ -108,7 +107,7 @@ class ResponsesProvider(Provider):
     def model(self) -> str:
         return self._model
 
-    def stream(self, request: Request) -> AsyncIterator[Delta]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         return patient(self._ask(request), say_every_s=self._say_every_s, give_up_s=self._give_up_s)
 
     async def close(self) -> None:

@@ -20,6 +20,9 @@ GIVE_UP_S = 900.0
 """Seconds of silence after which the answer counts as broken; reasoning models
 may think for minutes without sending anything."""
 
+_LONG_ENOUGH_TO_HIDE = 8
+"""Characters; shorter keys are placeholders like `none`, which are also words."""
+
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context window|context length|maximum context|"
     r"(prompt|input|request) (is )?too (long|large)|exceeds? the (model's )?maximum (number of )?"
@@ -139,7 +142,7 @@ def retry_after(headers: Mapping[str, str], said: str = "") -> float | None:
 def one_line(text: str, *, secret: str | None = None, limit: int = 400) -> str:
     """Return `text` on one line, without the key, cut with a visible mark."""
     line = " ".join(text.split())
-    if secret:
+    if secret and len(secret) >= _LONG_ENOUGH_TO_HIDE:
         line = line.replace(secret, "[key]")
     if len(line) > limit:
         line = f"{line[:limit]} … ({len(line) - limit} more characters)"
