@@ -175,6 +175,7 @@ def failed(error: OSError, path: str) -> ToolError:
         errno.EACCES: "permission denied",
         errno.EPERM: "the operation is not permitted",
         errno.ENOTDIR: "a part of the path is a file, not a directory",
+        errno.EEXIST: "a part of the path is a file, not a directory",
         errno.EISDIR: "it is a directory",
         errno.ENAMETOOLONG: "the name is too long",
         errno.ELOOP: "its symbolic links go in a circle",

@@ -126,8 +126,10 @@ def _read_part(real: Path, path: str, offset: int, limit: int) -> _Part:
             lines.append(line)
             used += len(line)
         at_end = not file.read(1)
+    if not lines:
+        raise ToolError(f"{path} has {offset} lines; offset must be less.")
     text, coding = decode(b"\n".join(line.rstrip(b"\r\n") for line in lines))
-    shown = _fit(text.split("\n")) if lines else []
+    shown = _fit(text.split("\n"))
     whole = at_end and len(shown) == len(lines)
     return _Part(shown, offset + len(lines) if whole else None, coding)
 

@@ -13,7 +13,8 @@ def warning(name: str, before: str | None, after: str) -> str:
     problem = _python(after)
     if not problem or (before is not None and _python(before)):
         return ""
-    return f"\nWarning: {name} no longer parses: {problem}. Fix that next."
+    verb = "does not parse" if before is None else "no longer parses"
+    return f"\nWarning: {name} {verb}: {problem}. Fix that next."
 
 
 def _python(text: str) -> str:

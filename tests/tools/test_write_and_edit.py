@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tool_bench import Bench
+
+from qcode.tools import files
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return list(folder.rglob(".qcode-*"))
+
+
+def test_a_new_file_is_written_with_its_directories(bench: Bench) -> None:
+    result = bench.call("write_file", file_path="a/b/c.txt", content="1\n2\n")
+
+    assert (bench.root / "a/b/c.txt").read_bytes() == b"1\n2\n"
+    assert result.text == "Created a/b/c.txt (2 lines)."
+    assert result.diff == "--- a/b/c.txt\n+++ a/b/c.txt\n@@ -0,0 +1,2 @@\n+1\n+2"
+    assert leftovers(bench.root) == []
+
+
+def test_a_new_file_has_the_usual_mode(bench: Bench) -> None:
+    old = os.umask(0o027)
+    try:
+        bench.call("write_file", file_path="a", content="x")
+    finally:
+        os.umask(old)
+
+    assert (bench.root / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_was_read_is_overwritten(bench: Bench) -> None:
+    bench.write("a", "1\n2\n3\n").chmod(0o751)
+    bench.call("read_file", file_path="a")
+
+    result = bench.call("write_file", file_path="a", content="1\n9\n")
+
+    assert (bench.root / "a").read_text() == "1\n9\n"
+    assert (bench.root / "a").stat().st_mode & 0o777 == 0o751
+    assert result.text == "Overwrote a (2 lines, +1 −2)."
+    assert "-2\n-3\n+9" in result.diff
+
+
+def test_a_file_that_was_not_read_is_kept(bench: Bench) -> None:
+    file = bench.write("a", "precious")
+
+    assert "you have not read it" in bench.error("write_file", file_path="a", content="x")
+    assert file.read_text() == "precious"
+
+
+def test_an_empty_file_may_be_overwritten_unread(bench: Bench) -> None:
+    bench.write("a")
+
+    bench.call("write_file", file_path="a", content="x")
+
+    assert (bench.root / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [("write_file", {"content": "x"}), ("edit", {"old_string": "mine", "new_string": "x"})],
+)
+def test_what_somebody_else_changed_meanwhile_is_kept(
+    bench: Bench, name: str, arguments: dict[str, str]
+) -> None:
+    file = bench.write("a", "mine\n")
+    bench.call("read_file", file_path="a")
+    file.write_text("mine and theirs\n")
+
+    assert "has changed since you read it" in bench.error(name, file_path="a", **arguments)
+    assert file.read_text() == "mine and theirs\n"
+
+
+def test_a_touched_file_with_the_same_content_is_no_change(bench: Bench) -> None:
+    file = bench.write("a", "one\n")
+    bench.call("read_file", file_path="a")
+    os.utime(file, (1, 1))
+
+    bench.call("edit", file_path="a", old_string="one", new_string="two")
+
+    assert file.read_text() == "two\n"
+
+
+def test_own_writes_count_as_seen(bench: Bench) -> None:
+    bench.call("write_file", file_path="a", content="one\n")
+    bench.call("edit", file_path="a", old_string="one", new_string="two")
+    bench.call("write_file", file_path="a", content="three\n")
+
+    assert (bench.root / "a").read_text() == "three\n"
+
+
+def test_the_same_content_again_is_said(bench: Bench) -> None:
+    bench.call("write_file", file_path="a", content="one\n")
+
+    text = bench.text("write_file", file_path="a", content="one\n")
+
+    assert text == "a already has exactly this content."
+
+
+@pytest.mark.parametrize(
+    "before, content, after",
+    [
+        (b"a\r\nb\r\n", "x\ny\n", b"x\r\ny\r\n"),
+        (b"a\r\nb\r\n", "x\r\ny\n", b"x\r\ny\n"),
+        (b"a\nb\n", "x\r\ny\r\n", b"x\r\ny\r\n"),
+        (b"\xef\xbb\xbfa\n", "x\n", b"\xef\xbb\xbfx\n"),
+        (b"\xef\xbb\xbfa\n", "\ufeffx\n", b"\xef\xbb\xbfx\n"),
+        ("ä\n".encode("utf-16"), "ö\n", "ö\n".encode("utf-16")),
+        ("ä\n".encode("latin-1"), "ö\n", "ö\n".encode("latin-1")),
+    ],
+)
+def test_an_overwritten_file_keeps_its_line_ends_and_encoding(
+    bench: Bench, before: bytes, content: str, after: bytes
+) -> None:
+    file = bench.write("a", before)
+    bench.call("read_file", file_path="a")
+
+    bench.call("write_file", file_path="a", content=content)
+
+    assert file.read_bytes() == after
+
+
+def test_text_that_the_encoding_lacks_is_refused(bench: Bench) -> None:
+    file = bench.write("a", "größe\n".encode("latin-1"))
+    bench.call("read_file", file_path="a")
+
+    assert "which has no '漢'" in bench.error("write_file", file_path="a", content="漢\n")
+    assert file.read_bytes() == "größe\n".encode("latin-1")
+
+
+def test_a_link_stays_one_and_its_target_is_written(bench: Bench) -> None:
+    target = bench.write("real/a", "one\n")
+    (bench.root / "link").symlink_to("real/a")
+
+    bench.call("edit", file_path="link", old_string="one", new_string="two")
+    bench.call("write_file", file_path="link", content="three\n")
+
+    assert (bench.root / "link").is_symlink()
+    assert target.read_text() == "three\n"
+
+
+def test_a_dangling_link_creates_its_target(bench: Bench) -> None:
+    (bench.root / "link").symlink_to("target")
+
+    bench.call("write_file", file_path="link", content="x")
+
+    assert (bench.root / "link").is_symlink()
+    assert (bench.root / "target").read_text() == "x"
+
+
+@pytest.mark.parametrize("path", ["../x", "out/x", "out/new/x", "link", "/tmp/qcode-no/x"])
+def test_nothing_outside_the_workspace_is_written(
+    bench: Bench, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (bench.root / "out").symlink_to(tmp_path / "outside")
+    (bench.root / "link").symlink_to(tmp_path / "outside" / "new")
+
+    for name, arguments in (
+        ("write_file", {"content": "x"}),
+        ("edit", {"old_string": "", "new_string": "x"}),
+    ):
+        assert "outside the workspace" in bench.error(name, file_path=path, **arguments)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_path_through_a_file_and_a_directory_are_refused(bench: Bench) -> None:
+    bench.write("file", "x")
+    (bench.root / "dir").mkdir()
+
+    assert "not a directory" in bench.error("write_file", file_path="file/a", content="x")
+    assert "is a directory" in bench.error("write_file", file_path="dir", content="x")
+    assert "names a directory" in bench.error("write_file", file_path="new/", content="x")
+    assert "too long" in bench.error("write_file", file_path="x" * 300, content="x")
+
+
+def test_a_full_disk_leaves_the_old_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = bench.write("a", "old\n" * 10)
+    bench.call("read_file", file_path="a")
+
+    def full(_descriptor: int, _data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        text = bench.error("write_file", file_path="a", content="new")
+
+    assert text == "a: the disk is full; nothing was changed. Tell the person."
+    assert file.read_text() == "old\n" * 10
+    assert leftovers(bench.root) == []
+
+
+def test_a_write_that_ends_in_the_middle_leaves_the_old_file(bench: Bench) -> None:
+    file = bench.write("a", "old\n")
+    bench.call("read_file", file_path="a")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        text = bench.error("write_file", file_path="a", content="new\n" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+
+    assert "larger than allowed; nothing was changed" in text
+    assert file.read_text() == "old\n"
+    assert leftovers(bench.root) == []
+
+
+def test_a_file_that_changes_while_it_is_written_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_text("old")
+    before = file.stat()
+    file.write_text("theirs")
+
+    with pytest.raises(files.ToolError, match="changed by something else"):
+        files.write_atomic(file, b"new", before=before)
+
+    assert file.read_text() == "theirs"
+    assert leftovers(tmp_path) == []
+
+
+def test_an_edit_tells_place_size_and_diff(bench: Bench) -> None:
+    bench.write("a.txt", "one\ntwo\nthree\n")
+
+    result = bench.call("edit", file_path="a.txt", old_string="two", new_string="2\n2")
+
+    assert result.text == "Edited a.txt at line 2 (+2 −1)."
+    assert result.summary == "+2 −1"
+    assert "-two\n+2\n+2" in result.diff
+
+
+def test_an_edit_everywhere_tells_all_places(bench: Bench) -> None:
+    bench.write("a", "x\ny\nx\n")
+
+    text = bench.text("edit", file_path="a", old_string="x", new_string="z", replace_all=True)
+
+    assert text == "Edited a at 2 places, lines 1, 3 (+2 −2)."
+
+
+def test_an_empty_old_string_creates_only(bench: Bench) -> None:
+    bench.call("edit", file_path="new", old_string="", new_string="x\n")
+    assert (bench.root / "new").read_text() == "x\n"
+
+    assert "only creates files" in bench.error(
+        "edit", file_path="new", old_string="", new_string="y"
+    )
+    bench.write("empty")
+    bench.call("edit", file_path="empty", old_string="", new_string="y")
+    assert (bench.root / "empty").read_text() == "y"
+
+
+def test_a_refused_edit_names_the_file_and_changes_nothing(bench: Bench) -> None:
+    file = bench.write("a", "one\n")
+
+    text = bench.error("edit", file_path="a", old_string="two\n", new_string="three\n")
+
+    assert text.startswith("a: old_string is not in the file")
+    assert file.read_text() == "one\n"
+
+
+def test_an_edit_of_a_missing_file_or_binary_data_is_refused(bench: Bench) -> None:
+    bench.write("bin", b"a\0b")
+
+    assert "does not exist" in bench.error("edit", file_path="no", old_string="a", new_string="b")
+    assert "binary" in bench.error("edit", file_path="bin", old_string="a", new_string="b")
+
+
+def test_python_that_no_longer_parses_is_told(bench: Bench) -> None:
+    bench.write("a.py", "def f():\n    return 1\n")
+
+    broken = bench.text("edit", file_path="a.py", old_string="return 1", new_string="return (1")
+    still = bench.text("edit", file_path="a.py", old_string="return (1", new_string="return (2")
+
+    assert "Warning: a.py no longer parses: line 2: '(' was never closed" in broken
+    assert "Warning" not in still
+    new = bench.text("write_file", file_path="b.py", content="def f(:\n")
+    assert "Warning: b.py does not parse: line 1" in new
+    assert "Warning" not in bench.text("write_file", file_path="c.txt", content="def f(:\n")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), max_size=8), max_size=6),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+)
+def test_an_edit_keeps_encoding_and_line_ends(
+    bench: Bench, lines: list[str], end: str, encoding: str, final: bool
+) -> None:
+    before = end.join(["a;", *lines, "<mark>", *lines]) + end * final
+    if "<mark>" in "".join(lines):
+        return
+    file = bench.write("f", before.encode(encoding))
+    bench.context.seen.clear()
+
+    bench.call("edit", file_path="f", old_string="<mark>", new_string="<1>\n<2>")
+
+    assert file.read_bytes() == before.replace("<mark>", f"<1>{end}<2>").encode(encoding)
+
+
+def test_a_reader_never_sees_half_a_file(bench: Bench) -> None:
+    import threading
+
+    file = bench.write("a", "0" * 100_000)
+    bench.call("read_file", file_path="a")
+    seen: set[int] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            data = file.read_bytes()
+            seen.add(len(data) if len(set(data)) == 1 else -1)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(1, 30):
+            bench.call("write_file", file_path="a", content=str(number % 10) * 100_000)
+    finally:
+        stop.set()
+        reader.join()
+
+    assert seen == {100_000}
