@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
 def _up(args: argparse.Namespace) -> int:
     from qcode import local
 
-    with TerminalProgress(sys.stderr) as progress:
+    with TerminalProgress() as progress:
         try:
             running = local.up(args.source, port=args.port, context=args.context, progress=progress)
         except KeyboardInterrupt:
@@ -119,13 +119,16 @@ def _facts(running: Running) -> dict[str, object]:
 class TerminalProgress:
     """Shows progress on a terminal as one line that is redrawn, elsewhere as a line now and then.
 
-    A context manager, so that the line is ended before anything else is printed.
+    A context manager, so that the line is ended before anything else is printed, whatever
+    happened; a label that is complete ends its line by itself.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
         self._label = ""
+        self._complete = False
+        """Whether the label's last line has been written."""
         self._began = (0.0, 0)
         """Time and bytes at the label's first update, for the speed."""
         self._shown = 0.0
@@ -141,16 +144,20 @@ class TerminalProgress:
         now = time.monotonic()
         if label != self._label:
             self._end_line()
-            self._label, self._began, self._shown = label, (now, done), 0.0
+            self._label, self._complete = label, False
+            self._began, self._shown = (now, done), 0.0
+        complete = done == total
         pause = _REDRAW_EVERY_S if self._live else _LINE_EVERY_S
-        if now - self._shown < pause and not (done == total and (self._live and self._open)):
+        if self._complete or (now - self._shown < pause and not complete):
             return
-        self._shown = now
+        self._shown, self._complete = now, complete
         line = self._line(now, done, total)
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write("\r" + line[:width].ljust(width))
             self._open = True
+            if complete:
+                self._end_line()
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
