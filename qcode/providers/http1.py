@@ -19,7 +19,7 @@ _LINE_END = re.compile(rb"\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The bytes are not an HTTP/1.1 response."""
 
 
@@ -61,7 +61,7 @@ class ResponseParser:
         """Take the next bytes; return those of the body among them.
 
         Raises:
-            Malformed: this is no HTTP response.
+            MalformedError: this is no HTTP response.
         """
         self._buffer += data
         while self.head is None or self.head.status < 200:
@@ -83,9 +83,9 @@ class ResponseParser:
         if not found:
             self._scanned = len(self._buffer)
             if self._buffer[:5] != b"HTTP/"[: len(self._buffer)]:
-                raise Malformed("the reply does not begin with an HTTP status line")
+                raise MalformedError("the reply does not begin with an HTTP status line")
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise Malformed("the reply's headers do not end")
+                raise MalformedError("the reply's headers do not end")
             return False
         text = self._buffer[: found.start()].decode("latin-1")
         del self._buffer[: found.end()]
@@ -93,7 +93,7 @@ class ResponseParser:
         first, *rest = text.replace("\r\n", "\n").split("\n")
         status_line = _STATUS_LINE.fullmatch(first)
         if not status_line:
-            raise Malformed(f"the reply begins with {first[:60]!r}")
+            raise MalformedError(f"the reply begins with {first[:60]!r}")
         headers: dict[str, str] = {}
         for line in rest:
             name, _, value = line.partition(":")
@@ -102,7 +102,7 @@ class ResponseParser:
         status = int(status_line[2])
         self.head = Head(status, status_line[3] or "", headers, status_line[1] == "0")
         if status == 101:
-            raise Malformed("the server changed the protocol unasked")
+            raise MalformedError("the server changed the protocol unasked")
         if status >= 200:
             self._frame(self.head)
         return True
@@ -111,7 +111,7 @@ class ResponseParser:
         """Set how the end of the body will be known (RFC 9112, section 6.3)."""
         encoding = head.headers.get("content-encoding", "identity").lower()
         if encoding not in ("identity", ""):
-            raise Malformed(f"the reply is in {encoding}, which was not asked for")
+            raise MalformedError(f"the reply is in {encoding}, which was not asked for")
         if head.status in (204, 304):
             self._left, self.complete = 0, True
         elif head.headers.get("transfer-encoding", "").lower().endswith("chunked"):
@@ -121,7 +121,7 @@ class ResponseParser:
             lengths = {v.strip() for v in head.headers["content-length"].split(",")}
             value = lengths.pop()
             if lengths or not (value.isascii() and value.isdigit()):
-                raise Malformed("the reply's Content-Length is not a number")
+                raise MalformedError("the reply's Content-Length is not a number")
             self._left = int(value)
             self.complete = self._left == 0
 
@@ -150,7 +150,7 @@ class ResponseParser:
             found = _LINE_END.search(buffer, at)
             if not found:
                 if len(buffer) - at > MAX_LINE_BYTES:
-                    raise Malformed("a line between the reply's chunks does not end")
+                    raise MalformedError("a line between the reply's chunks does not end")
                 break
             line = bytes(buffer[at : found.start()])
             at = found.end()
@@ -163,12 +163,12 @@ class ResponseParser:
             self.complete = not line
         elif self._left == 0:
             if line:
-                raise Malformed("a chunk of the reply is longer than it says")
+                raise MalformedError("a chunk of the reply is longer than it says")
             self._left = None
         else:
             size = _CHUNK_SIZE.fullmatch(line)
             if not size:
-                raise Malformed("the reply's chunks are not framed as chunks")
+                raise MalformedError("the reply's chunks are not framed as chunks")
             self._left = int(size[1], 16)
             if self._left == 0:
                 self._in_trailer = True
