@@ -21,6 +21,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
 from qcode.ui.approve import TerminalApprover
+from qcode.ui.printable import encodable
 from qcode.ui.terminal import Look, Terminal, usage_line
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def converse(
     """Open a session, new or that of a journal, and hold it; return the exit code."""
     added = added_directories(args)
     settings = settings_from(args, cwd)
-    terminal = Terminal(sys.stdout, _look())
+    look = _look()
+    terminal = Terminal(sys.stdout, look)
     for warning in settings.warnings:
         terminal.say(warning)
     try:
@@ -70,13 +72,20 @@ def converse(
         # The one message of several lines; the dispatcher would make one of them.
         print(nothing, file=sys.stderr)
         return nothing.exit_code
-    from qcode.ui.prompt import Prompt
+    # prompt_toolkit takes a while to load: not before it is known to be needed.
+    from qcode.ui.prompt import keyboard
 
-    prompt = Prompt(paths.state_dir() / "history")
-    conversation = _Conversation(
-        settings, chosen, cwd=cwd, added=added, local=args.local, terminal=terminal, prompt=prompt
-    )
-    return asyncio.run(conversation.run(entry, first))
+    with keyboard(paths.state_dir() / "history", plain=not look.live) as prompt:
+        conversation = _Conversation(
+            settings,
+            chosen,
+            cwd=cwd,
+            added=added,
+            local=args.local,
+            terminal=terminal,
+            prompt=prompt,
+        )
+        return asyncio.run(conversation.run(entry, first))
 
 
 def _look() -> Look:
@@ -168,7 +177,7 @@ class _Conversation:
     async def _talk(self, first: str | None) -> None:
         if first is not None and first.strip():
             self.terminal.say(f"> {first}")
-            if not await self._take(first):
+            if not await self._take(encodable(first)):
                 return
         while self.signal is None:
             try:
@@ -191,12 +200,9 @@ class _Conversation:
             return True
 
     async def _send(self, text: str) -> None:
-        from qcode.ui.prompt import quiet_keys
-
-        with quiet_keys():
-            async with aclosing(self.session.send(text)) as turn:
-                async for event in turn:
-                    await self.approver.show(event)
+        async with aclosing(self.session.send(text)) as turn:
+            async for event in turn:
+                await self.approver.show(event)
 
     async def _obey(self, command: slash.Slash) -> bool:
         say = self.terminal.say

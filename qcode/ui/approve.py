@@ -21,6 +21,9 @@ Raises:
 """
 
 SUMMARY_COLUMNS = 120
+IN_SUMMARY = ("command", "file_path")
+SHORT = 20
+"""Characters of a call with which the question still fits one line of most terminals."""
 
 
 def question(request: ApprovalRequest) -> str:
@@ -32,7 +35,8 @@ def question(request: ApprovalRequest) -> str:
         # Each directory outside is a question of its own.
         always = ""
         what += f", outside the workspace ({one_line(', '.join(request.outside), SUMMARY_COLUMNS)})"
-    return f"Allow {what}? [y]es / {always}[n]o, or type what to do instead: "
+    break_here = "\n" if len(what) > SHORT else " "
+    return f"Allow {what}?{break_here}[y]es / {always}[n]o, or type what to do instead: "
 
 
 def decision(answer: str, *, outside: bool = False) -> Decision | None:
@@ -66,7 +70,7 @@ def preview(call: ToolCall, summary: str) -> str:
     out: list[str] = []
     for name, value in arguments.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if text == summary == one_line(text, SUMMARY_COLUMNS):
+        if name in IN_SUMMARY and text in summary == one_line(summary, SUMMARY_COLUMNS):
             continue  # the question has it, whole
         if name == "old_string":
             out += _marked("-", text)
@@ -107,6 +111,7 @@ class TerminalApprover:
     async def decide(self, request: ApprovalRequest) -> Decision:
         """Show what is about to be done, ask, and return the decision."""
         await self._announced[request.call.id].wait()
+        del self._announced[request.call.id]
         async with self._screen:
             self._terminal.preview(request.call.id, preview(request.call, request.summary))
             self._terminal.end_line()

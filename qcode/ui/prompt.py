@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+from prompt_toolkit.output.plain_text import PlainTextOutput
 
 from qcode.ui.printable import encodable
 
@@ -98,10 +100,19 @@ def _keys() -> KeyBindings:
 
 
 @contextmanager
-def quiet_keys() -> Iterator[None]:
-    """Keep keys pressed meanwhile out of the output; Ctrl-C still interrupts.
+def keyboard(history: Path, *, plain: bool) -> Iterator[Prompt]:
+    """Yield what reads the keys of a session; `plain` is for terminals that can only print."""
+    output = PlainTextOutput(sys.stdout) if plain else None
+    with create_app_session(output=output), _quiet_keys():
+        yield Prompt(history)
 
-    What is typed waits for the next prompt.
+
+@contextmanager
+def _quiet_keys() -> Iterator[None]:
+    """Keep keys that are pressed between prompts out of the output; Ctrl-C still interrupts.
+
+    They wait for the next prompt as they are: a terminal that edits lines itself
+    would echo them and swallow a Ctrl-D.
     """
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)

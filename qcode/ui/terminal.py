@@ -154,7 +154,7 @@ class Terminal:
         self._calls[call.id] = summary
         self._last_call = call.id
         self.say(self._cut(f"● {call.name} {summary}"), "cyan")
-        self.status(f"{call.name} is running …")
+        self.status(f"{call.name} …")
 
     def _tool_output(self, call_id: str, text: str) -> None:
         output = self._outputs.setdefault(call_id, _Output())
@@ -186,8 +186,10 @@ class Terminal:
             # Calls run side by side: the line says whose end it is.
             summary = f"{result.name} {started or ''}: {summary}"
         took = f" ({event.duration_s:.1f} s)" if event.duration_s >= 1 else ""
-        mark, colour = ("✗", "red") if result.is_error else ("✓", "green")
-        self.say(self._cut(f"  {mark} {summary}{took}"), colour)  # type: ignore[arg-type]
+        if result.is_error:
+            self.say(self._cut(f"  ✗ {summary}{took}"), "red")
+        else:
+            self.say(self._cut(f"  ✓ {summary}{took}"), "green")
         if result.call_id not in self._previewed:
             self._diff(event.diff, lines=DIFF_LINES, columns=LINE_COLUMNS)
         self._previewed.discard(result.call_id)

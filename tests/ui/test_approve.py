@@ -51,7 +51,9 @@ def test_a_path_outside_is_not_allowed_for_the_session() -> None:
         ('{"cmd":"make\\nrm x"}', "make", "cmd:\n  make\n  rm x"),
         ('{"command":"make","timeout":5}', "make", "timeout: 5"),
         ('{"command":"' + "x" * 200 + '"}', "x" * 200, "command: " + "x" * 200),
-        ('{"content":"","file_path":"new"}', "new", ""),
+        ('{"content":"","file_path":"new"}', "new (1 line)", ""),
+        ('{"file_path":"a"}', "x" * 200 + "a", "file_path: a"),
+        ('{"directory":"a"}', "a", "directory: a"),
         ("not json", "", "not json"),
         ("[1]", "", "[1]"),
     ],
@@ -65,7 +67,7 @@ def test_a_question_is_safe_for_the_terminal() -> None:
 
     asked = question(ApprovalRequest(evil, "a\rb\x1b]0;x\x07", "r", ("/\x1b[2J",)))
 
-    assert [c for c in asked if ord(c) < 32] == []
+    assert [c for c in asked if ord(c) < 32] == ["\n"]
 
 
 def approver(stream: io.StringIO, *answers: str | BaseException) -> TerminalApprover:

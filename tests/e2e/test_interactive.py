@@ -1,0 +1,483 @@
+"""The interactive session in a pseudo-terminal, against a scripted model server."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from scripted_server import (
+    Json,
+    Reply,
+    ScriptedServer,
+    Stall,
+    Until,
+    call,
+    call_items,
+    calls,
+    delta,
+    fault,
+    raw,
+    stream,
+    text,
+)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEADLINE_S = 20.0
+ENTER, CTRL_C, CTRL_D, ALT_ENTER = "\r", "\x03", "\x04", "\x1b\r"
+PROGRAM = (sys.executable, "-m", "qcode")
+SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[()].|[=>])")
+# The controlling terminal is the first one that a session leader opens.
+START = 'exec "$@" <"$0" >"$0" 2>&1'
+
+
+class Qcode:
+    """The program in a terminal of its own: what it shows, and keys for it."""
+
+    def __init__(self, cwd: Path, *arguments: str, **environment: str) -> None:
+        self._master, self._slave = pty.openpty()
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self._raw = b""
+        self._position = 0
+        self._process = subprocess.Popen(
+            [*("/bin/sh", "-c", START, os.ttyname(self._slave)), *PROGRAM, *arguments],
+            cwd=cwd,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PROMPT_TOOLKIT_NO_CPR": "1",
+                **environment,
+            },
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+        os.close(self._slave)
+
+    @property
+    def output(self) -> bytes:
+        """All bytes so far, as the terminal got them."""
+        return self._raw
+
+    @property
+    def screen(self) -> str:
+        """The same as text, without escape sequences."""
+        return SEQUENCE.sub("", self._raw.decode("utf-8", "replace")).replace("\r", "")
+
+    def expect(self, wanted: str) -> str:
+        """Wait until the text appears after what was waited for before; return what came."""
+        end = time.monotonic() + DEADLINE_S
+        while (found := self.screen.find(wanted, self._position)) < 0:
+            if not self._read(end):
+                shown = self.screen[self._position :]
+                raise AssertionError(f"{wanted!r} did not appear, but:\n{shown}")
+        came = self.screen[self._position : found + len(wanted)]
+        self._position = found + len(wanted)
+        return came
+
+    def ready(self) -> None:
+        """Wait until a message can be typed."""
+        end = time.monotonic() + DEADLINE_S
+        # prompt_toolkit turns bracketed paste on when it begins to read keys.
+        while self._raw.rfind(b"\x1b[?2004h") <= self._raw.rfind(b"\x1b[?2004l"):
+            assert self._read(end), f"no prompt:\n{self.screen}"
+        self.expect(">")
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def send(self, message: str) -> None:
+        """Type a message as soon as it is asked for."""
+        self.ready()
+        self.type(message + ENTER)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Read to the end; return the exit code."""
+        end = time.monotonic() + DEADLINE_S
+        while self._process.poll() is None:
+            assert self._read(end, 0.05) or time.monotonic() < end, f"goes on:\n{self.screen}"
+        while self._read(0.0, 0.0):
+            pass
+        return self._process.returncode
+
+    def _read(self, end: float, longest: float = DEADLINE_S) -> bool:
+        patience = max(0.0, min(end - time.monotonic(), longest))
+        if not select.select([self._master], [], [], patience)[0]:
+            return False
+        self._raw += os.read(self._master, 1 << 16)
+        return True
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def options(server: ScriptedServer) -> tuple[str, ...]:
+    return ("--base-url", server.base_url, "-m", "scripted")
+
+
+def sessions() -> list[Path]:
+    folder = Path(os.environ["XDG_STATE_HOME"]) / "qcode/sessions"
+    return sorted(folder.glob("*.jsonl"))
+
+
+def conversation(request: Json) -> list[tuple[str, Any]]:
+    """Return role and text of what was sent, and check that each call is answered at once."""
+    messages = request["messages"]
+    for position, message in enumerate(messages):
+        wanted = [one["id"] for one in message.get("tool_calls") or ()]
+        following = messages[position + 1 : position + 1 + len(wanted)]
+        assert [answer.get("tool_call_id") for answer in following] == wanted
+    return [(m["role"], m.get("content")) for m in messages if m["role"] != "system"]
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < end
+        select.select([], [], [], 0.02)
+
+
+def lives(pid: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return shown.stdout.strip()[:1] not in ("", "Z")
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_an_answer_is_shown_while_it_comes(work: Path, gate: threading.Event) -> None:
+    answer = stream(
+        delta(reasoning_content="Hmm. "),
+        delta(content="First "),
+        Until(gate),
+        delta(content="then."),
+    )
+    with (
+        ScriptedServer([answer, text("Again.")]) as server,
+        Qcode(work, *options(server), "say it", TERM="xterm-256color") as qcode,
+    ):
+        qcode.expect("> say it")
+        qcode.expect("Hmm.")
+        qcode.expect("First")
+        gate.set()
+        qcode.expect("then.\n")
+        qcode.expect("1,000 tokens in · 20 out")
+        qcode.send("and again")
+        qcode.expect("Again.")
+        qcode.ready()
+        qcode.type(CTRL_D)
+
+        assert qcode.wait() == 0
+        assert qcode.screen.count("First") == 1
+        assert f"`qcode resume {sessions()[0].stem}` goes on" in qcode.screen
+        assert conversation(server.requests[1].json)[-3:] == [
+            ("user", "say it"),
+            ("assistant", "First then."),
+            ("user", "and again"),
+        ]
+
+
+def test_calls_are_asked_about(work: Path) -> None:
+    script = [
+        call("write_file", file_path="yes.txt", content="alpha\nbeta\n"),
+        call("write_file", file_path="no.txt", content="x"),
+        call("run_shell_command", command="touch words.txt"),
+        text("So be it."),
+        call("run_shell_command", command="echo o''ne"),
+        call("run_shell_command", command="echo t''wo"),
+        text("Both ran."),
+    ]
+    with ScriptedServer(script) as server, Qcode(work, *options(server), "go") as qcode:
+        assert "+alpha\n  +beta\n" in qcode.expect("Allow write_file yes.txt (2 lines)?")
+        qcode.type("y" + ENTER)
+        qcode.expect("✓")
+        qcode.expect("Allow write_file no.txt")
+        qcode.type("n" + ENTER)
+        qcode.expect("✗ not allowed")
+        qcode.expect("Allow run_shell_command touch words.txt?")
+        qcode.type("use another name" + ENTER)
+        qcode.expect("So be it.")
+        qcode.send("now run both")
+        qcode.expect("instead:")
+        qcode.type("always" + ENTER)
+        qcode.expect("│ one")
+        qcode.expect("│ two")
+        qcode.expect("Both ran.")
+
+        assert (work / "yes.txt").read_text() == "alpha\nbeta\n"
+        assert not (work / "no.txt").exists()
+        assert not (work / "words.txt").exists()
+        said = conversation(server.requests[3].json)
+        assert ("tool", "use another name") in said
+        assert "said no" in str(said)
+
+
+def test_keys_typed_ahead_answer_no_question(work: Path, gate: threading.Event) -> None:
+    asking = stream(
+        delta(content="Wait."),
+        Until(gate),
+        *call_items("write_file", '{"file_path":"a","content":"b"}'),
+        finish="tool_calls",
+    )
+    done = threading.Event()
+    answer = stream(delta(content="As you"), Until(done), delta(content=" like."))
+    with (
+        ScriptedServer([asking, answer, text("Got it.")]) as server,
+        Qcode(work, *options(server), "go") as qcode,
+    ):
+        qcode.expect("Wait.")
+        qcode.type("y" + ENTER)
+        gate.set()
+        qcode.expect("instead:")
+        qcode.type("n" + ENTER)
+        qcode.expect("As you")
+        qcode.type("next one" + ENTER)
+        done.set()
+        qcode.expect("Got it.")
+
+        assert not (work / "a").exists()
+        assert conversation(server.requests[2].json)[-1] == ("user", "next one")
+
+
+def test_an_interrupted_answer_can_be_gone_on_from(work: Path) -> None:
+    script = [
+        raw(delta(content="Half an ans"), Stall()),
+        call("run_shell_command", command="rm -rf important"),
+        text("Gone on."),
+    ]
+    with ScriptedServer(script) as server, Qcode(work, *options(server), "go") as qcode:
+        qcode.expect("Half an ans")
+        qcode.type(CTRL_C)
+        qcode.expect("interrupted")
+        qcode.send("try again")
+        qcode.expect("instead:")
+        qcode.type(CTRL_C)
+        qcode.expect("interrupted")
+        qcode.send("leave it")
+        qcode.expect("Gone on.")
+
+        assert conversation(server.requests[1].json)[1] == ("assistant", "Half an ans")
+        assert [role for role, _ in conversation(server.requests[2].json)] == [
+            *("user", "assistant", "user", "assistant", "tool", "user"),
+        ]
+
+
+def test_an_interrupted_command_leaves_no_process(work: Path) -> None:
+    command = "sleep 300 & echo $$ $! > pids; trap '' TERM; echo running; wait; sleep 300"
+    script = [call("run_shell_command", command=command), text("Fine.")]
+    with ScriptedServer(script) as server, Qcode(work, *options(server), "-y", "go") as qcode:
+        qcode.expect("│ running")
+        pids = [int(pid) for pid in (work / "pids").read_text().split()]
+        assert all(lives(pid) for pid in pids)
+        qcode.type(CTRL_C)
+        qcode.expect("interrupting")
+        qcode.type(CTRL_C)
+        qcode.expect("interrupted")
+        until(lambda: not any(lives(pid) for pid in pids))
+        qcode.send("next")
+        qcode.expect("Fine.")
+
+        assert "may have taken effect" in str(conversation(server.requests[1].json))
+
+
+def test_a_killed_session_is_continued(work: Path) -> None:
+    dying = raw(delta(content="Shown befo"), delta(content="re the end"), Stall())
+    script = [text("First answer."), dying, text("Back.")]
+    with ScriptedServer(script) as server:
+        with Qcode(work, *options(server), "one") as qcode:
+            qcode.expect("First answer.")
+            qcode.send("two")
+            qcode.expect("Shown before the end")
+            qcode.signal(signal.SIGKILL)
+            assert qcode.wait() == -signal.SIGKILL
+        with Qcode(work, "-c", *options(server)) as qcode:
+            for line in ("> one", "First answer.", "> two", "Shown before the end", "interrupted"):
+                qcode.expect(line)
+            qcode.send("three")
+            qcode.expect("Back.")
+
+        assert conversation(server.requests[2].json) == [
+            ("user", "one"),
+            ("assistant", "First answer."),
+            ("user", "two"),
+            ("assistant", "Shown before the end"),
+            ("user", "three"),
+        ]
+
+
+def test_a_session_is_picked_and_held_by_one_process(work: Path, tmp_path: Path) -> None:
+    script = [text("About cats."), text("About dogs."), text("More of cats.")]
+    with ScriptedServer(script) as server:
+        for topic in ("cats", "dogs"):
+            with Qcode(work, *options(server), topic) as qcode:
+                qcode.expect(f"About {topic}.")
+                qcode.ready()
+                qcode.type(CTRL_D)
+                assert qcode.wait() == 0
+        with Qcode(tmp_path, "resume", *options(server)) as qcode:
+            assert "dogs" in qcode.expect("  2  ")
+            qcode.expect("cats")
+            qcode.expect("q: none)")
+            qcode.type("2" + ENTER)
+            qcode.expect(str(work))
+            qcode.expect("About cats.")
+            with Qcode(work, "resume", sessions()[0].stem, *options(server)) as other:
+                other.expect("is open in another qcode")
+                assert other.wait() == 2
+            qcode.send("more")
+            qcode.expect("More of cats.")
+
+
+def test_nothing_foreign_reaches_the_terminal_raw(work: Path) -> None:
+    evil = "\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x1b\\\x1b[2Jx\x9b2J\x07\rAllow?\u202e"
+    (work / "evil").write_text(evil)
+    answers: list[Reply] = [
+        calls(("run_shell_command", {"command": "cat evil " + evil}), content=evil, reasoning=evil),
+        fault(400, evil),
+    ]
+    with (
+        ScriptedServer(answers) as server,
+        Qcode(work, *options(server), "go", TERM="xterm") as qcode,
+    ):
+        qcode.expect("instead:")
+        qcode.type("y" + ENTER)
+        qcode.expect("│")
+        qcode.expect("✗")
+        qcode.expect("tokens in")
+
+        shown = qcode.output.decode("utf-8")
+        for sequence in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\u202e", "\rAllow", "evil\x1b"):
+            assert sequence not in shown
+
+
+def test_leaving_without_a_message_leaves_nothing(work: Path) -> None:
+    with ScriptedServer() as server:
+        with Qcode(work, *options(server)) as qcode:
+            qcode.ready()
+            assert len(sessions()) == 1
+            qcode.type("never sent" + CTRL_C)
+            qcode.type(CTRL_D)
+            assert qcode.wait() == 0
+        with Qcode(work, *options(server)) as qcode:
+            qcode.ready()
+            qcode.signal(signal.SIGTERM)
+            assert qcode.wait() == 128 + signal.SIGTERM
+
+        assert server.requests == []
+    assert sessions() == []
+
+
+def test_a_terminated_session_is_saved(work: Path) -> None:
+    with ScriptedServer([raw(delta(content="On it"), Stall())]) as server:
+        with Qcode(work, *options(server), "go") as qcode:
+            qcode.expect("On it")
+            qcode.signal(signal.SIGTERM)
+            assert qcode.wait() == 128 + signal.SIGTERM
+            assert "is saved" in qcode.screen
+
+    kept = [json.loads(line) for line in sessions()[0].read_text().splitlines()]
+    assert kept[-1]["text"] == "On it"
+    assert kept[-1]["interrupted"] is True
+
+
+def test_slash_commands(work: Path) -> None:
+    script = [text("One."), call("run_shell_command", command="echo o''k"), text("Two."),
+              text("Three.")]  # fmt: skip
+    with ScriptedServer(script) as server, Qcode(work, *options(server)) as qcode:
+        qcode.send("/modle")
+        qcode.expect("unknown command `/modle`; did you mean `/mode")
+        qcode.send("/etc/hosts is a file")
+        qcode.expect("One.")
+        qcode.send("/model other")
+        qcode.expect("model: other")
+        qcode.send("/mode yolo")
+        qcode.expect("mode: yolo")
+        qcode.send("run it")
+        qcode.expect("│ ok")
+        qcode.expect("Two.")
+        qcode.send("/usage")
+        qcode.expect("3,000 tokens in · 60 out")
+        qcode.send("/session")
+        qcode.expect("model other, mode yolo")
+        qcode.send("/new")
+        qcode.expect("new session")
+        qcode.send("anew")
+        qcode.expect("Three.")
+        qcode.send("/quit")
+
+        assert qcode.wait() == 0
+        assert [r.json["model"] for r in server.requests] == ["scripted", *["other"] * 3]
+        assert [len(conversation(r.json)) for r in server.requests] == [1, 3, 5, 1]
+    assert len(sessions()) == 2
+
+
+def test_messages_of_several_lines(work: Path) -> None:
+    with ScriptedServer(then=text("Yes.")) as server, Qcode(work, *options(server)) as qcode:
+        qcode.ready()
+        qcode.type("gone" + CTRL_C + "one" + ALT_ENTER + "two" + ENTER)
+        qcode.expect("Yes.")
+        qcode.ready()
+        qcode.type("\x1b[200~pasted\r\nlines\r\x1b[201~" + ENTER)
+        qcode.expect("Yes.")
+
+        assert [conversation(r.json)[-1][1] for r in server.requests] == [
+            "one\ntwo",
+            "pasted\nlines",
+        ]
+    history = Path(os.environ["XDG_STATE_HOME"]) / "qcode/history"
+    assert history.stat().st_mode & 0o777 == 0o600
+    assert "+pasted\n" in history.read_text()
+
+
+def test_a_dumb_terminal_gets_plain_text(work: Path) -> None:
+    answers = [call("run_shell_command", command="echo o''k"), text("Done.", reasoning="Hm.")]
+    with (
+        ScriptedServer(answers) as server,
+        Qcode(work, *options(server), "go", TERM="dumb") as qcode,
+    ):
+        qcode.expect("instead:")
+        qcode.type("y" + ENTER)
+        qcode.expect("│ ok")
+        qcode.expect("Done.")
+        qcode.expect("> ")
+        qcode.type(CTRL_D)
+
+        assert qcode.wait() == 0
+        assert b"\x1b" not in qcode.output
