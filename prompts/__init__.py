@@ -7,7 +7,7 @@ import os
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def load(name: str, **values: str) -> str:
+def load(name: str, /, **values: str) -> str:
     """Return a prompt without its final newline, `{{key}}` replaced by each value.
 
     `name` is the file's path without `.md`: `system`, `tools/edit`.

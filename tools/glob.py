@@ -46,6 +46,8 @@ class Glob(Tool[Params]):
 
     async def run(self, params: Params, context: Context) -> Result:
         folder, pattern = _split(params)
+        if not pattern:
+            raise ToolError("pattern is empty; give one such as **/*.py.")
         start = context.path(folder)
         if not start.exists():
             raise missing(context, folder, start)

@@ -154,6 +154,14 @@ class Process:
         # a process that has that very number is a new one and the group is gone.
         return members is None or (bool(members) and self.pid not in members)
 
+    async def leaves_children(self) -> bool:
+        """Return whether children go on, giving those that are about to end a moment."""
+        for _ in range(5):
+            if not self.group_lives():
+                return False
+            await asyncio.sleep(0.01)
+        return self.group_lives()
+
     async def end(self, grace_s: float = GRACE_S) -> None:
         """End the program and its whole group: asked first, forced after the grace.
 

@@ -20,8 +20,6 @@ from qcode.tools.schema import HIDDEN
 
 TIMEOUT_S = 120.0
 TIMEOUT_MAX_S = 600.0
-_FIRST_OUTPUT_S = 1.0
-"""How long a job is watched before the model goes on: most failures to start come at once."""
 
 
 class Params(Record):
@@ -36,6 +34,8 @@ class RunShellCommand(Tool[Params]):
     name = "run_shell_command"
     effect = Effect.EXECUTE
     params = Params
+    first_output_s = 1.0
+    """How long a job is watched before the model goes on: most failures to start come at once."""
 
     def touches(self, params: Params) -> Touch:
         return Touch((params.directory,) if params.directory else (), params.command)
@@ -48,21 +48,21 @@ class RunShellCommand(Tool[Params]):
         if not params.command.strip() or "\0" in params.command:
             raise ToolError("The command is empty or has a NUL byte.")
         if params.is_background:
-            return await _start_job(params.command, directory, context)
+            return await _start_job(params.command, directory, context, self.first_output_s)
         timeout_s = _seconds(params.timeout)
         output = Output(log_opener(context.spill_dir, "output"))
         process = _start(params.command, directory, context, output, live=True)
-        timed_out = False
+        timed_out = left = False
         try:
             async with asyncio.timeout(timeout_s):
                 await process.finished()
+                left = await process.leaves_children()
         except TimeoutError:
             timed_out = True
             await process.end()
         except BaseException:
             await process.end()
             raise
-        left = process.group_lives()
         if left:
             context.jobs.adopt(process)
         shown = output.shown()
@@ -119,7 +119,7 @@ def _start(
         ) from error
 
 
-async def _start_job(command: str, directory: Path, context: Context) -> Result:
+async def _start_job(command: str, directory: Path, context: Context, watch_s: float) -> Result:
     command = command.rstrip()
     if command.endswith("&") and not command.endswith("&&"):
         command = command[:-1]
@@ -128,7 +128,7 @@ async def _start_job(command: str, directory: Path, context: Context) -> Result:
     job = context.jobs.add(command, process)
     started = time.monotonic()
     try:
-        async with asyncio.timeout(_FIRST_OUTPUT_S):
+        async with asyncio.timeout(watch_s):
             await process.finished()
     except TimeoutError:
         pass

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from qcode.record import Record
 from qcode.tools.files import binary_kind, decode
@@ -115,10 +114,10 @@ async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) 
         process.kill()
 
     timer = asyncio.get_running_loop().call_later(SECONDS, stop)
+    assert process.stdout
+    assert process.stderr
     try:
-        assert process.stdout
-        assert process.stderr
-        problem = await asyncio.to_thread(_read_matches, process.stdout, process.stderr, found)
+        problem = await asyncio.to_thread(_read_matches, process, query.glob, found)
         if process.poll() is None and found.stopped:
             process.kill()
         if process.wait() == 2 and not found.count and _is_pattern_error(problem):
@@ -128,6 +127,8 @@ async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) 
         timer.cancel()
         process.kill()  # ends the reading thread too if this task was cancelled
         process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
 
 def _arguments(query: Query) -> list[str]:
@@ -139,7 +140,8 @@ def _arguments(query: Query) -> list[str]:
     ]  # fmt: skip
     inside = query.start == query.root or query.root in query.start.parents
     if inside:
-        target = os.path.join(".", query.start.relative_to(query.root))
+        relative = query.start.relative_to(query.root).as_posix()
+        target = "./" if relative == "." else f"./{relative}"
         folder = query.start if query.start.is_dir() else query.start.parent
         if rules_at(query.root, folder) is None:
             arguments.append("--no-ignore")
@@ -153,26 +155,33 @@ def _arguments(query: Query) -> list[str]:
     else:
         target = str(query.start)
         arguments.append("--no-ignore-parent")
-    if query.glob:
-        arguments.append(f"--glob={query.glob}")
+    # Not --glob, which would bring ignored files back. What a type cannot say is
+    # filtered afterwards.
+    name = (query.glob or "").rpartition("/")[2]
+    if query.glob and not query.glob.startswith("!") and "**" not in name:
+        arguments += [f"--type-add=wanted:{name}", "--type=wanted"]
     return [*arguments, "--glob=!.git", "-e", query.pattern, "--", target]
 
 
-def _read_matches(output: IO[bytes], errors: IO[bytes], found: Found) -> str:
-    for row in output:
+def _read_matches(process: subprocess.Popen[bytes], glob: str | None, found: Found) -> str:
+    assert process.stdout
+    assert process.stderr
+    for row in process.stdout:
         path, _, rest = row.partition(b"\0")
         number, _, text = rest.partition(b":")
         if not number.isdigit():
             continue
-        line = text.decode("utf-8", "replace").rstrip("\r\n")
         name = os.fsdecode(path).removeprefix("./")
+        if not _is_wanted(glob, name):
+            continue
+        line = text.decode("utf-8", "replace").rstrip("\r\n")
         if not found.add(Match(name, int(number), line)):
             return ""
-    return errors.read().decode("utf-8", "replace")
+    return process.stderr.read().decode("utf-8", "replace")
 
 
 def _is_pattern_error(problem: str) -> bool:
-    return "regex" in problem or "pattern" in problem or "literal" in problem
+    return any(word in problem for word in ("regex", "glob", "literal"))
 
 
 def _one_line(problem: str) -> str:

@@ -15,6 +15,7 @@ from qcode.tools import default_tools
 from qcode.tools.base import Context, Result
 from qcode.tools.jobs import Jobs
 from qcode.tools.process import child_environment
+from qcode.tools.run_shell_command import RunShellCommand
 from qcode.tools.schema import parse
 from qcode.workspace import Workspace
 
@@ -26,6 +27,9 @@ class Bench:
         root.mkdir()
         self.root = root.resolve()
         self.tools = {tool.name: tool for tool in default_tools()}
+        shell = self.tools["run_shell_command"]
+        assert isinstance(shell, RunShellCommand)
+        shell.first_output_s = 0.2
         self.printed: list[str] = []
         self.context = Context(
             workspace=Workspace.at(root),

@@ -58,7 +58,9 @@ def test_long_lines_are_cut_with_a_mark(bench: Bench) -> None:
 def test_an_offset_behind_the_end_says_how_long_the_file_is(bench: Bench) -> None:
     bench.write("a", "1\n2\n")
 
-    assert bench.error("read_file", file_path="a", offset=2) == "a has 2 lines; offset must be less."
+    text = bench.error("read_file", file_path="a", offset=2)
+
+    assert text == "a has 2 lines; offset must be less."
 
 
 @pytest.mark.parametrize("arguments", [{"offset": -1}, {"limit": 0}, {"limit": -5}])

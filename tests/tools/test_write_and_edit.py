@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tool_bench import Bench
 
+from qcode.errors import ToolError
 from qcode.tools import files
 
 
@@ -157,9 +158,7 @@ def test_a_dangling_link_creates_its_target(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("path", ["../x", "out/x", "out/new/x", "link", "/tmp/qcode-no/x"])
-def test_nothing_outside_the_workspace_is_written(
-    bench: Bench, tmp_path: Path, path: str
-) -> None:
+def test_nothing_outside_the_workspace_is_written(bench: Bench, tmp_path: Path, path: str) -> None:
     (tmp_path / "outside").mkdir()
     (bench.root / "out").symlink_to(tmp_path / "outside")
     (bench.root / "link").symlink_to(tmp_path / "outside" / "new")
@@ -221,7 +220,7 @@ def test_a_file_that_changes_while_it_is_written_is_kept(tmp_path: Path) -> None
     before = file.stat()
     file.write_text("theirs")
 
-    with pytest.raises(files.ToolError, match="changed by something else"):
+    with pytest.raises(ToolError, match="changed by something else"):
         files.write_atomic(file, b"new", before=before)
 
     assert file.read_text() == "theirs"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qcode.errors import ToolError
+from qcode.workspace import Workspace, digest
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    for name in ("work/sub", "work2", "extra", "outside"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "work" / "out").symlink_to("../outside")
+    (tmp_path / "work" / "in").symlink_to("sub")
+    (tmp_path / "alias").symlink_to("work")
+    return Workspace.at(tmp_path / "alias", (tmp_path / "extra",))
+
+
+@pytest.mark.parametrize(
+    "path, real, inside",
+    [
+        (".", "work", True),
+        ("a/b", "work/a/b", True),
+        ("in/x", "work/sub/x", True),
+        ("sub/../x", "work/x", True),
+        ("{top}/work/x", "work/x", True),
+        ("{top}/alias/x", "work/x", True),
+        ("{top}/extra/x", "extra/x", True),
+        ("..", "", False),
+        ("../work2/x", "work2/x", False),
+        ("out/x", "outside/x", False),
+        ("out/../x", "x", False),
+        ("~/x", "work/~/x", True),
+        ("$HOME", "work/$HOME", True),
+    ],
+)
+def test_paths_are_resolved_and_confined(
+    workspace: Workspace, tmp_path: Path, path: str, real: str, inside: bool
+) -> None:
+    resolved = workspace.resolve(path.replace("{top}", str(tmp_path)))
+
+    assert resolved == (tmp_path / real).resolve()
+    assert workspace.contains(resolved) is inside
+
+
+@pytest.mark.parametrize("path", ["", "a\0"])
+def test_what_is_no_path_is_refused(workspace: Workspace, path: str) -> None:
+    with pytest.raises(ToolError):
+        workspace.resolve(path)
+
+
+def test_paths_are_shown_relative_to_the_root(workspace: Workspace, tmp_path: Path) -> None:
+    assert workspace.show(workspace.root / "a" / "b") == "a/b"
+    assert workspace.show(workspace.root) == "."
+    assert workspace.show(tmp_path / "extra" / "x") == str(tmp_path / "extra" / "x")
+
+
+def test_digests_differ_with_the_content() -> None:
+    assert digest(b"a") == digest(b"a") != digest(b"b")

@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tool_bench import Bench
+
+from qcode.tools import search
+from qcode.tools.ignore import translate, walk
+
+RIPGREP = search.find_ripgrep(os.environ.get("PATH", ""), Path("/nowhere"))
+
+
+@pytest.fixture(params=["ripgrep", "python"])
+def engine(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[str]:
+    """The search with and without ripgrep; what a person has on PATH decides."""
+    search.find_ripgrep.cache_clear()
+    if request.param == "python":
+        (tmp_path / "bin").mkdir()
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    elif RIPGREP is None:
+        pytest.skip("no ripgrep here")
+    yield request.param
+    search.find_ripgrep.cache_clear()
+
+
+@pytest.fixture
+def tree(engine: str, bench: Bench) -> Bench:
+    """A tree with all that a search has to leave out or get right."""
+    if engine == "python":
+        bench.context.environment["PATH"] = os.environ["PATH"]
+    bench.write("src/a.py", "import os\ndef Needle():\n    return needle\n")
+    bench.write("src/b.js", "const needle = 1;\r\nneedle\r\n")
+    bench.write("src/sub/c.py", "needle = 'ä'\n")
+    bench.write("z.txt", "nothing\nlast needle without end")
+    bench.write(".hidden", "needle\n")
+    bench.write(".git/config", "needle\n")
+    bench.write("build/out.py", "needle\n")
+    bench.write("src/skip.log", "needle\n")
+    bench.write("src/keep.log", "needle\n")
+    bench.write("src/sub/local.txt", "needle\n")
+    bench.write("bin.dat", b"needle\0needle\n")
+    bench.write("utf16.txt", "needle\n".encode("utf-16"))
+    bench.write("empty")
+    bench.write(".gitignore", "/build/\n*.log\n# comment\n\n")
+    bench.write("src/.gitignore", "!keep.log\n")
+    bench.write("src/sub/.ignore", "local.txt\n")
+    (bench.root / "link.py").symlink_to("src/a.py")
+    (bench.root / "around").symlink_to(".")
+    return bench
+
+
+def grep(bench: Bench, pattern: str, **arguments: object) -> list[str]:
+    return bench.text("grep_search", pattern=pattern, **arguments).split("\n")
+
+
+def test_matches_are_grouped_by_file_in_order(tree: Bench) -> None:
+    assert grep(tree, "needle") == [
+        ".hidden",
+        "1:needle",
+        "src/a.py",
+        "2:def Needle():",
+        "3:    return needle",
+        "src/b.js",
+        "1:const needle = 1;",
+        "2:needle",
+        "src/keep.log",
+        "1:needle",
+        "src/sub/c.py",
+        "1:needle = 'ä'",
+        "utf16.txt",
+        "1:needle",
+        "z.txt",
+        "2:last needle without end",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments, files",
+    [
+        ({"pattern": "Needle"}, ["src/a.py"]),
+        ({"pattern": "needle$", "glob": "*.js"}, ["src/b.js"]),
+        ({"pattern": "needle", "glob": "*.py"}, ["src/a.py", "src/sub/c.py"]),
+        ({"pattern": "needle", "glob": "**/*.py"}, ["src/a.py", "src/sub/c.py"]),
+        ({"pattern": "needle", "glob": "src/*.py"}, ["src/a.py"]),
+        ({"pattern": "needle", "glob": "src/**"}, [
+            "src/a.py", "src/b.js", "src/keep.log", "src/sub/c.py"]),
+        ({"pattern": "needle", "glob": "*.{js,txt}"}, ["src/b.js", "utf16.txt", "z.txt"]),
+        ({"pattern": "needle", "glob": "!*.py", "path": "src"}, ["src/b.js", "src/keep.log"]),
+        ({"pattern": "needle", "path": "src/sub"}, ["src/sub/c.py"]),
+        ({"pattern": "needle", "path": "src/a.py"}, ["src/a.py"]),
+        ({"pattern": "needle", "path": "build"}, ["build/out.py"]),
+        ({"pattern": r"\bneedle\s*=\s*\d"}, ["src/b.js"]),
+        ({"pattern": r"^\S+ = 'ä'$"}, ["src/sub/c.py"]),
+        ({"pattern": "-n"}, []),
+        ({"pattern": "needle(?= = 1)"}, ["src/b.js"]),
+    ],
+)  # fmt: skip
+def test_both_engines_find_the_same_files(
+    tree: Bench, arguments: dict[str, str], files: list[str]
+) -> None:
+    rows = grep(tree, **arguments)
+
+    assert [row for row in rows if (tree.root / row).is_file()] == files
+    assert files or rows[0].startswith("No matches")
+
+
+def test_a_limit_says_how_much_is_missing(tree: Bench) -> None:
+    tree.write("many.txt", "needle\n" * 150)
+
+    rows = grep(tree, "^needle$", limit=3, path="many.txt")
+
+    assert rows == [
+        "many.txt", "1:needle", "2:needle", "3:needle",
+        "[147 more matches not shown; use a narrower pattern, glob or path]",
+    ]  # fmt: skip
+
+
+def test_a_flood_of_matches_is_bounded(tree: Bench) -> None:
+    tree.write("many.txt", ("x" * 280 + "\n") * 20_000)
+
+    text = tree.text("grep_search", pattern="x", path="many.txt", limit=50_000)
+
+    assert len(text) < 21_000
+    assert "more matches not shown" in text
+
+
+def test_counting_stops_at_some_point(tree: Bench) -> None:
+    tree.write("many.txt", "x\n" * 20_000)
+
+    rows = grep(tree, "x", path="many.txt", limit=1)
+
+    assert rows[-1] == "[stopped after 10,000 matches]"
+
+
+def test_long_lines_are_cut(tree: Bench) -> None:
+    tree.write("min.js", "needle" + "x" * 1_000_000 + "\n")
+
+    rows = grep(tree, "needle", path="min.js")
+
+    assert rows == ["min.js", "1:needle" + "x" * 294 + "… [line cut here]"]
+
+
+@pytest.mark.parametrize("pattern", ["foo(", "[a", "*x", "a{2,1}"])
+def test_a_bad_pattern_is_explained(tree: Bench, pattern: str) -> None:
+    text = tree.error("grep_search", pattern=pattern)
+
+    assert text.startswith(f"{pattern!r} is no valid regular expression: ")
+    assert "escape it: " in text
+
+
+def test_what_cannot_be_searched_is_refused(tree: Bench) -> None:
+    assert "empty" in tree.error("grep_search", pattern="")
+    assert "line by line" in tree.error("grep_search", pattern="a\nb")
+    assert "does not exist" in tree.error("grep_search", pattern="a", path="no")
+    assert "outside" in tree.error("grep_search", pattern="a", path="..")
+    assert "limit" in tree.error("grep_search", pattern="a", limit=0)
+
+
+def test_ignore_files_above_the_workspace_count_in_a_repository(
+    engine: str, tmp_path: Path
+) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    (tmp_path / "repo" / ".gitignore").write_text("*.tmp\n/work/gen/\n")
+    bench = Bench(tmp_path / "repo" / "work", tmp_path / "spill")
+    bench.context.environment["PATH"] = os.environ["PATH"]
+    for name in ("a.tmp", "gen/b", "c", "sub/d.tmp", "sub/e"):
+        bench.write(name, "needle\n")
+
+    rows = grep(bench, "needle")
+    inner = grep(bench, "needle", path="sub")
+    bench.close()
+
+    assert rows == ["c", "1:needle", "sub/e", "1:needle"]
+    assert inner == ["sub/e", "1:needle"]
+
+
+def test_ignore_files_above_a_plain_directory_do_not_count(engine: str, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*\n")
+    bench = Bench(tmp_path / "work", tmp_path / "spill")
+    bench.context.environment["PATH"] = os.environ["PATH"]
+    bench.write(".gitignore", "*.tmp\n")
+    for name in ("a", "sub/b", "sub/c.tmp"):
+        bench.write(name, "needle\n")
+
+    rows = grep(bench, "needle")
+    inner = grep(bench, "needle", path="sub")
+    bench.close()
+
+    assert rows == ["a", "1:needle", "sub/b", "1:needle"]
+    assert inner == ["sub/b", "1:needle"]
+
+
+def test_a_ripgrep_that_a_project_brings_along_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    planted = tmp_path / "bin" / "rg"
+    planted.write_text("#!/bin/sh\n")
+    planted.chmod(0o755)
+
+    outside = search.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path / "other")
+    inside = search.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path)
+
+    assert planted.samefile(outside or "") or outside == RIPGREP
+    assert inside is None or not planted.samefile(inside)
+
+
+GIT_PATTERNS = r"""
+# comment
+*.o
+!keep.o
+/top
+dir/
+a/**/z
+**/deep
+tail/**
+mid/*/end
+[ab]x
+[!c]y
+q?
+\#hash
+\!bang
+sp\ ace
+trail   
+foo/*
+!foo/bar
+"""  # noqa: W291
+GIT_PATHS = [
+    "x.o", "keep.o", "s/x.o", "top", "s/top", "dir/f", "s/dir/f", "dir2/dir", "a/z", "a/b/z",
+    "a/b/c/z", "s/a/z", "deep", "s/deep", "t/deep/er", "tail/x", "tail/y/x", "mid/1/end",
+    "mid/1/2/end", "ax", "bx", "cx", "cy", "dy", "q", "q1", "q12", "#hash", "!bang", "sp ace",
+    "trail", "foo/bar", "foo/baz", "s/foo/bar", "ünï/x.o", "A.O", ".hid", "s/.hid",
+]  # fmt: skip
+
+
+def test_the_same_files_are_ignored_as_by_git(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text(GIT_PATTERNS)
+    for path in GIT_PATHS:
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    listed = subprocess.run(
+        ["git", "-C", tmp_path, "ls-files", "-z", "--others", "--exclude-standard"],
+        check=True, capture_output=True,
+    ).stdout.decode()  # fmt: skip
+
+    found = [entry.path for entry in walk(tmp_path, tmp_path)]
+
+    assert sorted(found) == sorted(listed.strip("\0").split("\0"))
+
+
+@pytest.mark.parametrize(
+    "pattern, path, hit",
+    [
+        ("*.py", "a.py", True),
+        ("*.py", "a/b.py", False),
+        ("**/*.py", "b.py", True),
+        ("**/*.py", "a/b/c.py", True),
+        ("src/**/t_*.py", "src/t_a.py", True),
+        ("src/**", "src/a/b", True),
+        ("src/**", "src", False),
+        ("*.{ts,tsx}", "a.tsx", True),
+        ("{a,b}/*.c", "b/x.c", True),
+        ("[!a]*", "b", True),
+        ("a?c", "a/c", False),
+        ("A.py", "a.py", False),
+        ("a{b", "a{b", True),
+    ],
+)
+def test_glob_patterns(pattern: str, path: str, hit: bool) -> None:
+    assert bool(translate(pattern, braces=True).match(path)) is hit
+
+
+def names(bench: Bench, **arguments: object) -> list[str]:
+    return bench.text("glob", **arguments).split("\n")
+
+
+def test_glob_gives_the_newest_first(bench: Bench) -> None:
+    for age, name in enumerate(["old.py", "b.py", "a.py", "new.py"]):
+        os.utime(bench.write(name), (1000 + age // 2 * 2, 1000 + (2 if 0 < age < 3 else age)))
+
+    assert names(bench, pattern="*.py") == ["new.py", "a.py", "b.py", "old.py"]
+
+
+def test_glob_obeys_ignore_files_and_directories(bench: Bench) -> None:
+    bench.write(".gitignore", "out/\n")
+    for name in ("src/a.py", "src/sub/b.py", "out/c.py", ".git/d.py", ".cfg/e.py"):
+        os.utime(bench.write(name), (1, 1))
+
+    assert names(bench, pattern="**/*.py") == [".cfg/e.py", "src/a.py", "src/sub/b.py"]
+    assert names(bench, pattern="*.py", path="src") == ["src/a.py", "[...]"][:1]
+    assert names(bench, pattern="src/*.py") == ["src/a.py"]
+    assert names(bench, pattern=f"{bench.root}/src/**/b.py") == ["src/sub/b.py"]
+    assert names(bench, pattern="out/*.py") == ["out/c.py"]
+    assert names(bench, pattern="b.py") == [
+        "src/sub/b.py", "[none directly there; these are in its subdirectories]",
+    ]  # fmt: skip
+    assert names(bench, pattern="**/*.rs") == ["No file matches **/*.rs."]
+
+
+def test_glob_is_bounded(bench: Bench) -> None:
+    for number in range(120):
+        bench.write(f"f{number}")
+
+    rows = names(bench, pattern="*")
+
+    assert len(rows) == 101
+    assert rows[-1] == "[20 more, older ones, not shown; use a narrower pattern]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"pattern": "../*"},
+        {"pattern": "/etc/*"},
+        {"pattern": "*", "path": ".."},
+        {"pattern": "out/*"},
+        {"pattern": "*", "path": "out"},
+    ],
+)
+def test_glob_stays_in_the_workspace(
+    bench: Bench, tmp_path: Path, arguments: dict[str, str]
+) -> None:
+    (bench.root / "out").symlink_to(tmp_path)
+
+    assert "outside the workspace" in bench.error("glob", **arguments)
+    tool = bench.tools["glob"]
+    touched = tool.touches(tool.params(**arguments)).paths[0]
+    assert not bench.context.workspace.contains(bench.context.workspace.resolve(touched))
+
+
+def test_links_out_of_the_workspace_are_not_followed(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "secret.py").write_text("needle\n")
+    (bench.root / "out").symlink_to(tmp_path)
+    (bench.root / "direct.py").symlink_to(tmp_path / "secret.py")
+
+    assert names(bench, pattern="**/*.py") == ["direct.py"]
+    assert grep(bench, "needle") == ["No matches for 'needle'."]
+
+
+def test_a_directory_is_listed(bench: Bench) -> None:
+    bench.write(".gitignore", "*.pyc\nbuild/\n")
+    for name in (".git/x", "build/x", "src/a", "b.pyc", "c.txt", ".env"):
+        bench.write(name)
+    (bench.root / "link").symlink_to("src")
+
+    assert bench.text("list_directory", path=".") == (
+        ".env\n.gitignore\nc.txt\nlink -> src\nsrc/\n[ignored by git: b.pyc, build/]"
+    )
+    assert bench.text("list_directory", path="build") == "x"
+    assert bench.text("list_directory", path="src", ignore=["a"]) == "(empty)"
+
+
+def test_a_listing_is_bounded(bench: Bench) -> None:
+    for number in range(310):
+        bench.write(f"d/{number:03}")
+
+    rows = bench.text("list_directory", path="d").split("\n")
+
+    assert len(rows) == 301
+    assert rows[-1] == "[10 more entries not shown; use glob to narrow]"
+
+
+def test_what_cannot_be_listed_is_refused(bench: Bench) -> None:
+    bench.write("file")
+
+    assert "read_file" in bench.error("list_directory", path="file")
+    assert "does not exist" in bench.error("list_directory", path="fil")
+    assert "outside" in bench.error("list_directory", path="..")
+
+
+def test_names_that_are_no_utf8_are_shown(bench: Bench) -> None:
+    (Path(os.fsdecode(os.fsencode(bench.root) + b"/b\xff.py"))).write_text("needle\n")
+
+    assert bench.text("list_directory", path=".") == "b�.py"
+    assert names(bench, pattern="*.py") == ["b�.py"]
+    assert grep(bench, "needle") == ["b�.py", "1:needle"]
