@@ -129,7 +129,8 @@ class _Conversation:
         try:
             self._greet(resumed=entry is not None)
             await self._talk(first)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, OSError):
+            # After a hangup the prompt finds no terminal to take its line back from.
             if self.signal is None:
                 raise
         finally:
@@ -154,6 +155,8 @@ class _Conversation:
         def stop(number: int) -> None:
             again = self.signal is not None
             self.signal = number
+            if number == signal.SIGHUP:
+                self.terminal.mute()
             if again or not self.session.interrupt():
                 main_task.cancel()
 

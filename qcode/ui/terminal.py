@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -244,6 +245,10 @@ class Terminal:
             self.say(f"… {len(lines) - RECAP_LINES:,} more lines", "dim")
 
     # -- lines
+
+    def mute(self) -> None:
+        """Show nothing any more: the terminal is gone, and writing to it fails."""
+        self._stream = io.StringIO()
 
     def say(self, text: str, colour: Colour = "") -> None:
         """Print finished lines."""

@@ -77,8 +77,13 @@ class Qcode:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            self.close_terminal()
+
+    def close_terminal(self) -> None:
         os.close(self._slave)
+        os.close(self._master)
+        self._master = -1
 
     @property
     def output(self) -> bytes:
@@ -125,12 +130,15 @@ class Qcode:
         end = time.monotonic() + DEADLINE_S
         while self._process.poll() is None:
             assert self._read(end, 0.05) or time.monotonic() < end, f"goes on:\n{self.screen}"
-        while self._read(0.0, 0.0):
+        while self._read(end, 0.0):
             pass
         return self._process.returncode
 
     def _read(self, end: float, longest: float = DEADLINE_S) -> bool:
         patience = max(0.0, min(end - time.monotonic(), longest))
+        if self._master < 0:
+            select.select([], [], [], min(patience, 0.05))
+            return False
         if not select.select([self._master], [], [], patience)[0]:
             return False
         self._raw += os.read(self._master, 1 << 16)
@@ -415,6 +423,23 @@ def test_a_terminated_session_is_saved(work: Path) -> None:
     kept = [json.loads(line) for line in sessions()[0].read_text().splitlines()]
     assert kept[-1]["text"] == "On it"
     assert kept[-1]["interrupted"] is True
+
+
+def test_a_closed_terminal_ends_all(work: Path) -> None:
+    command = "echo $$ > pid; echo running; sleep 300"
+    with ScriptedServer([call("run_shell_command", command=command)]) as server:
+        with Qcode(work, *options(server), "-y", "go") as qcode:
+            qcode.expect("│ running")
+            qcode.close_terminal()
+            assert qcode.wait() == 128 + signal.SIGHUP
+        with Qcode(work, *options(server)) as qcode:
+            qcode.ready()
+            qcode.close_terminal()
+            assert qcode.wait() == 128 + signal.SIGHUP
+
+    assert not lives(int((work / "pid").read_text()))
+    (kept,) = sessions()
+    assert "may have taken effect" in kept.read_text().splitlines()[-1]
 
 
 def test_slash_commands(work: Path) -> None:
