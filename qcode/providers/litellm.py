@@ -105,9 +105,7 @@ class LiteLLMProvider(Provider):
         litellm, self._litellm = self._litellm, None
         _open_providers -= 1
         if _open_providers == 0:
-            await litellm.close_litellm_async_clients()
-            # The closed ones would be handed out again.
-            litellm.in_memory_llm_clients_cache.flush_cache()
+            await _close_connections(litellm)
 
     def options(self, request: Request) -> JsonObject:
         """Return the request as the arguments of litellm's `acompletion`."""
@@ -406,6 +404,17 @@ def _load() -> Any:
         # Its own handlers write to the screen; the root's go where qcode's log goes.
         logging.getLogger(name).handlers.clear()
     return litellm
+
+
+async def _close_connections(litellm: Any) -> None:
+    """Close litellm's connections, which all of its users in this process share."""
+    await litellm.close_litellm_async_clients()
+    # What is closed would be handed out again: by the cache, and as an attribute of the
+    # module that is made when first asked for and that only the cache knows to close.
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    shared: Any = vars(litellm).pop("module_level_aclient", None)
+    if shared is not None:
+        await shared.close()
 
 
 _NOT_CONNECTED = frozenset(
