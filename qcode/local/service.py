@@ -64,6 +64,7 @@ def down() -> Running | None:
     with state.locked():
         record = state.load()
         if record is None:
+            state.clear()  # of a server that is gone
             return None
         _end(record)
         return record.running

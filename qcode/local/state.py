@@ -56,23 +56,23 @@ def folder() -> Path:
 
 
 def load() -> Record | None:
-    """Return the recorded server if that very process still runs; a stale file is removed."""
-    file = folder() / "server.json"
+    """Return the recorded server if that very process still runs.
+
+    Changes nothing, so that it needs neither the lock nor a folder that can be written.
+    """
     try:
-        record = _parse(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        record = _parse(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    except (OSError, ValueError, KeyError, TypeError):
-        record = None
-    if record is not None and start_time(record.running.pid) == record.started:
-        return record
-    clear()
-    return None
+    if record is None or start_time(record.running.pid) != record.started:
+        return None
+    return record
 
 
 def save(record: Record) -> None:
     """Replace the file as a whole, so that a reader never sees half of it."""
-    file = folder() / "server.json"
+    folder()
+    file = _file()
     content = {"version": _VERSION, **asdict(record)}
     content["running"]["log"] = str(record.running.log)
     partial = file.with_suffix(".partial")
@@ -82,7 +82,7 @@ def save(record: Record) -> None:
 
 def clear() -> None:
     """Forget the server."""
-    (folder() / "server.json").unlink(missing_ok=True)
+    _file().unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -107,6 +107,10 @@ def locked(progress: Progress | None = None) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
         # Closing the file gives the lock back, also when this process is killed.
         yield
+
+
+def _file() -> Path:
+    return state_dir() / "local" / "server.json"
 
 
 def _parse(text: str) -> Record | None:

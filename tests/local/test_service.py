@@ -115,6 +115,11 @@ def test_qwen_coder_is_served_with_our_template(
     assert "```json" in template.read_text()
 
 
+def test_asking_for_the_status_leaves_no_trace() -> None:
+    assert local.status() is None
+    assert not state_dir().exists()
+
+
 def test_two_ups_at_once_start_one_server(
     fake_server: MakeServer, make_gguf: MakeGguf, watcher: Watcher
 ) -> None:
