@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 
-from qcode.errors import ProviderFault, UsageError
+from qcode.errors import ProviderError, ProviderFault, UsageError
 from qcode.providers import Delta, Done, Provider, Request, Waiting
 from qcode.providers.chat_body import BodyRenderer, Dialect
-from qcode.providers.chat_faults import (
-    Endpoint,
-    error_below_http,
-    error_in_reply,
-    served_models,
-)
 from qcode.providers.chat_stream import AnswerReader
-from qcode.providers.http import Exchange, HttpClient, HttpError, parse_origin
+from qcode.providers.connection import HttpError, parse_origin
+from qcode.providers.endpoint import Endpoint
+from qcode.providers.http import Exchange, HttpClient
+from qcode.record import Record
 
 PATH = "/chat/completions"
 
@@ -28,8 +24,7 @@ _TAIL_TIMEOUT_S = 0.25
 """How long the end of the body may stay away after [DONE]."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Record):
     """How long silence is borne, in seconds."""
 
     first_token_s: float = 300.0
@@ -139,7 +134,7 @@ class ChatProvider(Provider):
         try:
             return await self._client.start("POST", PATH, self._headers, body)
         except HttpError as error:
-            raise error_below_http(self._endpoint, error, heard=False) from error
+            raise self._lost(error, heard=False) from error
 
     async def _receive(
         self, exchange: Exchange, silence: _Silence, reader: AnswerReader | None
@@ -159,10 +154,14 @@ class ChatProvider(Provider):
         except HttpError as error:
             if finished:
                 return None
-            heard = exchange.head is not None
-            raise error_below_http(self._endpoint, error, heard=heard) from error
+            raise self._lost(error, heard=exchange.head is not None) from error
         silence.reset()
         return data
+
+    def _lost(self, error: HttpError, *, heard: bool) -> ProviderError:
+        from qcode.providers.chat_faults import error_below_http
+
+        return error_below_http(self._endpoint, error, heard=heard)
 
     async def _bear(self, silence: _Silence, reader: AnswerReader | None) -> None:
         """Judge a silence.
@@ -196,6 +195,8 @@ class ChatProvider(Provider):
             if dialect is not None:
                 self._renderer.dialect = dialect
                 return
+        from qcode.providers.chat_faults import error_in_reply
+
         error = error_in_reply(self._endpoint, head.status, head.headers, body, time.time())
         if error.fault is ProviderFault.UNKNOWN_MODEL:
             exchange.close()
@@ -217,6 +218,8 @@ class ChatProvider(Provider):
                 body += data
                 if len(body) > 4 << 20:
                     return []
+            from qcode.providers.chat_faults import served_models
+
             return served_models(json.loads(body))
         except (HttpError, TimeoutError, ValueError, RecursionError):
             return []

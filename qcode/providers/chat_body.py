@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.providers import Request, ToolSpec
+from qcode.record import Record, replace
 
 _CLOSING = b"]}"
 
@@ -24,8 +24,7 @@ RESERVED = frozenset({"model", "stream", "messages", "tools"})
 """What an extra body cannot replace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Record):
     """What the endpoint is told besides the conversation; learnt from its refusals."""
 
     max_tokens_field: str = "max_tokens"

@@ -1,18 +1,19 @@
-"""What a failed Chat Completions request is: a fault, one line, and what to do."""
+"""What a failed Chat Completions request is: a fault, one line, and what to do.
+
+Imported only when a request has failed: its patterns take time to compile.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from qcode.errors import ProviderError, ProviderFault
-from qcode.providers.http import HttpError, Origin, Trouble
-
-MAX_WORDS = 200
-"""Characters of the server's own words that are shown."""
+from qcode.providers.connection import HttpError, Trouble
+from qcode.providers.endpoint import Endpoint
+from qcode.record import Record
 
 _CONTEXT = re.compile(
     r"exceed_context_size|context_length_exceeded|maximum context|context (length|window|size)"
@@ -50,61 +51,7 @@ _GENERIC_404 = re.compile(
 _NAMES_A_STATUS = re.compile(r"[45]\d\d")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Who is asked, for messages; `secrets` never appear in them."""
-
-    origin: Origin
-    base_url: str
-    model: str
-    key_name: str = ""
-    """The environment variable that holds the key, if it is known."""
-    has_key: bool = False
-    secrets: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return f"`{self.origin.authority}`"
-
-    @property
-    def url_hint(self) -> str:
-        if re.search(r"/v\d", self.origin.path):
-            return f"check the base URL `{self.base_url}`"
-        return f"try the base URL `{self.base_url.rstrip('/')}/v1`"
-
-    @property
-    def key_hint(self) -> str:
-        if self.has_key:
-            where = f" in {self.key_name}" if self.key_name else ""
-            return f"check the API key{where} and what it may use"
-        return f"set {self.key_name or 'QCODE_API_KEY or OPENAI_API_KEY'} to an API key"
-
-    def error(
-        self,
-        fault: ProviderFault,
-        message: str,
-        *,
-        hint: str = "",
-        retry_after_s: float | None = None,
-    ) -> ProviderError:
-        """Return the error, in one line, shortened, and without secrets."""
-        return ProviderError(
-            self.clean(message, MAX_WORDS + 150),
-            fault=fault,
-            hint=hint,
-            retry_after_s=retry_after_s,
-        )
-
-    def clean(self, words: str, limit: int = MAX_WORDS) -> str:
-        for secret in self.secrets:
-            words = words.replace(secret, "…")
-        words = "".join(c if c.isprintable() else " " for c in words)
-        words = " ".join(words.split())
-        return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Record):
     """What a server says is wrong: its words, and the names it has for it."""
 
     words: str

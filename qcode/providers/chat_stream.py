@@ -16,7 +16,7 @@ from typing import Any
 from qcode.errors import ProviderError, ProviderFault
 from qcode.messages import Usage
 from qcode.providers import CallPart, Delta, Done, PromptProgress, ReasoningPart, TextPart
-from qcode.providers.chat_faults import Endpoint, error_in_stream
+from qcode.providers.endpoint import Endpoint
 from qcode.providers.sse import SseEvent, SseParser
 
 MAX_PLAIN_BYTES = 64 << 20
@@ -146,12 +146,12 @@ class AnswerReader:
     def _chunk(self, chunk: object, name: str) -> Iterator[Delta]:
         if not isinstance(chunk, dict):
             if name == "error":
-                raise error_in_stream(self._endpoint, chunk)
+                raise self._reported(chunk)
             raise self._broken(f"a piece of the answer is not an object: {chunk!r}")
         if chunk.get("error") or name == "error":
-            raise error_in_stream(self._endpoint, chunk.get("error") or chunk)
+            raise self._reported(chunk.get("error") or chunk)
         if chunk.get("object") == "error":
-            raise error_in_stream(self._endpoint, chunk)
+            raise self._reported(chunk)
         progress = chunk.get("prompt_progress")
         if isinstance(progress, dict):
             yield PromptProgress(_count(progress.get("processed")), _count(progress.get("total")))
@@ -177,6 +177,11 @@ class AnswerReader:
             yield TextPart(choice["text"])
         if choice.get("finish_reason"):
             self._finish = str(choice["finish_reason"])
+
+    def _reported(self, error: object) -> ProviderError:
+        from qcode.providers.chat_faults import error_in_stream
+
+        return error_in_stream(self._endpoint, error)
 
     def _broken(self, cause: str) -> ProviderError:
         return self._endpoint.error(ProviderFault.STREAM_BROKEN, cause)

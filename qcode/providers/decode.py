@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from qcode.messages import ToolCall
 from qcode.providers import CallPart
+from qcode.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class CallBegun:
+class CallBegun(Record):
     """A call whose name is known; `index` is its position among the answer's calls."""
 
     index: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallGrew:
+class CallGrew(Record):
     """`text` follows at the end of the arguments of the call at `index`."""
 
     index: int
@@ -34,18 +32,17 @@ class CallGrew:
 CallProgress: TypeAlias = CallBegun | CallGrew
 
 
-@dataclass(slots=True)
 class _Slot:
-    """One call being assembled."""
+    """One call being assembled; `index` is what the wire calls it, if anything."""
 
-    position: int
-    index: int | None
-    """What the wire calls it, if anything."""
-    id: str = ""
-    name: str = ""
-    begun: bool = False
-    length: int = 0
-    _pieces: list[str] = field(default_factory=list)
+    def __init__(self, position: int, index: int | None) -> None:
+        self.position = position
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.begun = False
+        self.length = 0
+        self._pieces: list[str] = []
 
     def text(self) -> str:
         # Joined only when somebody looks: thousands of pieces stay linear.

@@ -9,127 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
-from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from qcode.errors import UsageError
+from qcode.providers.connection import (
+    READ_BYTES,
+    Connection,
+    HttpError,
+    Origin,
+    Trouble,
+    connect,
+    make_context,
+    tls_error,
+    words,
+)
 from qcode.providers.http1 import Head, MalformedError, ResponseParser
 
 if TYPE_CHECKING:
     from qcode.providers.proxy import Proxy
 
-_READ_BYTES = 1 << 18
 _PROBE_TIMEOUT_S = 2.0
-
-
-class Trouble(Enum):
-    """What went wrong below the level of HTTP."""
-
-    REFUSED = auto()
-    UNRESOLVED = auto()
-    """The host's name has no address."""
-    UNREACHABLE = auto()
-    """Any other failure to connect, a timeout among them."""
-    TLS = auto()
-    PROXY = auto()
-    """The proxy did not let the connection through."""
-    BROKEN = auto()
-    """The connection ended before the reply was whole."""
-    NOT_HTTP = auto()
-
-
-class HttpError(Exception):
-    """A request failed below the level of HTTP; the text is the cause, in one line."""
-
-    def __init__(self, trouble: Trouble, cause: str) -> None:
-        super().__init__(cause)
-        self.trouble = trouble
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where requests go."""
-
-    tls: bool
-    host: str
-    port: int
-    path: str
-    """What stands before every request's path; no slash at its end."""
-    query: str = ""
-
-    @property
-    def authority(self) -> str:
-        """Host, and port where it is not the usual one, as the Host header has them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the host is this machine or one of the same private network."""
-        try:
-            address = ip_address(self.host)
-        except ValueError:
-            return "." not in self.host or self.host.endswith((".local", ".localhost"))
-        return address.is_loopback or address.is_private or address.is_link_local
-
-
-def parse_origin(base_url: str) -> Origin:
-    """Return the parts of an endpoint's base URL.
-
-    Raises:
-        UsageError: it is not an http or https URL.
-    """
-    hint = "write it as http://host:port/v1"
-    try:
-        parts = urlsplit(base_url.strip())
-        port = parts.port
-    except ValueError:
-        raise UsageError(f"the base URL `{base_url}` is not a URL", hint=hint) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"the base URL `{base_url}` is not an http or https URL", hint=hint)
-    if parts.username is not None:
-        raise UsageError("the base URL holds a user name", hint="give the key as an API key")
-    try:
-        host = parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else None
-    except UnicodeError:
-        raise UsageError(f"the base URL `{base_url}` has an impossible host", hint=hint) from None
-    tls = parts.scheme == "https"
-    if any(c <= " " or c > "~" for c in parts.path + parts.query):
-        raise UsageError(f"the base URL `{base_url}` has characters no URL can have", hint=hint)
-    usual = 443 if tls else 80
-    return Origin(tls, host or parts.hostname, port or usual, parts.path.rstrip("/"), parts.query)
-
-
-@dataclass(slots=True)
-class _Connection:
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    used: bool = False
-    """Whether a reply has been received over it."""
-
-    @property
-    def is_stale(self) -> bool:
-        return self.writer.is_closing() or self.reader.at_eof() or bool(self.reader.exception())
-
-    def abort(self) -> None:
-        self.writer.transport.abort()
 
 
 class HttpClient:
@@ -153,7 +53,7 @@ class HttpClient:
         self._environ = os.environ if environ is None else environ
         self._proxy = self._find_proxy(proxy)
         self._context: ssl.SSLContext | None = None
-        self._kept: _Connection | None = None
+        self._kept: Connection | None = None
 
     def _find_proxy(self, explicit: str | None) -> Proxy | None:
         names = ("http_proxy", "https_proxy", "all_proxy")
@@ -198,7 +98,7 @@ class HttpClient:
             return True
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                connection = await self._open(self.origin.host, self.origin.port)
+                connection = await connect(self.origin.host, self.origin.port)
         except HttpError as error:
             return error.trouble is not Trouble.REFUSED
         except TimeoutError:
@@ -214,7 +114,7 @@ class HttpClient:
             # The transport closes its socket in the loop's next round.
             await asyncio.sleep(0)
 
-    def keep(self, connection: _Connection) -> None:
+    def keep(self, connection: Connection) -> None:
         """Take a connection back for the next request."""
         connection.used = True
         if self._kept is not None:
@@ -238,7 +138,7 @@ class HttpClient:
         lines += [f"{name}: {value}" for name, value in (*own, *headers)]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
-    async def connect(self) -> _Connection:
+    async def connect(self) -> Connection:
         """Return a new connection.
 
         Raises:
@@ -254,12 +154,14 @@ class HttpClient:
         self.ever_connected = True
         return connection
 
-    async def _connect_through(self) -> _Connection:
+    async def _connect_through(self) -> Connection:
         proxy, origin = self._proxy, self.origin
         if proxy is None:
-            return await self._open(origin.host, origin.port, tls=origin.tls)
+            return await connect(origin.host, origin.port, tls=self._tls() if origin.tls else None)
         try:
-            connection = await self._open(proxy.host, proxy.port, tls=proxy.tls)
+            connection = await connect(
+                proxy.host, proxy.port, tls=self._tls() if proxy.tls else None
+            )
             if origin.tls:
                 try:
                     await self._tunnel(connection, proxy)
@@ -273,7 +175,7 @@ class HttpClient:
             place = f"the proxy {proxy.host}:{proxy.port}"
             raise HttpError(Trouble.PROXY, f"{place}: {error}") from error
 
-    async def _tunnel(self, connection: _Connection, proxy: Proxy) -> None:
+    async def _tunnel(self, connection: Connection, proxy: Proxy) -> None:
         """Have the proxy connect to the origin, and speak TLS through it."""
         host = self.origin.host
         target = f"{f'[{host}]' if ':' in host else host}:{self.origin.port}"
@@ -298,35 +200,11 @@ class HttpClient:
         try:
             await connection.writer.start_tls(self._tls(), server_hostname=host)
         except (OSError, ssl.CertificateError) as error:
-            raise _tls_error(error) from error
-
-    async def _open(self, host: str, port: int, *, tls: bool = False) -> _Connection:
-        """Connect to the first address of the host that answers."""
-        failure: OSError | None = None
-        for address in await _addresses(host, port):
-            try:
-                reader, writer = await asyncio.open_connection(
-                    address,
-                    port,
-                    limit=_READ_BYTES,
-                    ssl=self._tls() if tls else None,
-                    server_hostname=host if tls else None,
-                )
-            except ssl.SSLError as error:
-                raise _tls_error(error) from error
-            except OSError as error:
-                if failure is None or isinstance(error, ConnectionRefusedError):
-                    failure = error
-                continue
-            _watch(writer)
-            return _Connection(reader, writer)
-        if isinstance(failure, ConnectionRefusedError):
-            raise HttpError(Trouble.REFUSED, "connection refused") from failure
-        raise HttpError(Trouble.UNREACHABLE, _words(failure)) from failure
+            raise tls_error(error) from error
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
-            self._context = _make_context(self._environ)
+            self._context = make_context(self._environ)
         return self._context
 
 
@@ -334,10 +212,10 @@ class Exchange:
     """One request and its reply. Must be closed, whole or not."""
 
     def __init__(
-        self, client: HttpClient, connection: _Connection, head: bytes, body: bytes
+        self, client: HttpClient, connection: Connection, head: bytes, body: bytes
     ) -> None:
         self._client = client
-        self._connection: _Connection | None = connection
+        self._connection: Connection | None = connection
         self._request = (head, body)
         self._parser = ResponseParser()
         self._heard = False
@@ -383,14 +261,14 @@ class Exchange:
         assert connection is not None, "the exchange is closed"
         try:
             async with asyncio.timeout(timeout_s):
-                data = await connection.reader.read(_READ_BYTES)
+                data = await connection.reader.read(READ_BYTES)
         except TimeoutError as error:
             # ETIMEDOUT of the socket is a TimeoutError, too.
             if error.errno is not None:
-                return self._broken(_words(error))
+                return self._broken(words(error))
             raise
         except OSError as error:
-            return self._broken(_words(error))
+            return self._broken(words(error))
         if not data:
             if self._parser.end():
                 return None
@@ -420,91 +298,3 @@ class Exchange:
             self._client.keep(connection)
         else:
             connection.abort()
-
-
-async def _addresses(host: str, port: int) -> Sequence[str]:
-    """Return the host's addresses, without the loop's executor.
-
-    The executor is waited for when the loop ends, and a name server that does
-    not answer would then hold up the exit.
-    """
-    if host == "localhost":
-        return ("127.0.0.1", "::1")
-    try:
-        ip_address(host)
-    except ValueError:
-        pass
-    else:
-        return (host,)
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[str]] = loop.create_future()
-
-    def deliver(addresses: list[str], error: Exception | None) -> None:
-        if found.done():
-            return
-        if error is not None:
-            found.set_exception(error)
-        else:
-            found.set_result(addresses)
-
-    def resolve() -> None:
-        addresses: list[str] = []
-        failure: Exception | None = None
-        try:
-            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
-        except (OSError, UnicodeError) as error:
-            failure = HttpError(Trouble.UNRESOLVED, _words(error))
-        try:
-            loop.call_soon_threadsafe(deliver, addresses, failure)
-        except RuntimeError:
-            pass  # the loop has ended meanwhile; nobody waits for the answer
-
-    threading.Thread(target=resolve, name="resolve", daemon=True).start()
-    return await found
-
-
-def _watch(writer: asyncio.StreamWriter) -> None:
-    """Have the kernel notice a peer that vanished without a word, within a minute."""
-    sock = writer.get_extra_info("socket")
-    if sock is None:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        # macOS before Python 3.10 and others lack some of these.
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _make_context(environ: Mapping[str, str]) -> ssl.SSLContext:
-    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR"):
-        place = environ.get(name)
-        if not place:
-            continue
-        is_directory = Path(place).is_dir()
-        try:
-            return ssl.create_default_context(
-                cafile=None if is_directory else place, capath=place if is_directory else None
-            )
-        except OSError as error:
-            raise UsageError(
-                f"cannot read the certificates in `{place}`: {_words(error)}",
-                hint=f"correct or unset {name}",
-            ) from error
-    return ssl.create_default_context()
-
-
-def _tls_error(error: Exception) -> HttpError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return HttpError(Trouble.TLS, f"its certificate is not trusted: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "handshake failed").replace("_", " ").lower()
-        return HttpError(Trouble.TLS, f"TLS failed: {reason}")
-    return HttpError(Trouble.TLS, f"TLS failed: {_words(error)}")
-
-
-def _words(error: BaseException | None) -> str:
-    """Return what an error says in one line, without its number."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[:1].lower() + error.strerror[1:]
-    return str(error or "") or type(error).__name__

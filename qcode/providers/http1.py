@@ -6,25 +6,21 @@ no Accept-Encoding.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from qcode.record import Record
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_LINE_BYTES = 4 << 10
 
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9]\d\d)(?: (.*))?")
-_LINE_END = re.compile(rb"\r?\n")
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class MalformedError(Exception):
     """The bytes are not an HTTP/1.1 response."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Record):
     """Status and headers of a response; header names are in lower case."""
 
     status: int
@@ -78,34 +74,46 @@ class ResponseParser:
         return self.complete
 
     def _read_head(self) -> bool:
-        # Three bytes back, because the end may have come in two pieces.
-        found = _HEAD_END.search(self._buffer, max(0, self._scanned - 3))
-        if not found:
-            self._scanned = len(self._buffer)
-            if self._buffer[:5] != b"HTTP/"[: len(self._buffer)]:
-                raise MalformedError("the reply does not begin with an HTTP status line")
+        """Take the next status line and headers; return False if they are not all here."""
+        if self._buffer[:5] != b"HTTP/"[: len(self._buffer)]:
+            raise MalformedError("the reply does not begin with an HTTP status line")
+        end = self._head_end()
+        if end < 0:
             if len(self._buffer) > MAX_HEAD_BYTES:
                 raise MalformedError("the reply's headers do not end")
             return False
-        text = self._buffer[: found.start()].decode("latin-1")
-        del self._buffer[: found.end()]
-        self._scanned = 0
-        first, *rest = text.replace("\r\n", "\n").split("\n")
-        status_line = _STATUS_LINE.fullmatch(first)
-        if not status_line:
+        first, *rest = self._buffer[:end].decode("latin-1").splitlines()
+        del self._buffer[:end]
+        version, _, said = first.partition(" ")
+        status, _, reason = said.partition(" ")
+        if version not in ("HTTP/1.0", "HTTP/1.1") or len(status) != 3 or not status.isdecimal():
             raise MalformedError(f"the reply begins with {first[:60]!r}")
         headers: dict[str, str] = {}
         for line in rest:
             name, _, value = line.partition(":")
             name, value = name.strip().lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        status = int(status_line[2])
-        self.head = Head(status, status_line[3] or "", headers, status_line[1] == "0")
-        if status == 101:
+            if name:
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self.head = Head(int(status), reason, headers, version == "HTTP/1.0")
+        if self.head.status == 101:
             raise MalformedError("the server changed the protocol unasked")
-        if status >= 200:
+        if self.head.status >= 200:
             self._frame(self.head)
         return True
+
+    def _head_end(self) -> int:
+        """Return where the blank line behind the headers ends, or -1."""
+        # Some bytes back, because the end may have come in two pieces.
+        start = max(0, self._scanned - 3)
+        self._scanned = len(self._buffer)
+        ends = [
+            found + len(blank)
+            for blank in (b"\n\r\n", b"\n\n")
+            if (found := self._buffer.find(blank, start)) >= 0
+        ]
+        if ends:
+            self._scanned = 0
+        return min(ends, default=-1)
 
     def _frame(self, head: Head) -> None:
         """Set how the end of the body will be known (RFC 9112, section 6.3)."""
@@ -147,14 +155,13 @@ class ResponseParser:
                 self._left -= len(piece)
                 if self._left:
                     break
-            found = _LINE_END.search(buffer, at)
-            if not found:
+            end = buffer.find(b"\n", at)
+            if end < 0:
                 if len(buffer) - at > MAX_LINE_BYTES:
                     raise MalformedError("a line between the reply's chunks does not end")
                 break
-            line = bytes(buffer[at : found.start()])
-            at = found.end()
-            self._between_chunks(line)
+            self._between_chunks(bytes(buffer[at:end]).removesuffix(b"\r"))
+            at = end + 1
         del buffer[:at]
         return bytes(out)
 
@@ -166,9 +173,10 @@ class ResponseParser:
                 raise MalformedError("a chunk of the reply is longer than it says")
             self._left = None
         else:
-            size = _CHUNK_SIZE.fullmatch(line)
-            if not size:
+            size = line.partition(b";")[0].strip()
+            # int() alone would take signs and underscores, too.
+            if not size or len(size) > 15 or not _HEX.issuperset(size):
                 raise MalformedError("the reply's chunks are not framed as chunks")
-            self._left = int(size[1], 16)
+            self._left = int(size, 16)
             if self._left == 0:
                 self._in_trailer = True

@@ -8,16 +8,15 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from qcode.errors import UsageError
+from qcode.record import Record
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Record):
     """An HTTP proxy; `authorization` is the value of Proxy-Authorization, or empty."""
 
     host: str

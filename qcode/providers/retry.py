@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import cast
 
 from qcode.errors import ProviderError, ProviderFault
 from qcode.providers import Delta, Provider, Request, Retry
+from qcode.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Record):
     """How often and how long apart; seconds."""
 
     attempts: int = 6

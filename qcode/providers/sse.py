@@ -7,9 +7,8 @@ exist that leave out the last blank line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from qcode.errors import ProviderError, ProviderFault
+from qcode.record import Record
 
 MAX_EVENT_BYTES = 16 << 20
 """No model writes that much at once; a server that does is broken or hostile."""
@@ -17,8 +16,7 @@ MAX_EVENT_BYTES = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
+class SseEvent(Record):
     """One event; `name` is empty unless the stream gave one."""
 
     name: str
