@@ -15,7 +15,7 @@ from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import missing
 from qcode.tools.output import Output, Shown, log_opener
-from qcode.tools.process import Process
+from qcode.tools.process import GRACE_S, Process
 from qcode.tools.schema import HIDDEN
 
 TIMEOUT_S = 120.0
@@ -36,6 +36,9 @@ class RunShellCommand(Tool[Params]):
     params = Params
     first_output_s = 1.0
     """How long a job is watched before the model goes on: most failures to start come at once."""
+
+    grace_s = GRACE_S
+    """Between asking a command to end and ending it."""
 
     def touches(self, params: Params) -> Touch:
         return Touch((params.directory,) if params.directory else (), params.command)
@@ -59,9 +62,9 @@ class RunShellCommand(Tool[Params]):
                 left = await process.leaves_children()
         except TimeoutError:
             timed_out = True
-            await process.end()
+            await process.end(self.grace_s)
         except BaseException:
-            await process.end()
+            await process.end(self.grace_s)
             raise
         if left:
             context.jobs.adopt(process)

@@ -29,7 +29,7 @@ class Bench:
         self.tools = {tool.name: tool for tool in default_tools()}
         shell = self.tools["run_shell_command"]
         assert isinstance(shell, RunShellCommand)
-        shell.first_output_s = 0.2
+        shell.first_output_s, shell.grace_s = 0.2, 0.5
         self.printed: list[str] = []
         self.context = Context(
             workspace=Workspace.at(root),

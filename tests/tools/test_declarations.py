@@ -53,7 +53,7 @@ def test_importing_the_tools_stays_cheap() -> None:
         cwd=Path(prompts.__file__).resolve().parents[1],
     ).stdout.split()  # fmt: skip
 
-    heavy = {"tempfile", "shutil", "difflib", "glob", "random", "secrets", "pydantic", "logging"}
+    heavy = {"tempfile", "shutil", "difflib", "random", "secrets", "pydantic", "logging"}
     assert not heavy & set(loaded)
     assert len(loaded) < 45
 

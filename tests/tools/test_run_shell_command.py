@@ -123,7 +123,7 @@ def test_a_long_output_is_cut_and_kept(bench: Bench) -> None:
 @pytest.mark.slow
 def test_a_flood_costs_neither_memory_nor_disk(bench: Bench) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    size = 200_000_000
+    size = 100_000_000
 
     text = shell(bench, f"echo begin; head -c {size} /dev/zero | tr '\\0' x; echo; echo end")
 
@@ -168,7 +168,7 @@ def test_what_ignores_being_asked_is_killed(bench: Bench) -> None:
     started = time.monotonic()
     shell(bench, command, timeout=1)
 
-    assert 2.5 < time.monotonic() - started < 6
+    assert 1.4 < time.monotonic() - started < 6
     assert not alive(pid_in(bench, "pid"))
 
 
