@@ -19,19 +19,13 @@ _GRACE_S = 10.0
 def start_time(pid: int) -> str | None:
     """Return when the process started, in the system's own words; None if it does not run.
 
-    On Linux which boot, and clock ticks since then (field 22 of /proc/PID/stat); elsewhere
-    what `ps` says.
+    On Linux clock ticks since boot (field 22 of /proc/PID/stat), elsewhere what `ps` says.
     """
     _reap(pid)
     if not Path("/proc/self/stat").exists():
         return _ps(pid, "lstart=")
     fields = _stat(pid)
-    if fields is None or fields[0] in "ZX":
-        return None
-    boot = ""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot} {fields[19]}"
+    return None if fields is None or fields[0] in "ZX" else fields[19]
 
 
 def memory_bytes(pid: int) -> int | None:
