@@ -217,6 +217,9 @@ class LiteLLMProvider(Provider):
             fault, said = ProviderFault.UNAUTHORISED, "there is no key for it"
         elif "ContextWindowExceededError" in names:
             fault = ProviderFault.CONTEXT_TOO_LONG
+        elif "ended before a finish_reason" in said:
+            # Newer releases notice by themselves; for older ones, `_made_up_end`.
+            fault = ProviderFault.STREAM_BROKEN
         elif names & _NOT_CONNECTED and not started:
             fault = ProviderFault.UNREACHABLE
         elif names & _BROKEN and status != 429:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
 import pytest
+import scripted_server as chat
+from scripted_server import ScriptedServer
 
 from qcode.errors import UsageError
-from qcode.providers.registry import OPENAI_URL, Target, resolve
+from qcode.messages import AssistantMessage, Native, ToolCall, ToolMessage, UserMessage
+from qcode.providers import Request, TextPart
+from qcode.providers.registry import OPENAI_URL, Target, make_provider, resolve
 
 LOCAL = "http://localhost:8000/v1"
 OPENAI = {"OPENAI_API_KEY": "sk-openai"}
@@ -168,3 +173,37 @@ print([m for m in ("chat", "responses", "litellm") if "qcode.providers." + m in 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     assert (out.stderr, out.stdout.strip()) == ("", str([adapter]))
+
+
+def test_history_of_other_providers_reaches_chat_completions() -> None:
+    history = (
+        UserMessage("Fix it"),
+        AssistantMessage(
+            "Look.",
+            "Hm.",
+            (ToolCall("toolu_1", "read", "{oops"),),
+            Native("responses", ('{"type": "reasoning", "encrypted_content": "gAAAA"}',)),
+        ),
+        ToolMessage("toolu_1", "read", "arguments are not JSON", is_error=True),
+        AssistantMessage("I", native=Native("litellm", ('{"model": "x"}',)), interrupted=True),
+        AssistantMessage(interrupted=True),
+        UserMessage("Go on"),
+    )
+
+    async def ask(base_url: str) -> str:
+        target = resolve("some-model", base_url, {"QCODE_API_KEY": "sk-qcode"})
+        provider = make_provider(target, session_key="s")
+        request = Request("Be brief.", history, (), 100)
+        parts = [d.text async for d in provider.stream(request) if isinstance(d, TextPart)]
+        await provider.close()
+        return "".join(parts)
+
+    with ScriptedServer([chat.text("Ok.")], key="sk-qcode") as served:
+        assert asyncio.run(ask(served.base_url)) == "Ok."
+
+    body = served.requests[0].raw.decode()
+    assert "gAAAA" not in body
+    assert "native" not in body
+    roles = [m["role"] for m in served.requests[0].json["messages"]]
+    assert roles[:4] == ["system", "user", "assistant", "tool"]
+    assert roles[-1] == "user"

@@ -56,7 +56,9 @@ async def _ask(
     try:
         for history in histories:
             request = Request("Be brief.", history, tools, 4096)
-            answers.append([delta async for delta in provider.stream(request)])
+            # On a busy machine the import alone may be long enough for a Waiting.
+            deltas = [d async for d in provider.stream(request) if not isinstance(d, Waiting)]
+            answers.append(deltas)
     finally:
         await provider.close()
     return answers
