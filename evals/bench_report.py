@@ -1,0 +1,161 @@
+"""What `bench.py` found, as tables, and judged by the marks that qcode is held to."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Figures: TypeAlias = dict[str, list[float]]
+"""Samples by the name of the figure; its end is the unit."""
+Section: TypeAlias = dict[str, Figures]
+"""Figures by subject."""
+
+PYTHON = "python"
+"""The row of bare Python, to which the others are ratios."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is asked of qcode, and what was found."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is within the limit."""
+        return self.value <= self.limit
+
+
+def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> list[Mark]:
+    """Return the marks that can be judged from what was measured."""
+    out = []
+    if qcode := _figures(sections, "startup"):
+        bare = statistics.median(sections["startup"][PYTHON]["wall_ms"])
+        version = statistics.median(qcode["wall_ms"]) / bare
+        out.append(Mark("start-up (--version)", version, 4, "× python"))
+    if qcode := _figures(sections, "first"):
+        middle = {name: statistics.median(samples) for name, samples in qcode.items()}
+        out.append(Mark("one-shot run, CPU", middle["cpu_ms"] / 1e3, 0.30, "s"))
+        first = sections["first"]
+        others = {p: statistics.median(first[p]["first_ms"]) for p in peers if p in first}
+        if others:
+            soonest = min(others, key=others.__getitem__)
+            sooner = Mark("first request", middle["first_ms"], others[soonest], "ms", soonest)
+            out.append(sooner)
+        best = f"at best {min(qcode['exit_ms']):.0f}"
+        out.append(Mark("exit after the last reply", middle["exit_ms"], 50, "ms", best))
+        out.append(Mark("hidden model calls", max(qcode["hidden"]), 0))
+    if qcode := _figures(sections, "size"):
+        out.append(Mark("first request, size", qcode["tokens"][0], 1100, "tokens"))
+    if qcode := _figures(sections, "session"):
+        of = f"{steps} steps"
+        out.append(Mark("own time a step", statistics.median(qcode["own_ms"]), 10, "ms", of))
+        growth = statistics.median(qcode["late_ms"]) / statistics.median(qcode["early_ms"])
+        out.append(Mark("last ten steps to first ten", growth, 1.25, "×", of))
+        out.append(Mark("peak memory of a session", max(qcode["peak_mb"]), 80, "MB", of))
+        broken = steps - min(qcode["raw_prefix"])
+        out.append(Mark("requests that do not begin with the one before", broken, 0, "", of))
+        out.append(Mark("hidden model calls in a session", max(qcode["hidden"]), 0, "", of))
+    return out
+
+
+def busyness(sections: Mapping[str, Section]) -> float | None:
+    """Return bare Python's wall time over its CPU time, if that is much more than 1."""
+    for section in sections.values():
+        bare = section.get(PYTHON, {})
+        if {"wall_ms", "cpu_ms"} <= bare.keys():
+            ratio = statistics.median(bare["wall_ms"]) / statistics.median(bare["cpu_ms"])
+            return ratio if ratio > 1.3 else None
+    return None
+
+
+def _figures(sections: Mapping[str, Section], name: str) -> Figures | None:
+    return sections.get(name, {}).get("qcode")
+
+
+# ------------------------------------------------------------------ the tables
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: the median of a figure, or its ratio to that of bare Python."""
+
+    title: str
+    figure: str
+    digits: int = 0
+    ratio: bool = False
+
+    def cell(self, figures: Figures, base: Figures) -> str:
+        """Return the text of a row's cell."""
+        if not figures.get(self.figure) or (self.ratio and not base.get(self.figure)):
+            return "–"
+        value = statistics.median(figures[self.figure])
+        if self.ratio:
+            value /= statistics.median(base[self.figure])
+        return f"{value:,.{self.digits}f}"
+
+
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "startup": (
+        *(Column("wall ms", "wall_ms", 1), Column("× python", "wall_ms", 1, ratio=True)),
+        *(Column("CPU ms", "cpu_ms", 1), Column("× python", "cpu_ms", 1, ratio=True)),
+    ),
+    "first": (
+        *(Column("to wire ms", "first_ms"), Column("× python", "first_ms", 1, ratio=True)),
+        Column("CPU ms", "first_cpu_ms"),
+        *(Column("run ms", "wall_ms"), Column("CPU ms", "cpu_ms")),
+        Column("× python", "cpu_ms", 1, ratio=True),
+        *(Column("exit ms", "exit_ms"), Column("peak MB", "peak_mb")),
+        *(Column("hidden", "hidden"), Column("other", "other")),
+    ),
+    "size": (
+        *(Column("bytes", "request_bytes"), Column("tools", "tools"), Column("tokens", "tokens")),
+        *(Column("system", "tokens_system"), Column("schemas", "tokens_tools")),
+        Column("rest", "tokens_rest"),
+    ),
+    "session": (
+        *(Column("step ms", "step_ms", 1), Column("× python", "step_ms", 1, ratio=True)),
+        Column("own ms", "own_ms", 1),
+        Column("CPU ms", "step_cpu_ms", 1),
+        *(Column("first 10", "early_ms", 1), Column("last 10", "late_ms", 1)),
+        *(Column("same bytes", "raw_prefix"), Column("same prompt", "same_prefix")),
+        *(Column("B/step", "step_bytes"), Column("MB sent", "sent_mb", 2)),
+        *(Column("peak MB", "peak_mb"), Column("× python", "peak_mb", 1, ratio=True)),
+        *(Column("wall s", "wall_s", 2), Column("CPU s", "cpu_s", 2), Column("hidden", "hidden")),
+    ),
+}
+
+
+def table(section: Section, columns: Sequence[Column]) -> str:
+    """Return a section as lines of aligned text, in Markdown."""
+    base = section.get(PYTHON, {})
+    rows = [["", *(column.title for column in columns)]]
+    for name, figures in section.items():
+        rows.append([name, *(column.cell(figures, base) for column in columns)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def verdicts(found: Sequence[Mark]) -> str:
+    """Return the marks as lines of text."""
+    width = max((len(mark.name) for mark in found), default=0)
+    lines = []
+    for mark in found:
+        note = f" ({mark.note})" if mark.note else ""
+        value = f"{mark.value:,.2f}".rstrip("0").rstrip(".")
+        limit = f"{mark.limit:,.2f}".rstrip("0").rstrip(".")
+        verdict = "met   " if mark.met else "MISSED"
+        lines.append(f"{verdict}  {mark.name:<{width}}  {value} of {limit} {mark.unit}{note}")
+    return "\n".join(line.rstrip() for line in lines)
