@@ -16,13 +16,3 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Say one thing that happened or was decided, in one line."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def update(self, label: str, done: int, total: int | None) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
