@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from qcode.editing.diff import changes
+from qcode.editing.placeholder import left_out
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools import syntax
@@ -92,6 +93,11 @@ def _overwrite(params: Params, context: Context, real: Path) -> Result:
     if changed_since_seen(context, real, data):
         raise ToolError(f"{path} has changed since you read it. Read it again.")
     old, coding = decode(data) if data else ("", Coding())
+    if marker := left_out(params.content, old):
+        raise ToolError(
+            f"The content has a line that stands for left-out code: {marker!r}. It would replace "
+            f"that code; {path} was not changed. Write it out whole, or use edit."
+        )
     content = like(old, params.content)
     encoded = coding.encode(content)
     shown = context.workspace.show(real)

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from enum import StrEnum
 
 from qcode.editing.nearest import describe, numbered
+from qcode.editing.placeholder import left_out
 from qcode.record import Record
 
 
@@ -23,6 +24,7 @@ class Reason(StrEnum):
     ALREADY_APPLIED = "already_applied"
     NO_CHANGE = "no_change"
     EMPTY_SEARCH = "empty_search"
+    PLACEHOLDER = "placeholder"
 
 
 class Refused(Record):
@@ -56,6 +58,12 @@ def replace(text: str, old: str, new: str, *, replace_all: bool = False) -> Edit
             Reason.EMPTY_SEARCH,
             "old_string is blank, which names no place. Give the lines to be replaced.",
         )
+    if marker := left_out(new, old, ends.text):
+        return Refused(
+            Reason.PLACEHOLDER,
+            f"new_string has a line that stands for left-out code: {marker!r}. It would replace "
+            "that code. Nothing was changed. Write the code out, or edit a smaller part.",
+        )
     places = _find_all(ends.text, old)
     if not replace_all:
         whole = [at for at in places if not _cuts_word(ends.text, at, at + len(old))]
@@ -72,6 +80,8 @@ def replace(text: str, old: str, new: str, *, replace_all: bool = False) -> Edit
         return _not_found(ends.text, old, new)
     if len(places) > 1 and not replace_all:
         return _ambiguous(ends.text, places)
+    if not replace_all and _stands_there(ends.text, places[0], old, new):
+        return _already(ends.text.split("\n"), _line_of(ends.text, places[0]), new)
     return _splice(ends, places, old, new)
 
 
@@ -195,13 +205,38 @@ def _not_found(text: str, old: str, new: str) -> Refused:
     lines = text.split("\n")
     wanted = new.strip("\n").split("\n")
     if new.strip() and (at := _run_of(lines, wanted)) is not None:
-        shown = numbered(lines, at + 1, len(wanted))
-        return Refused(
-            Reason.ALREADY_APPLIED,
-            f"old_string is not there, but new_string is already:\n{shown}\n"
-            "Nothing was changed; go on if that is what you want.",
-        )
+        return _already(lines, at + 1, new)
     return Refused(Reason.NOT_FOUND, describe(lines, old.strip("\n").split("\n")))
+
+
+def _already(lines: list[str], first: int, new: str) -> Refused:
+    shown = numbered(lines, first, len(new.strip("\n").split("\n")))
+    return Refused(
+        Reason.ALREADY_APPLIED,
+        f"The change is there already:\n{shown}\n"
+        "Nothing was changed; go on if that is what you want.",
+    )
+
+
+def _stands_there(text: str, place: int, old: str, new: str) -> bool:
+    """Return whether an edit that only adds lines was made before: sent twice, it matches again.
+
+    Lines without a letter or digit, a brace say, may well be wanted twice.
+    """
+    end = place + len(old)
+    if new.startswith(old):
+        added = new[len(old) :]
+        if not any(map(str.isalnum, added)) or not (added[0] == "\n" or old.endswith("\n")):
+            return False
+        added = added.removesuffix("\n")
+        return text.startswith(added, end) and text[end + len(added) :][:1] in ("", "\n")
+    if new.endswith(old):
+        added = new[: len(new) - len(old)]
+        start = place - len(added)
+        if not any(map(str.isalnum, added)) or added[-1] != "\n" or start < 0:
+            return False
+        return text.startswith(added, start) and (start == 0 or text[start - 1] == "\n")
+    return False
 
 
 def _run_of(lines: list[str], wanted: list[str]) -> int | None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from qcode.editing.diff import changes
 from qcode.editing.match import Edited, Reason, Refused, replace
+from qcode.editing.placeholder import left_out
 
 
 def edited(text: str, old: str, new: str, *, replace_all: bool = False) -> str:
@@ -87,6 +88,59 @@ def test_what_is_done_already_is_said() -> None:
 
     assert refusal.reason is Reason.ALREADY_APPLIED
     assert "2| new()" in refusal.text
+
+
+@pytest.mark.parametrize(
+    "text, old, new",
+    [
+        ("import os\nimport re\n", "import os\n", "import os\nimport re\n"),
+        ("import os\nimport re", "import os", "import os\nimport re"),
+        ("import os\nimport re\n", "import re", "import os\nimport re"),
+    ],
+)
+def test_an_insertion_sent_twice_is_not_made_twice(text: str, old: str, new: str) -> None:
+    assert refused(text, old, new).reason is Reason.ALREADY_APPLIED
+
+
+@pytest.mark.parametrize(
+    "text, old, new, result",
+    [
+        ("f(\n)\n", "f(\n", "f(\n)\n", "f(\n)\n)\n"),
+        ("a, b\n", "a", "a, b", "a, b, b\n"),
+        ("x\ny2\n", "x\n", "x\ny\n", "x\ny\ny2\n"),
+    ],
+)
+def test_what_may_be_wanted_twice_is_added(text: str, old: str, new: str, result: str) -> None:
+    assert edited(text, old, new) == result
+
+
+@pytest.mark.parametrize(
+    "line, stands",
+    [
+        ("# ... existing code ...", True),
+        ("    // ... rest of the code unchanged ...", True),
+        ("{/* ... */}", True),
+        ("<!-- … other items … -->", True),
+        ("# rest of the function remains the same", True),
+        ("// (the rest stays as it is)", True),
+        ("...", False),
+        ("// loading...", False),
+        ("f(...args)", False),
+        ("# the rest of the arguments", False),
+        ("# same as before", False),
+        ("-- drop the previous table", False),
+    ],
+)
+def test_a_comment_for_left_out_code_is_known(line: str, stands: bool) -> None:
+    assert bool(left_out(f"a\n{line}\nb", "other")) is stands
+    assert left_out(f"a\n{line}\nb", f"x\n{line}") is None
+
+
+def test_left_out_code_is_not_deleted() -> None:
+    refusal = refused("a\nb\nc\n", "a\nb\nc\n", "a\n# ... existing code ...\n")
+
+    assert refusal.reason is Reason.PLACEHOLDER
+    assert "'# ... existing code ...'" in refusal.text
 
 
 def test_wrong_indentation_is_described() -> None:

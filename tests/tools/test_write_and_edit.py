@@ -257,6 +257,16 @@ def test_an_empty_old_string_creates_only(bench: Bench) -> None:
     assert (bench.root / "empty").read_text() == "y"
 
 
+def test_a_file_is_not_overwritten_with_left_out_code(bench: Bench) -> None:
+    file = bench.write("a.js", "one();\ntwo();\n")
+    bench.call("read_file", file_path="a.js")
+
+    text = bench.error("write_file", file_path="a.js", content="one(1);\n// ... rest unchanged\n")
+
+    assert "stands for left-out code: '// ... rest unchanged'" in text
+    assert file.read_text() == "one();\ntwo();\n"
+
+
 def test_a_refused_edit_names_the_file_and_changes_nothing(bench: Bench) -> None:
     file = bench.write("a", "one\n")
 
