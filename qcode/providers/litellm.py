@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -403,6 +404,8 @@ def _load() -> Any:
     # Without this a history that an API does not take (calls, but no tools now; thinking,
     # but an answer without it) is an error instead of being made to fit.
     litellm.modify_params = True
+    # pydantic's, about what litellm does with it; they would be written over the screen.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"(pydantic|litellm)(\.|$)")
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         # Its own handlers write to the screen; the root's go where qcode's log goes.
         logging.getLogger(name).handlers.clear()

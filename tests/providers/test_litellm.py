@@ -39,8 +39,8 @@ from qcode.providers import (
 )
 from qcode.providers.litellm import LiteLLMProvider, render
 
-# litellm's own, of pydantic's API.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# pydantic's, about what litellm does with it.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 READ = ToolSpec("read", "Read a file.", {"type": "object", "properties": {}})
