@@ -385,17 +385,21 @@ class ScriptedServer:
     def stop(self) -> None:
         """End all connections and stop listening; a second call does nothing."""
         self._stopping.set()
+        self.stop_listening()
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def stop_listening(self) -> None:
+        """Refuse new connections; those that are open stay so."""
         try:
             # Closing alone would not wake the thread that waits in accept().
             self._listener.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         self._listener.close()
-        for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def drop_connections(self) -> None:
         """End every open connection, as a server does with those kept alive too long."""
