@@ -24,7 +24,7 @@ TIMEOUT_MAX_S = 600.0
 
 class Params(Record):
     command: str
-    is_background: Annotated[bool, "for servers"] = False
+    is_background: Annotated[bool, "for servers; does not wait"] = False
     timeout: Annotated[int | None, "ms, default 120000"] = None
     directory: str | None = None
     description: Annotated[str | None, HIDDEN] = None

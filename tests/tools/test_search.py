@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -382,3 +383,38 @@ def test_names_that_are_no_utf8_are_shown(bench: Bench) -> None:
     assert bench.text("list_directory", path=".") == "b�.py"
     assert names(bench, pattern="*.py") == ["b�.py"]
     assert grep(bench, "needle") == ["b�.py", "1:needle"]
+
+
+def test_an_interrupted_search_ends_its_ripgrep(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "rg"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 100\n")
+    program.chmod(0o755)
+
+    async def run() -> None:
+        query = search.Query(bench.root, bench.root, "x", None, 10)
+        task = asyncio.create_task(
+            search.with_ripgrep(str(program), query, bench.context.environment)
+        )
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    bench.runner.run(asyncio.wait_for(run(), 10))
+
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_a_ripgrep_that_cannot_be_run_is_done_without(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rg").write_bytes(b"\x7fELF broken")
+    (tmp_path / "bin" / "rg").chmod(0o755)
+    bench.context.environment["PATH"] = f"{tmp_path}/bin"
+    bench.write("a", "needle\n")
+
+    assert grep(bench, "needle") == ["a", "1:needle"]
