@@ -261,7 +261,7 @@ class _Silence:
             return ""
         if reader is not None and reader.begun:
             return f"went silent for {self.silent_s:.0f} s in the middle of its answer"
-        return f"has not begun to answer within {self._patience.first_token_s:.0f} s"
+        return f"has not begun to answer within {self._patience.first_token_s:g} s"
 
     def _deadline(self, reader: AnswerReader | None) -> float | None:
         if reader is not None and reader.begun:
