@@ -52,13 +52,13 @@ async def _ask(
 ) -> list[list[Delta]]:
     settings = {"model": "gpt-5", "session_key": "session-1"} | options
     provider = ResponsesProvider(api_key="sk-secret", base_url=base_url, **settings)
-    answers = []
+    answers: list[list[Delta]] = []
     try:
         for history in histories:
             request = Request("Be brief.", history, tools, 4096)
             # On a busy machine the import alone may be long enough for a Waiting.
-            deltas = [d async for d in provider.stream(request) if not isinstance(d, Waiting)]
-            answers.append(deltas)
+            deltas = [d async for d in provider.stream(request)]
+            answers.append([d for d in deltas if not isinstance(d, Waiting)])
     finally:
         await provider.close()
     return answers
