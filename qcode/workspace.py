@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from qcode.record import Record
 
 def digest(data: bytes) -> str:
     """Return a short digest of a file's content, to notice that it changed."""
+    import hashlib  # loads OpenSSL, which a start without a file does not need
+
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
