@@ -109,6 +109,10 @@ class BodyRenderer:
 
     def _known(self, messages: Sequence[Message]) -> int:
         """Return how many messages at the beginning stand in the kept body already."""
+        count = len(self._messages)
+        # One comparison in C, by identity first: this is what nearly always holds.
+        if self._messages == list(messages[:count]):
+            return count
         count = 0
         for kept, message in zip(self._messages, messages, strict=False):
             if kept is not message and kept != message:
