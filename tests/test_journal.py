@@ -144,7 +144,12 @@ def test_pieces_without_their_message_are_an_interrupted_answer(tmp_path: Path) 
 def test_answer_out_of_order_or_to_no_call_is_mended(tmp_path: Path) -> None:
     call = ToolCall("1", "a", "")
     stray = ToolMessage("9", "b", "stray")
-    history: list[Message] = [stray, AssistantMessage("", "", (call,)), stray, ToolMessage("1", "a", "ok")]
+    history: list[Message] = [
+        stray,
+        AssistantMessage("", "", (call,)),
+        stray,
+        ToolMessage("1", "a", "ok"),
+    ]
 
     loaded = load(make(tmp_path, *history))
 

@@ -75,7 +75,10 @@ def run_command(argv: list[str]) -> int:
 
 def fail(message: str) -> None:
     """Print the one line on stderr that says what happened and what to do."""
-    line = " ".join(message.split())
+    # What a server says may stand in it, and it must not steer the terminal.
+    from qcode.ui.printable import printable
+
+    line = " ".join(printable(message).split())
     print(f"qcode: {line}", file=sys.stderr, flush=True)
 
 

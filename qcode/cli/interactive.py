@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 from qcode import __version__, paths
 from qcode.cli import slash
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
-from qcode.cli.start import Chosen, NoModelError, choose_model, newest_session, open_session
+from qcode.cli.start import (
+    Chosen,
+    NoModelError,
+    choose_model,
+    newest_session,
+    open_session,
+    warn_without_git,
+)
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
 from qcode.permissions import Mode
@@ -125,6 +132,7 @@ class _Conversation:
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
         self.session = self._open(entry)
+        warn_without_git(self.session, self.cwd, self.terminal.say)
         self._handle_signals()
         try:
             self._greet(resumed=entry is not None)

@@ -10,22 +10,26 @@ import stat
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from qcode import events, journal, paths
 from qcode.approvals import Nobody
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.start import (
+    NoModelError,
     Note,
     choose_model,
     newest_session,
     note_on_stderr,
     open_session,
+    warn_without_git,
 )
 from qcode.context import estimate_tokens
 from qcode.errors import UsageError
 from qcode.events import Event, TurnEnd
-from qcode.permissions import Mode
+from qcode.prompts import load
+from qcode.tools.base import Effect
+from qcode.ui.printable import encodable, printable
 from qcode.ui.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,7 +62,12 @@ def main(args: argparse.Namespace) -> int:
         note_on_stderr(warning)
     prompt = read_prompt(args.prompt, note_on_stderr)
     entry = _entry(args, cwd)
-    chosen = choose_model(settings, note, local=args.local)
+    try:
+        chosen = choose_model(settings, note, local=args.local)
+    except NoModelError as nothing:
+        # The one message of several lines; the dispatcher would make one of them.
+        print(nothing, file=sys.stderr)
+        return nothing.exit_code
     window = chosen.context_window
     if window and (size := estimate_tokens(prompt)) > window:
         model = chosen.target.model
@@ -67,9 +76,7 @@ def main(args: argparse.Namespace) -> int:
             hint="name files to read instead of pasting them",
         )
     session = open_session(settings, chosen, Nobody(), cwd=cwd, added=added, entry=entry)
-    if session.agent.mode in (Mode.YOLO, Mode.AUTO_EDIT) and not _in_git(cwd):
-        note("not a git repository: what is changed here cannot be taken back")
-    # An asyncio.run of our own making: its debug and executor shutdown are not needed.
+    warn_without_git(session, cwd, note)
     return asyncio.run(_Run(args, session, cwd).run(prompt))
 
 
@@ -81,13 +88,8 @@ def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
     return newest_session(cwd) if args.resume_last else None
 
 
-def _on_terminal() -> bool:
-    # None when the process was started with stderr closed.
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _in_git(cwd: Path) -> bool:
-    return any((folder / ".git").exists() for folder in (cwd, *cwd.parents))
+def _on_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()  # None: the process was started with it closed
 
 
 def read_prompt(given: str | None, note: Note) -> str:
@@ -144,7 +146,7 @@ class _Run:
         self.session = session
         self.cwd = cwd
         self.started = time.monotonic()
-        self.progress = Progress(sys.stderr, live=_on_terminal() and not args.quiet)
+        self.progress = Progress(sys.stderr, live=_on_terminal(sys.stderr) and not args.quiet)
         self.stream = args.output == "stream-json"
         self.answer = ""
         self.error = ""
@@ -152,6 +154,8 @@ class _Run:
         self.end = TurnEnd.ERROR
         self.signal: int | None = None
         self.outcomes: list[verify.Outcome] = []
+        self.acted = False
+        """Whether this turn did anything that may have changed a file."""
 
     async def run(self, prompt: str) -> int:
         loop = asyncio.get_running_loop()
@@ -189,7 +193,7 @@ class _Run:
             # The baseline: what fails now is the best description of the task.
             await self._verify()
             if failing := self._failing():
-                prompt = f"{prompt}\n\n{failing}"
+                prompt = load("verify_first", prompt=prompt, failing=failing)
         code = await self._turn(prompt)
         if not self.args.verify or self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
             return code
@@ -202,7 +206,8 @@ class _Run:
                 return 0 if self.end in (TurnEnd.ANSWERED, TurnEnd.GAVE_UP) else code
             if self.end in (TurnEnd.BUDGET, TurnEnd.ERROR) or round_number == ROUNDS:
                 break
-            code = await self._turn(f"It does not hold yet.\n\n{failing}")
+            again = "verify_again" if self.acted else "verify_unchanged"
+            code = await self._turn(load(again, failing=failing))
             if self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
                 return code
         if self.end is TurnEnd.BUDGET:
@@ -214,6 +219,7 @@ class _Run:
     async def _turn(self, text: str) -> int:
         self.answer = ""
         self.error = ""
+        self.acted = False
         async for event in self.session.send(text):
             self._handle(event)
         if self.end is TurnEnd.ANSWERED:
@@ -232,6 +238,9 @@ class _Run:
                     model = self.session.agent.provider.model
                     self._line(wire.assistant(self.session.id, model, message, usage))
             case events.ToolFinished(result):
+                tool = self.session.agent.tools.get(result.name)
+                if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE):
+                    self.acted |= not result.is_error
                 if self.stream:
                     from qcode.ui import wire
 
@@ -254,7 +263,7 @@ class _Run:
             environment=context.environment,
             spill_dir=context.spill_dir,
         )
-        if not self.args.quiet and _on_terminal():
+        if not self.args.quiet and _on_terminal(sys.stderr):
             for outcome in self.outcomes:
                 mark = "✓" if outcome.passed else "✗"
                 self.progress.say(f"{mark} verify `{outcome.command}`")
@@ -286,7 +295,9 @@ class _Run:
         self.progress.clear()
         if self.args.output == "text":
             if self.answer:
-                print(self.answer, flush=True)
+                # A terminal obeys escape sequences, and a model can write them.
+                shown = printable(self.answer) if _on_terminal(sys.stdout) else self.answer
+                print(encodable(shown), flush=True)
         else:
             self._line(self._result(code, before))
         if self.signal is not None:

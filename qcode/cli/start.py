@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,14 +65,18 @@ def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
 
 
 def _resolve(settings: Settings, base_url: str | None, model: str | None) -> Target:
-    return resolve(model, base_url, os.environ, settings.api_key_env)
+    target = resolve(model, base_url, os.environ, settings.api_key_env)
+    return replace(target, extra_body=settings.extra_body)
 
 
 def _embedded(settings: Settings, note: Note) -> Chosen:
     from qcode import local
     from qcode.cli.local import TerminalProgress
 
-    running = local.up(settings.model or "1.5b", progress=TerminalProgress())
+    running = None if settings.model else local.status()
+    if running is None:
+        with TerminalProgress() as progress:
+            running = local.up(settings.model or "1.5b", progress=progress)
     note(f"using the embedded model {running.model} at {running.base_url}")
     return Chosen(
         Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),
@@ -121,10 +125,21 @@ class NoModelError(UsageError):
 
 def _only_model(settings: Settings) -> str:
     """Return the first model that the endpoint lists; asked only when none was named."""
-    from qcode.providers.models import list_models
+    import asyncio
 
-    target = resolve("-", settings.base_url, os.environ, settings.api_key_env)
-    models = list_models(target)
+    from qcode.providers.chat import ChatProvider
+
+    target = _resolve(settings, settings.base_url, "-")
+    assert target.base_url is not None
+
+    async def ask(base_url: str) -> list[str]:
+        provider = ChatProvider(base_url=base_url, model="-", api_key=target.api_key)
+        try:
+            return await provider.served_models()
+        finally:
+            await provider.close()
+
+    models = asyncio.run(ask(target.base_url))
     if not models:
         raise UsageError(
             f"{settings.base_url} does not say which models it serves", hint="name one with -m"
@@ -214,11 +229,18 @@ def newest_session(cwd: Path) -> journal.Entry:
         UsageError: there is none.
     """
     for entry in journal.entries(paths.state_dir() / "sessions"):
-        if entry.cwd == str(cwd):
+        if entry.cwd == str(cwd) and entry.title:  # one just opened elsewhere has none yet
             return entry
     raise UsageError(
         f"no session was held in `{cwd}` yet", hint="`qcode sessions` lists those of other places"
     )
+
+
+def warn_without_git(session: Session, cwd: Path, note: Note) -> None:
+    """Tell a person that changes made unasked here cannot be taken back."""
+    unasked = session.agent.mode in (Mode.YOLO, Mode.AUTO_EDIT)
+    if unasked and not any((folder / ".git").exists() for folder in (cwd, *cwd.parents)):
+        note("not a git repository: what is changed here cannot be taken back")
 
 
 def note_on_stderr(text: str) -> None:

@@ -200,13 +200,13 @@ class ChatProvider(Provider):
         error = error_in_reply(self._endpoint, head.status, head.headers, body, time.time())
         if error.fault is ProviderFault.UNKNOWN_MODEL:
             exchange.close()
-            served = await self._served()
+            served = await self.served_models()
             if served:
                 names = ", ".join(f"`{self._endpoint.clean(name, 80)}`" for name in served[:8])
                 error.hint = f"it serves {names}" + (" and others" if len(served) > 8 else "")
         raise error
 
-    async def _served(self) -> list[str]:
+    async def served_models(self) -> list[str]:
         """Return the endpoint's models; none if it does not say so quickly."""
         try:
             exchange = await self._client.start("GET", "/models", self._headers)

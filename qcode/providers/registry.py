@@ -36,6 +36,8 @@ class Target:
     kind: Kind
     key_source: str | None = None
     """The environment variable that the key came from, for messages."""
+    extra_body: Mapping[str, object] = field(default_factory=dict)
+    """Joins every request of a Chat Completions endpoint as it stands."""
 
 
 def resolve(
@@ -103,6 +105,7 @@ def _adapter(target: Target, session_key: str) -> Provider:
                 model=target.model,
                 api_key=target.api_key,
                 key_name=target.key_source or "",
+                extra_body=target.extra_body,
             )
         case "responses":
             from qcode.providers.responses import ResponsesProvider

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from qcode import events
 from qcode.events import Event
+from qcode.ui.printable import one_line, printable
 
 
 class Progress:
@@ -58,7 +59,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a finished line (or several)."""
         self.clear()
-        print(text, file=self._stream, flush=True)
+        print(printable(text), file=self._stream, flush=True)
 
     def clear(self) -> None:
         """Take the live line away."""
@@ -77,6 +78,6 @@ class Progress:
         import shutil
 
         width = shutil.get_terminal_size().columns
-        self._stream.write("\r\x1b[K" + " ".join(text.split())[: width - 1])
+        self._stream.write("\r\x1b[K" + one_line(text, width - 1))
         self._stream.flush()
         self._drawn = True
