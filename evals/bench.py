@@ -116,6 +116,17 @@ def repository(folder: Path) -> None:
             subprocess.run(("git", "-c", "commit.gpgsign=false", *words), cwd=folder, check=True)
 
 
+def bare_python(like: Path, folder: Path) -> str:
+    """Return an interpreter of the kind that qcode runs on, in an empty environment.
+
+    An environment with packages, editable ones above all, can have every start of its
+    interpreter run some of their code; that is no measure.
+    """
+    maker = like if like.exists() else Path(sys.executable)
+    subprocess.run((maker, "-m", "venv", "--without-pip", folder), check=True)
+    return str(folder / "bin/python")
+
+
 # ------------------------------------------------------------------ one run
 
 
@@ -331,6 +342,8 @@ class Bench:
             figures = section[subject.name]
             for name, part in (("step", times), ("early", times[:some]), ("late", times[-some:])):
                 figures.setdefault(f"{name}_ms", []).extend(part)
+            growth = statistics.median(times[-some:]) / statistics.median(times[:some])
+            figures.setdefault("growth", []).append(growth)
         bare = section.get(PYTHON, {}).get("step_ms", [])
         for name, figures in section.items():
             if name != PYTHON and bare:
@@ -520,14 +533,10 @@ def _subjects(options: argparse.Namespace, folder: Path, origin: str) -> list[Su
     qcode: tuple[str, ...] = (sys.executable, "-P", "-m", "qcode")
     if options.qcode or beside.exists():
         qcode = (str(Path(options.qcode or beside).absolute()),)
-    # The interpreter of the environment that qcode is installed in: what it costs to
-    # start depends on the environment.
-    python = Path(qcode[0]).parent / "python"
-    python = python if python.exists() else Path(sys.executable)
-    bare = Adapter(run=(), version=("-c", "pass"))
-    floor = (str(python), "-I", str(Path(__file__).resolve().parent / "bench_floor.py"))
+    python = bare_python(Path(qcode[0]).parent / "python", folder / "bare")
+    floor = (python, "-I", str(Path(__file__).resolve().parent / "bench_floor.py"))
     programs: dict[str, tuple[tuple[str, ...], Adapter]] = {
-        PYTHON: ((str(python),), bare),
+        PYTHON: ((python,), Adapter(run=(), version=("-c", "pass"))),
         "floor": (floor, FLOOR),
         "qcode": (qcode, QCODE),
     }

@@ -56,7 +56,7 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
     if qcode := _figures(sections, "session"):
         of = f"{steps} steps"
         out.append(Mark("own time a step", statistics.median(qcode["own_ms"]), 10, "ms", of))
-        growth = statistics.median(qcode["late_ms"]) / statistics.median(qcode["early_ms"])
+        growth = statistics.median(qcode["growth"])
         out.append(Mark("last ten steps to first ten", growth, 1.25, "×", of))
         out.append(Mark("peak memory of a session", max(qcode["peak_mb"]), 80, "MB", of))
         broken = steps - min(qcode["raw_prefix"])
@@ -124,6 +124,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("own ms", "own_ms", 1),
         Column("CPU ms", "step_cpu_ms", 1),
         *(Column("first 10", "early_ms", 1), Column("last 10", "late_ms", 1)),
+        Column("growth", "growth", 2),
         *(Column("same bytes", "raw_prefix"), Column("same prompt", "same_prefix")),
         *(Column("B/step", "step_bytes"), Column("MB sent", "sent_mb", 2)),
         *(Column("peak MB", "peak_mb"), Column("× python", "peak_mb", 1, ratio=True)),
