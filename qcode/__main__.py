@@ -30,5 +30,25 @@ def main() -> int:
         return 130
 
 
+def program() -> int:
+    """Be the process: run `main` and end.
+
+    Taking down the interpreter costs 20 to 30 ms, a tenth of a short run. What has
+    to be whole at the end (journal, processes, connections) has been closed by
+    then, so the process ends at once, unless a thread is left that would be waited for.
+    """
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream:
+                stream.flush()
+        except OSError:
+            pass  # its reader is gone; the code says so already
+    threading = sys.modules.get("threading")
+    if threading is None or all(t.daemon or t.name == "MainThread" for t in threading.enumerate()):
+        os._exit(code)
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -40,10 +40,22 @@ from qcode.tools.schema import parse
 
 log = logging.getLogger(__name__)
 
+RUT = 2
+"""After this many failed calls in a row the model is asked with more chance in its choice."""
+RUT_TEMPERATURE = 0.8
+"""Enough for another way to be tried, little enough to stay well-formed."""
+
 REPEATS_NOTED = 3
-"""From this many identical calls with identical results on, the result says so."""
+"""From this many identical calls with identical results on, the result says so.
+
+They are counted since a file was last changed, so that testing after each edit is no repetition.
+"""
 REPEATS_ALLOWED = 6
 """At this many the turn is ended: the model is not going to find out of it."""
+
+
+_CALL_ENDS = ("</tool_call>", "</function>", "</invoke>")
+"""How a tool call ends that a server has left in the text. Work not done is no success."""
 
 
 class Record(Protocol):
@@ -93,21 +105,32 @@ class Agent:
     max_output_tokens: int
     """Of one answer, reasoning included."""
     new_call_id: Callable[[], str]
+    call_ids: set[str] = field(default_factory=set)
+    """Of all calls in the session: some servers give the same id twice, and APIs refuse that."""
     allowed: set[str] = field(default_factory=set)
     """Tools a person allowed for this session."""
+    after_edit: Callable[[], Awaitable[str]] | None = None
+    """What to add to the result of a call that changed a file: how the checks go now, say."""
 
 
 @dataclass(slots=True)
 class _Repeats:
-    """Counts calls that are made again and come to the same."""
+    """Counts calls that are made again and come to the same, in a row or in a cycle."""
 
-    last: tuple[str, str, str] | None = None
+    seen: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """How often each call came to each result since a file was last changed."""
     count: int = 0
+    """Of the last call."""
+    failed: int = 0
+    """Calls in a row that came to nothing new."""
 
-    def see(self, call: ToolCall, text: str) -> int:
-        key = (call.name, call.arguments, text)
-        self.count = self.count + 1 if key == self.last else 1
-        self.last = key
+    def see(self, call: ToolCall, result: Result) -> int:
+        if result.diff:
+            self.seen.clear()
+        key = (call.name, call.arguments, result.text)
+        self.count = self.seen[key] = self.seen.get(key, 0) + 1
+        in_vain = result.is_error or self.count > 1
+        self.failed = self.failed + 1 if in_vain else 0
         return self.count
 
 
@@ -189,25 +212,34 @@ class _Turn:
                 return TurnEnd.GAVE_UP
 
     def _judge(self, answer: AssistantMessage, done: Done) -> TurnEnd:
-        if done.finish_reason != "length":
-            return TurnEnd.ANSWERED
-        self.emit(
-            events.ErrorRaised(
+        if done.finish_reason == "length":
+            problem = (
                 f"the answer was cut at the limit of {self.agent.max_output_tokens} tokens; "
-                "ask to go on, or raise max_output_tokens",
-                1,
+                "ask to go on, or raise max_output_tokens"
             )
-        )
+        elif answer.text.rstrip().endswith(_CALL_ENDS):
+            problem = (
+                "the model wrote its tool call as text, so nothing was run; "
+                "have the server parse tool calls (llama.cpp: --jinja, vLLM: --tool-call-parser)"
+            )
+        else:
+            return TurnEnd.ANSWERED
+        self.emit(events.ErrorRaised(problem, 1))
         return TurnEnd.GAVE_UP
 
     async def _ask(self) -> tuple[AssistantMessage, Done]:
         """Send the history; return the whole answer, which is in the record by then."""
         request = Request(
-            self.agent.system, self.record.messages, self.agent.specs, self.agent.max_output_tokens
+            self.agent.system,
+            self.record.messages,
+            self.agent.specs,
+            self.agent.max_output_tokens,
+            # A local server is often run at temperature 0, where the same mistake comes for ever.
+            RUT_TEMPERATURE if self.repeats.failed >= RUT else None,
         )
         text: list[str] = []
         reasoning: list[str] = []
-        calls = Assembler(self.agent.new_call_id)
+        calls = self._assembler()
         done = Done()
         try:
             async with aclosing(self.agent.provider.stream(request)) as deltas:  # type: ignore[type-var]
@@ -234,7 +266,7 @@ class _Turn:
                         case Retry(attempt, of, wait_s, reason):
                             text.clear()
                             reasoning.clear()
-                            calls = Assembler(self.agent.new_call_id)
+                            calls = self._assembler()
                             self.record.void()
                             self.emit(events.Retrying(attempt, of, wait_s, reason))
                         case Done():
@@ -248,11 +280,16 @@ class _Turn:
             raise
         answer = AssistantMessage("".join(text), "".join(reasoning), calls.calls(), done.native)
         self.record.append(answer)
+        self.agent.call_ids.update(call.id for call in answer.tool_calls)
         self.emit(events.AnswerFinished(answer, done.finish_reason, done.usage))
         self.usage = self.usage + done.usage
         self.budget.spend(done.usage)
         self.emit(events.UsageReported(done.usage, self.record.spent(done.usage)))
         return answer, done
+
+    def _assembler(self) -> Assembler:
+        agent = self.agent
+        return Assembler(agent.new_call_id, offered=agent.tools.keys(), taken=agent.call_ids)
 
     def _keep_partial(self, text: list[str], reasoning: list[str]) -> None:
         if text or reasoning:
@@ -302,10 +339,10 @@ class _Turn:
         notices = self.agent.context.jobs.finished()
         if notices:
             text = "\n".join([text, *notices])
-        count = self.repeats.see(call, text)
+        count = self.repeats.see(call, result)
         if count >= REPEATS_NOTED:
             text += (
-                f"\n[This same call gave this same result {count} times in a row. "
+                f"\n[This same call gave this same result {count} times. "
                 "Repeating it changes nothing: take another way, or answer.]"
             )
         message = ToolMessage(call.id, call.name, text, result.is_error)
@@ -342,6 +379,9 @@ class _Turn:
         started = time.perf_counter()
         try:
             result = await tool.run(item.params, context)
+            if result.diff and self.agent.after_edit and (news := await self.agent.after_edit()):
+                text = f"{result.text}\n{news}"
+                result = Result(text, result.summary, result.diff, result.is_error)
         except ToolError as error:
             result = Result(str(error), _first_line(str(error)), is_error=True)
         except QcodeError:

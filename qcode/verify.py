@@ -21,6 +21,13 @@ ROUNDS = 3
 SHOWN_CHARS = 3000
 """Of a failing command's output, its end: test runners say there what failed."""
 
+QUICK_S = 10.0
+"""Commands that take no longer in all are run again after each edit: the model learns at once
+what it did, and need not spend a step on asking."""
+
+QUICK_CHARS = 900
+"""Of the output shown then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -70,7 +77,7 @@ async def _run(command: str, cwd: Path, environment: Mapping[str, str], spill_di
     return Outcome(command, code, output.shown().text, time.monotonic() - started)
 
 
-def describe(outcomes: Sequence[Outcome]) -> str:
+def describe(outcomes: Sequence[Outcome], limit: int = SHOWN_CHARS) -> str:
     """Return the failing commands and the end of their output, for the model."""
     parts = []
     for outcome in outcomes:
@@ -78,7 +85,7 @@ def describe(outcomes: Sequence[Outcome]) -> str:
             continue
         how = "did not end in time" if outcome.exit_code is None else f"exits {outcome.exit_code}"
         output = outcome.output.strip()
-        if len(output) > SHOWN_CHARS:
-            output = "…" + output[-SHOWN_CHARS:].split("\n", 1)[-1]
+        if len(output) > limit:
+            output = "…" + output[-limit:].split("\n", 1)[-1]
         parts.append(f"`{outcome.command}` {how}:\n{output}")
     return "\n\n".join(parts)

@@ -59,15 +59,12 @@ class Edit(Tool[Params]):
             after, lines = outcome.text, outcome.lines
         else:
             after, lines = params.new_string, (1,)
+        syntax.check(real.name, text, after)
         save(context, real, path, coding.encode(after), before=before)
         shown = context.workspace.show(real)
         change = changes(text, after, shown)
         size = f"+{change.added} −{change.removed}"
-        return Result(
-            f"Edited {shown} {_places(lines)} ({size}).{syntax.warning(real.name, text, after)}",
-            size,
-            change.diff,
-        )
+        return Result(f"Edited {shown} {_places(lines)} ({size}).", size, change.diff)
 
 
 def _places(lines: tuple[int, ...]) -> str:

@@ -53,7 +53,7 @@ def create(context: Context, real: Path, path: str, content: str) -> Result:
     """Create a file that does not exist."""
     save(context, real, path, content.encode(), before=None)
     shown = context.workspace.show(real)
-    warning = syntax.warning(real.name, None, content)
+    warning = syntax.warning(real.name, content)
     count = _lines(line_count(content))
     return Result(
         f"Created {shown} ({count}).{warning}",
@@ -103,12 +103,11 @@ def _overwrite(params: Params, context: Context, real: Path) -> Result:
     shown = context.workspace.show(real)
     if encoded == data:
         return Result(f"{shown} already has exactly this content.", "unchanged")
+    syntax.check(real.name, old, content)
     save(context, real, path, encoded, before=before)
     change = changes(old, content, shown)
-    warning = syntax.warning(real.name, old if data else None, content)
     return Result(
-        f"Overwrote {shown} ({_lines(line_count(content))}, "
-        f"+{change.added} −{change.removed}).{warning}",
+        f"Overwrote {shown} ({_lines(line_count(content))}, +{change.added} −{change.removed}).",
         f"+{change.added} −{change.removed}",
         change.diff,
     )

@@ -190,8 +190,12 @@ class _Run:
         if self.stream:
             self._emit_init()
         if self.args.verify:
+            from qcode.verify import QUICK_S
+
             # The baseline: what fails now is the best description of the task.
             await self._verify()
+            if sum(outcome.duration_s for outcome in self.outcomes) <= QUICK_S:
+                self.session.agent.after_edit = self._check_edit
             if failing := self._failing():
                 prompt = load("verify_first", prompt=prompt, failing=failing)
         code = await self._turn(prompt)
@@ -253,16 +257,29 @@ class _Run:
             case _:
                 pass
 
-    async def _verify(self) -> None:
+    async def _outcomes(self) -> list[verify.Outcome]:
         from qcode.verify import verify
 
         context = self.session.agent.context
-        self.outcomes = await verify(
+        return await verify(
             self.args.verify,
             cwd=context.workspace.root,
             environment=context.environment,
             spill_dir=context.spill_dir,
         )
+
+    async def _check_edit(self) -> str:
+        """Return how the verification goes after an edit, for the model."""
+        from qcode.verify import QUICK_CHARS, describe
+
+        failing = describe(await self._outcomes(), QUICK_CHARS)
+        if failing:
+            return load("verify_still_fails", failing=failing)
+        commands = " and ".join(f"`{command}`" for command in self.args.verify)
+        return load("verify_passes", commands=commands)
+
+    async def _verify(self) -> None:
+        self.outcomes = await self._outcomes()
         if not self.args.quiet and _on_terminal(sys.stderr):
             for outcome in self.outcomes:
                 mark = "✓" if outcome.passed else "✗"

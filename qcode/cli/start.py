@@ -175,8 +175,8 @@ def open_session(
         jobs=Jobs(),
         environment=child_environment(os.environ),
     )
-    used = sum(len(getattr(m, "tool_calls", ())) for m in history.items)
-    numbers = itertools.count(used + 1)
+    used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
+    numbers = itertools.count(len(used) + 1)
     agent = Agent(
         provider=make_provider(chosen.target, session_key=session_id),
         system=system,
@@ -187,6 +187,7 @@ def open_session(
         mode=settings.approval_mode or Mode.DEFAULT,
         max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
         new_call_id=lambda: f"call_{next(numbers)}",
+        call_ids=used,
     )
     budget = Budget(
         max_steps=settings.max_steps,

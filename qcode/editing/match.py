@@ -51,7 +51,9 @@ def replace(text: str, old: str, new: str, *, replace_all: bool = False) -> Edit
     old, new = old.replace("\r\n", "\n"), new.replace("\r\n", "\n")
     if old == new:
         return Refused(
-            Reason.NO_CHANGE, "old_string and new_string are the same; nothing to change."
+            Reason.NO_CHANGE,
+            "old_string and new_string are the same, so nothing was changed. "
+            "Put the corrected code into new_string.",
         )
     if not old.strip():
         return Refused(

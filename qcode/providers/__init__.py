@@ -34,6 +34,8 @@ class Request(Record):
     messages: Sequence[Message]
     tools: Sequence[ToolSpec]
     max_tokens: int
+    temperature: float | None = None
+    """Only to get a model out of a rut; None leaves it to the endpoint, which knows its model."""
 
 
 class TextPart(Record):

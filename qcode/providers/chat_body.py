@@ -80,7 +80,10 @@ class BodyRenderer:
             self._messages.append(message)
             self._ends.append(end)
         self._body = b"".join([self._body, *added])
-        return self._body + _CLOSING
+        if request.temperature is None:
+            return self._body + _CLOSING
+        # Behind the messages: what stands before them stays the same from request to request.
+        return self._body + b'],"temperature":%.2f}' % request.temperature
 
     def _begin(self, request: Request) -> None:
         """Start anew if anything that stands before the messages has changed."""

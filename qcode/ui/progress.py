@@ -9,6 +9,9 @@ from qcode import events
 from qcode.events import Event
 from qcode.ui.printable import one_line, printable
 
+SIGN_EVERY_S = 30.0
+"""Seconds of silence between signs of life where there is no terminal."""
+
 
 class Progress:
     """Prints one line for what was done, and redraws one for what is going on."""
@@ -19,13 +22,22 @@ class Progress:
         self._drawn = False
         self._written = 0
         self._redrawn_at = 0.0
+        self._next_sign_s = SIGN_EVERY_S
 
     def handle(self, event: Event) -> None:
-        """Take one event. Retries are told wherever stderr goes; the rest on a terminal alone."""
+        """Take one event. Retries and long waits are told anywhere, the rest on a terminal."""
         if isinstance(event, events.Retrying):
             wait = f" in {event.wait_s:.1f} s" if event.wait_s >= 0.05 else ""
             self.say(f"qcode: {event.reason}; trying again{wait} ({event.attempt} of {event.of})")
             return
+        if isinstance(event, events.Waiting) and not self._live:
+            # A sign of life for whoever reads a log; CI ends jobs that are silent for long.
+            if event.silent_s >= self._next_sign_s:
+                self.say(f"qcode: waiting for the model, {event.silent_s:.0f} s")
+                self._next_sign_s = event.silent_s + SIGN_EVERY_S
+            return
+        if isinstance(event, events.StepStarted):
+            self._next_sign_s = SIGN_EVERY_S
         if not self._live:
             return
         match event:

@@ -283,15 +283,27 @@ def test_an_edit_of_a_missing_file_or_binary_data_is_refused(bench: Bench) -> No
     assert "binary" in bench.error("edit", file_path="bin", old_string="a", new_string="b")
 
 
-def test_python_that_no_longer_parses_is_told(bench: Bench) -> None:
+def test_a_change_that_breaks_python_is_refused(bench: Bench) -> None:
     bench.write("a.py", "def f():\n    return 1\n")
+    bench.text("read_file", file_path="a.py")
 
-    broken = bench.text("edit", file_path="a.py", old_string="return 1", new_string="return (1")
-    still = bench.text("edit", file_path="a.py", old_string="return (1", new_string="return (2")
+    edited = bench.error("edit", file_path="a.py", old_string="return 1", new_string="return (1")
+    written = bench.error("write_file", file_path="a.py", content="<tool>")
 
-    assert "Warning: a.py no longer parses: line 2: '(' was never closed" in broken
-    assert "Warning" not in still
+    assert "would no longer parse (line 2: '(' was never closed), so it was not changed" in edited
+    assert "would no longer parse" in written
+    assert bench.text("read_file", file_path="a.py") == "def f():\n    return 1"
+
+
+def test_python_that_is_broken_already_may_stay_so(bench: Bench) -> None:
+    bench.write("a.py", "def f(:\n    return 1\n")
+
+    assert "Edited" in bench.text("edit", file_path="a.py", old_string="1", new_string="(1")
+
+
+def test_new_python_that_does_not_parse_is_told(bench: Bench) -> None:
     new = bench.text("write_file", file_path="b.py", content="def f(:\n")
+
     assert "Warning: b.py does not parse: line 1" in new
     assert "Warning" not in bench.text("write_file", file_path="c.txt", content="def f(:\n")
 
