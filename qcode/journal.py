@@ -9,6 +9,7 @@ One JSON object a line. The first names the format:
 {"type":"void"}                   the pieces so far are void: the request is sent again
 {"type":"run","call_id":…}        a tool call is about to be run
 {"type":"usage", …}               tokens of one step
+{"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"model","model":…}        another model from here on
 ```
 
@@ -257,6 +258,10 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
         if kind == "delta":
             text.append(str(record.get("text", "")))
             reasoning.append(str(record.get("reasoning", "")))
+        elif kind == "fresh":
+            text.clear()
+            reasoning.clear()
+            messages.clear()
         elif kind == "void":
             text.clear()
             reasoning.clear()

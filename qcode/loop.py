@@ -45,12 +45,12 @@ RUT = 2
 RUT_TEMPERATURE = 0.8
 """Enough for another way to be tried, little enough to stay well-formed."""
 
-REPEATS_NOTED = 3
+REPEATS_NOTED = 2
 """From this many identical calls with identical results on, the result says so.
 
 They are counted since a file was last changed, so that testing after each edit is no repetition.
 """
-REPEATS_ALLOWED = 6
+REPEATS_ALLOWED = 4
 """At this many the turn is ended: the model is not going to find out of it."""
 
 
@@ -109,6 +109,8 @@ class Agent:
     """Of all calls in the session: some servers give the same id twice, and APIs refuse that."""
     allowed: set[str] = field(default_factory=set)
     """Tools a person allowed for this session."""
+    temperature: float | None = None
+    """Of every request; None leaves it to the endpoint."""
     after_edit: Callable[[], Awaitable[str]] | None = None
     """What to add to the result of a call that changed a file: how the checks go now, say."""
 
@@ -235,7 +237,7 @@ class _Turn:
             self.agent.specs,
             self.agent.max_output_tokens,
             # A local server is often run at temperature 0, where the same mistake comes for ever.
-            RUT_TEMPERATURE if self.repeats.failed >= RUT else None,
+            RUT_TEMPERATURE if self.repeats.failed >= RUT else self.agent.temperature,
         )
         text: list[str] = []
         reasoning: list[str] = []

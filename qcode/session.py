@@ -52,6 +52,11 @@ class JournalledHistory:
         self.usage = self.usage + usage
         return self.usage
 
+    def begin_anew(self) -> None:
+        """Forget the messages; the journal keeps them."""
+        self.journal.write({"type": "fresh"})
+        self.items.clear()
+
     def boundary(self) -> None:
         """Make everything so far durable."""
         self.journal.sync()

@@ -141,6 +141,17 @@ def test_pieces_without_their_message_are_an_interrupted_answer(tmp_path: Path) 
     )
 
 
+def test_a_history_begun_anew_is_read_from_there(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, HEADER)
+    add(journal, UserMessage("first try"))
+    journal.write({"type": "delta", "text": "hm"})
+    journal.write({"type": "fresh"})
+    add(journal, UserMessage("second try"))
+    journal.close()
+
+    assert load(journal.path).messages == [UserMessage("second try")]
+
+
 def test_answer_out_of_order_or_to_no_call_is_mended(tmp_path: Path) -> None:
     call = ToolCall("1", "a", "")
     stray = ToolMessage("9", "b", "stray")

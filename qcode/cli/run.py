@@ -27,6 +27,7 @@ from qcode.cli.start import (
 from qcode.context import estimate_tokens
 from qcode.errors import UsageError
 from qcode.events import Event, TurnEnd
+from qcode.loop import RUT_TEMPERATURE
 from qcode.prompts import load
 from qcode.tools.base import Effect
 from qcode.ui.printable import encodable, printable
@@ -189,6 +190,7 @@ class _Run:
     async def _work(self, prompt: str) -> int:
         if self.stream:
             self._emit_init()
+        task = prompt
         if self.args.verify:
             from qcode.verify import QUICK_S
 
@@ -210,8 +212,7 @@ class _Run:
                 return 0 if self.end in (TurnEnd.ANSWERED, TurnEnd.GAVE_UP) else code
             if self.end in (TurnEnd.BUDGET, TurnEnd.ERROR) or round_number == ROUNDS:
                 break
-            again = "verify_again" if self.acted else "verify_unchanged"
-            code = await self._turn(load(again, failing=failing))
+            code = await self._turn(self._next_try(task, failing))
             if self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
                 return code
         if self.end is TurnEnd.BUDGET:
@@ -219,6 +220,16 @@ class _Run:
         failed = ", ".join(f"`{o.command}`" for o in self.outcomes if not o.passed)
         self.error = f"verification failed: {failed}; {self._how_to_go_on()}"
         return 1
+
+    def _next_try(self, task: str, failing: str) -> str:
+        """Return the message of the next turn."""
+        if self.end is TurnEnd.GAVE_UP:
+            # A model that went in circles copies its own mistakes from the history. It gets
+            # the task anew, on the files as they are, and picks its words with more chance.
+            self.session.history.begin_anew()
+            self.session.agent.temperature = RUT_TEMPERATURE
+            return load("verify_first", prompt=task, failing=failing)
+        return load("verify_again" if self.acted else "verify_unchanged", failing=failing)
 
     async def _turn(self, text: str) -> int:
         self.answer = ""

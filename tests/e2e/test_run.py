@@ -15,6 +15,7 @@ import scripted_server as scripted
 from program import Program, git, repository, sessions
 
 from qcode.journal import load
+from qcode.loop import REPEATS_ALLOWED
 from qcode.messages import AssistantMessage, ToolMessage
 
 
@@ -119,6 +120,17 @@ def test_failing_output_goes_back_until_it_passes(work: Path) -> None:
 
     assert (ended.code, ended.out) == (0, "Now it is.\n")
     assert "exits 3" in server.requests[1].json["messages"][-1]["content"]
+
+
+def test_a_model_gone_in_circles_gets_the_task_anew(work: Path) -> None:
+    circle = [scripted.call("read_file", file_path="none") for _ in range(REPEATS_ALLOWED)]
+    with scripted.ScriptedServer([*circle, FIX, scripted.text("Done.")]) as server:
+        ended = make(work, server).run("run", "-y", "--verify", "sh check.sh", "fix it")
+
+    anew = server.requests[REPEATS_ALLOWED].json
+    assert ended.code == 0
+    assert anew["messages"] == server.requests[0].json["messages"]
+    assert anew["temperature"] == 0.8
 
 
 def test_a_claim_that_does_not_hold_exits_1(work: Path) -> None:
