@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qcode.messages import JsonObject
@@ -58,7 +58,9 @@ async def verify(
     commands: Sequence[str], *, cwd: Path, environment: Mapping[str, str], spill_dir: Path
 ) -> list[Outcome]:
     """Run the commands one after the other, all of them even if one fails."""
-    return [await _run(command, cwd, environment, spill_dir) for command in commands]
+    outcomes = [await _run(command, cwd, environment, spill_dir) for command in commands]
+    # Paths as the tools show them: shorter, and the same wherever the workspace lies.
+    return [replace(o, output=o.output.replace(f"{cwd}/", "")) for o in outcomes]
 
 
 async def _run(command: str, cwd: Path, environment: Mapping[str, str], spill_dir: Path) -> Outcome:

@@ -297,9 +297,21 @@ class _Run:
                 self.progress.say(f"{mark} verify `{outcome.command}`")
 
     def _failing(self) -> str:
+        """Return what fails and the code it points at, for the model; nothing if all passes."""
+        from qcode.culprit import excerpt
+        from qcode.tools.files import fingerprint
         from qcode.verify import describe
 
-        return describe(self.outcomes)
+        failing = describe(self.outcomes)
+        context = self.session.agent.context
+        found = excerpt(failing, context.workspace) if failing else None
+        if found is None:
+            return failing
+        if found.whole:
+            real = context.workspace.root / found.path
+            context.seen[real] = fingerprint(real, real.read_bytes())
+        lines = "" if found.whole else f" (from line {found.first})"
+        return f"{failing}\n\n{found.path}{lines}:\n```\n{found.text}\n```"
 
     def _emit_init(self) -> None:
         from qcode.ui import wire
