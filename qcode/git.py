@@ -9,6 +9,9 @@ from pathlib import Path
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
 """A repository's own configuration may name programs; a status must not run them."""
 
+_TIMEOUT_S = 20.0
+"""Of one git command; a status of a huge tree on a cold disk takes seconds."""
+
 
 def dirty_files(cwd: Path) -> dict[str, tuple[int, int]]:
     """Return the files that differ from the last commit: path to (mtime in ns, size in bytes).
@@ -17,26 +20,11 @@ def dirty_files(cwd: Path) -> dict[str, tuple[int, int]]:
     or git is missing. A deleted file has (0, 0).
     """
     try:
-        status = subprocess.run(
-            [
-                "git",
-                *_SAFE,
-                "status",
-                "--porcelain=v1",
-                "-z",
-                "--untracked-files=all",
-                "--no-renames",
-            ],
-            cwd=cwd,
-            capture_output=True,
-            check=False,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-        top = subprocess.run(
-            ["git", *_SAFE, "rev-parse", "--show-toplevel"],
-            cwd=cwd, capture_output=True, check=False,
-        )  # fmt: skip
-    except OSError:
+        safe = (*_SAFE, *_without_filters(cwd))
+        options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+        status = _git(cwd, *safe, "status", *options, "--ignore-submodules=all")
+        top = _git(cwd, *safe, "rev-parse", "--show-toplevel")
+    except (OSError, subprocess.TimeoutExpired):
         return {}
     if status.returncode or top.returncode:
         return {}
@@ -52,3 +40,26 @@ def dirty_files(cwd: Path) -> dict[str, tuple[int, int]]:
         except OSError:
             out[name] = (0, 0)
     return out
+
+
+def _git(cwd: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["git", *args],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        timeout=_TIMEOUT_S,
+    )
+
+
+def _without_filters(cwd: Path) -> list[str]:
+    """Return the options that turn off each configured filter: git runs them to compare files."""
+    listed = _git(cwd, *_SAFE, "config", "--name-only", "-z", "--get-regexp", r"^filter\..*\.")
+    names = {os.fsdecode(key).rpartition(".")[0] for key in listed.stdout.split(b"\0") if key}
+    return [
+        word
+        for name in sorted(names)
+        for setting in ("clean=", "smudge=", "process=", "required=false")
+        for word in ("-c", f"{name}.{setting}")
+    ]

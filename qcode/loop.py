@@ -125,11 +125,16 @@ class _Repeats:
     """Of the last call."""
     failed: int = 0
     """Calls in a row that came to nothing new."""
+    step: set[tuple[str, str, str]] = field(default_factory=set)
+    """Seen in this step already: the model has not read a result between them."""
 
     def see(self, call: ToolCall, result: Result) -> int:
         if result.diff:
             self.seen.clear()
         key = (call.name, call.arguments, result.text)
+        if key in self.step:
+            return self.count
+        self.step.add(key)
         self.count = self.seen[key] = self.seen.get(key, 0) + 1
         in_vain = result.is_error or self.count > 1
         self.failed = self.failed + 1 if in_vain else 0
@@ -196,6 +201,7 @@ class _Turn:
         while True:
             self.budget.begin_step()
             self.steps += 1
+            self.repeats.step.clear()
             self.emit(events.StepStarted(self.steps))
             answer, done = await self._ask()
             if not answer.tool_calls:

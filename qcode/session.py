@@ -105,7 +105,10 @@ class Session:
         return True
 
     async def close(self) -> None:
-        """End background jobs, connections and the journal."""
+        """End the turn under way, background jobs, connections and the journal."""
+        if self._turn is not None:
+            self._turn.cancel()
+            await asyncio.gather(self._turn, return_exceptions=True)
         try:
             await self.agent.context.jobs.close()
             await self.agent.provider.close()

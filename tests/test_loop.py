@@ -493,6 +493,12 @@ def test_a_model_that_repeats_itself_is_told_and_then_stopped(tmp_path: Path) ->
     assert ["Repeating it" in t for t in told] == [False, True, True, True]
 
 
+def test_the_same_call_many_times_in_one_answer_is_no_circle(tmp_path: Path) -> None:
+    same = [("list_directory", {"path": "."})] * 10
+    with scripted.ScriptedServer([scripted.calls(*same), scripted.text("ok")]) as server:
+        assert end_of(play(make_session(tmp_path, server), "go")) is TurnEnd.ANSWERED
+
+
 def test_a_model_that_goes_in_a_circle_is_stopped_too(tmp_path: Path) -> None:
     step = itertools.count()
 

@@ -16,7 +16,9 @@ from qcode.messages import AssistantMessage, JsonObject, ToolMessage, Usage
 
 def dump(message: JsonObject) -> str:
     """Return one line of JSON."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    # A model can write half a surrogate pair, which no encoding takes; JSON can escape it.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def init(session_id: str, model: str, cwd: str, tools: Sequence[str], mode: str) -> JsonObject:
