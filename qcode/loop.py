@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -108,7 +109,7 @@ class Agent:
     call_ids: set[str] = field(default_factory=set)
     """Of all calls in the session: some servers give the same id twice, and APIs refuse that."""
     allowed: set[str] = field(default_factory=set)
-    """Tools a person allowed for this session."""
+    """What a person allowed for this session: a tool, or a tool with its very command."""
     temperature: float | None = None
     """Of every request; None leaves it to the endpoint."""
     after_edit: Callable[[], Awaitable[str]] | None = None
@@ -408,10 +409,15 @@ class _Turn:
     async def _permit(self, call: ToolCall, tool: Tool[Any], params: Any, summary: str) -> str:
         """Return why the call may not be run, or nothing."""
         agent = self.agent
-        outside = _outside(agent.context, tool.touches(params).paths)
-        verdict, reason = permission(agent.mode, tool.effect, outside)
+        touch = tool.touches(params)
+        outside = _outside(agent.context, touch.paths)
+        guarded = _guarded(agent.context, touch.paths)
+        verdict, reason = permission(agent.mode, tool.effect, outside, guarded)
+        # "Always" to a command means that command: one harmless one says nothing of the next.
+        grant = tool.name if touch.command is None else f"{tool.name}({touch.command})"
+        special = bool(outside or (guarded and tool.effect is Effect.EDIT))
         if verdict is Verdict.ALLOW or (
-            verdict is Verdict.ASK and tool.name in agent.allowed and not outside
+            verdict is Verdict.ASK and grant in agent.allowed and not special
         ):
             return ""
         if verdict is Verdict.DENY:
@@ -423,9 +429,21 @@ class _Turn:
             return decision.words or "The person said no to this call. Ask what they want instead."
         for path in outside:
             agent.context.allowed_outside.add(agent.context.workspace.resolve(path))
-        if decision.for_session and not outside:
-            agent.allowed.add(tool.name)
+        if decision.for_session and not special:
+            agent.allowed.add(grant)
         return ""
+
+
+def _guarded(context: Context, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return those paths that lie in a folder whose files are obeyed: git's, qcode's own."""
+    out: list[str] = []
+    for path in paths:
+        written = os.path.normpath(os.path.join(context.workspace.root, path))
+        for form in (written, str(context.workspace.resolve(path))):
+            if {".git", ".qcode"}.intersection(form.split(os.sep)):
+                out.append(path)
+                break
+    return tuple(out)
 
 
 def _outside(context: Context, paths: Sequence[str]) -> tuple[str, ...]:

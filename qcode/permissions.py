@@ -37,10 +37,13 @@ class Permission(NamedTuple):
     reason: str
 
 
-def permission(mode: Mode, effect: Effect, outside: tuple[str, ...]) -> Permission:
+def permission(
+    mode: Mode, effect: Effect, outside: tuple[str, ...], guarded: tuple[str, ...] = ()
+) -> Permission:
     """Return what a mode says of a call.
 
-    `outside` are the paths the call concerns that lie outside the workspace.
+    `outside` are the paths the call concerns that lie outside the workspace,
+    `guarded` those that decide what is run or allowed later (`.git`, `.qcode`).
     No mode crosses that border unasked: what may be touched is another
     question than whether to ask, so yolo denies where others ask.
     """
@@ -51,6 +54,9 @@ def permission(mode: Mode, effect: Effect, outside: tuple[str, ...]) -> Permissi
         reason = f"{outside[0]} is outside the workspace"
         verdict = Verdict.DENY if mode is Mode.YOLO else Verdict.ASK
         return Permission(verdict, reason)
+    if guarded and kind == "edit":
+        reason = f"{guarded[0]} decides what is run or allowed later"
+        return Permission(Verdict.DENY if mode is Mode.YOLO else Verdict.ASK, reason)
     if kind in ("read", "state") or mode is Mode.YOLO:
         return Permission(Verdict.ALLOW, "")
     if kind == "edit":

@@ -13,7 +13,7 @@ from qcode.tools.output import Output, log_opener
 from qcode.tools.process import Process
 
 TIMEOUT_S = 900.0
-"""Of one command; a test suite that takes longer belongs in its own job."""
+"""Of the commands together; a test suite that takes longer belongs in its own job."""
 
 ROUNDS = 3
 """How often failing output goes back to the model before the run has failed."""
@@ -55,21 +55,32 @@ class Outcome:
 
 
 async def verify(
-    commands: Sequence[str], *, cwd: Path, environment: Mapping[str, str], spill_dir: Path
+    commands: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    spill_dir: Path,
+    timeout_s: float = TIMEOUT_S,
 ) -> list[Outcome]:
-    """Run the commands one after the other, all of them even if one fails."""
-    outcomes = [await _run(command, cwd, environment, spill_dir) for command in commands]
+    """Run the commands one after the other, all of them even if one fails.
+
+    `timeout_s` is for all of them together.
+    """
+    deadline = time.monotonic() + timeout_s
+    outcomes = [await _run(command, cwd, environment, spill_dir, deadline) for command in commands]
     # Paths as the tools show them: shorter, and the same wherever the workspace lies.
     return [replace(o, output=o.output.replace(f"{cwd}/", "")) for o in outcomes]
 
 
-async def _run(command: str, cwd: Path, environment: Mapping[str, str], spill_dir: Path) -> Outcome:
+async def _run(
+    command: str, cwd: Path, environment: Mapping[str, str], spill_dir: Path, deadline: float
+) -> Outcome:
     started = time.monotonic()
     output = Output(log_opener(spill_dir, "verify"))
     process = Process(["/bin/sh", "-c", command], cwd=cwd, environment=environment, output=output)
     code: int | None = None
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(max(0.0, deadline - started)):
             code = await process.finished()
     except TimeoutError:
         pass

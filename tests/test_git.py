@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from program import git, repository
+
 from qcode.git import dirty_files
 
 

@@ -347,14 +347,33 @@ def test_a_no_with_words_reaches_the_model(tmp_path: Path) -> None:
 def test_allowed_for_the_session_is_not_asked_again(tmp_path: Path) -> None:
     script = [
         scripted.call("run_shell_command", command="echo 1"),
+        scripted.call("run_shell_command", command="echo 1"),
         scripted.call("run_shell_command", command="echo 2"),
+        scripted.call("write_file", file_path="a", content="1"),
+        scripted.call("write_file", file_path="b", content="2"),
+        scripted.call("write_file", file_path=".git/hooks/x", content="2"),
         scripted.text("ok"),
     ]
     approver = Asked(Decision(allowed=True, for_session=True))
     with scripted.ScriptedServer(script) as server:
         play(make_session(tmp_path, server, mode=Mode.DEFAULT, approver=approver), "go")
 
-    assert len(approver.requests) == 1
+    asked = [json.loads(r.call.arguments) for r in approver.requests]
+    assert [a.get("command", a.get("file_path")) for a in asked] == [
+        "echo 1", "echo 2", "a", ".git/hooks/x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [".git/config", "sub/.git/hooks/x", "a/../.qcode/config.toml"])
+def test_yolo_does_not_write_what_is_obeyed_later(tmp_path: Path, path: str) -> None:
+    script = [scripted.call("write_file", file_path=path, content="evil"), scripted.text("ok")]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        play(session, "go")
+
+    (answer,) = [m for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert answer.is_error
+    assert not list((tmp_path / "work").rglob("*"))
 
 
 def test_interrupted_while_the_model_writes_keeps_its_words(tmp_path: Path) -> None:

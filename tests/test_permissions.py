@@ -32,3 +32,10 @@ def test_no_mode_leaves_the_workspace_unasked(effect: Effect) -> None:
     for mode in Mode:
         assert permission(mode, effect, ("/etc/passwd",)).verdict is not A
     assert permission(Mode.YOLO, effect, ("/etc/passwd",)).verdict is D
+
+
+@pytest.mark.parametrize("mode", [Mode.DEFAULT, Mode.AUTO_EDIT])
+def test_what_is_obeyed_later_is_never_edited_unasked(mode: Mode) -> None:
+    assert permission(mode, Effect.EDIT, (), (".git/config",)).verdict is Q
+    assert permission(Mode.YOLO, Effect.EDIT, (), (".git/config",)).verdict is D
+    assert permission(mode, Effect.READ, (), (".git/config",)).verdict is A

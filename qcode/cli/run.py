@@ -9,6 +9,7 @@ import signal
 import stat
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -154,6 +155,7 @@ class _Run:
         self.error_code = 1
         self.end = TurnEnd.ERROR
         self.signal: int | None = None
+        self.closing: asyncio.Task[None] | None = None
         self.outcomes: list[verify.Outcome] = []
         self.acted = False
         """Whether this turn did anything that may have changed a file."""
@@ -168,11 +170,15 @@ class _Run:
             # second, or one outside a turn, ends what is going on at once.
             again = self.signal is not None
             self.signal = number
-            if again or not self.session.interrupt():
+            if self.closing is not None:
+                if again:
+                    self.closing.cancel()  # background jobs are no longer asked, but killed
+            elif again or not self.session.interrupt():
                 main_task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it stays ignored
+                loop.add_signal_handler(number, stop, number)
         before = self._dirty()
         try:
             code = await self._work(prompt)
@@ -181,11 +187,19 @@ class _Run:
                 raise
             self.end, code = TurnEnd.INTERRUPTED, 130
         finally:
-            await self.session.close()
+            await self._close()
         if self.signal is not None:
             code = 128 + self.signal
         self._finish(code, before)
         return code
+
+    async def _close(self) -> None:
+        self.closing = asyncio.ensure_future(self.session.close())
+        try:
+            await self.closing
+        except asyncio.CancelledError:
+            if self.signal is None:
+                raise
 
     async def _work(self, prompt: str) -> int:
         if self.stream:
@@ -202,6 +216,8 @@ class _Run:
                 prompt = load("verify_first", prompt=prompt, failing=failing)
         code = await self._turn(prompt)
         if not self.args.verify or self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
+            return code
+        if (left := self.session.budget.time_left_s()) is not None and left <= 0:
             return code
         from qcode.verify import ROUNDS
 
@@ -235,8 +251,9 @@ class _Run:
         self.answer = ""
         self.error = ""
         self.acted = False
-        async for event in self.session.send(text):
-            self._handle(event)
+        async with aclosing(self.session.send(text)) as stream:
+            async for event in stream:
+                self._handle(event)
         if self.end is TurnEnd.ANSWERED:
             return 0
         return 130 if self.end is TurnEnd.INTERRUPTED else self.error_code
@@ -269,14 +286,16 @@ class _Run:
                 pass
 
     async def _outcomes(self) -> list[verify.Outcome]:
-        from qcode.verify import verify
+        from qcode.verify import TIMEOUT_S, verify
 
         context = self.session.agent.context
+        left = self.session.budget.time_left_s()
         return await verify(
             self.args.verify,
             cwd=context.workspace.root,
             environment=context.environment,
             spill_dir=context.spill_dir,
+            timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
         )
 
     async def _check_edit(self) -> str:
@@ -345,7 +364,9 @@ class _Run:
                 f"interrupted; the session is saved, `qcode run --resume {self.session.id}` goes on"
             )
         elif code != 0:
-            fail(self.error or "the run ended without an answer; --debug tells more")
+            why = self.error or "the run ended without an answer"
+            known = self.session.id in why or not self.session.history.messages
+            fail(why if known else f"{why}; {self._how_to_go_on()}")
 
     def _how_to_go_on(self) -> str:
         return f"`qcode run --resume {self.session.id}` goes on from here"

@@ -30,7 +30,8 @@ def question(request: ApprovalRequest) -> str:
     """Return the question, which ends where the answer is typed."""
     name = one_line(request.call.name, SUMMARY_COLUMNS)
     what = f"{name} {one_line(request.summary, SUMMARY_COLUMNS)}"
-    always = "[a]lways this session / "
+    commanded = request.call.name == "run_shell_command"
+    always = "[a]lways this command / " if commanded else "[a]lways this session / "
     if request.outside:
         # Each directory outside is a question of its own.
         always = ""

@@ -309,6 +309,80 @@ def test_a_signal_ends_it_with_the_session_saved(work: Path, number: int, code: 
     assert (again.code, again.out) == (0, "Here I am.\n")
 
 
+def test_a_signal_while_it_closes_does_not_lose_the_answer(work: Path) -> None:
+    stubborn = 'trap "" TERM INT HUP; echo up > up; while :; do sleep 1; done'
+    script = [
+        scripted.call("run_shell_command", command=stubborn, is_background=True),
+        scripted.text("It runs."),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        program = make(work, server)
+        process = program.start("run", "-y", "start it")
+        wait_for(server, 2)
+        server.requests[1].answered.wait(10)
+        time.sleep(0.5)  # the job does not heed being asked, so the close takes two seconds
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        ended = program.end(process)
+
+    assert ended.out == "It runs.\n"
+    assert ended.code in (0, 130)
+    assert "Traceback" not in ended.err
+
+
+def test_a_closed_terminal_ends_it_with_its_commands(work: Path) -> None:
+    script = [scripted.call("run_shell_command", command="echo $$ > pid; exec sleep 1000")]
+    with scripted.ScriptedServer(script) as server:
+        program = make(work, server)
+        process = program.start("run", "-y", "hello")
+        while not (work / "pid").exists() or not (work / "pid").read_text().strip():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        ended = program.end(process)
+
+    assert ended.code == 129
+    assert gone(int((work / "pid").read_text()))
+
+
+def test_whoever_stops_reading_ends_the_run_quietly(work: Path) -> None:
+    script = [scripted.call("run_shell_command", command="sleep 1000")]
+    with scripted.ScriptedServer(script) as server:
+        program = make(work, server)
+        reading, writing = os.pipe()
+        process = program.start("run", "-y", "-o", "stream-json", "hello", stdout=writing)
+        os.close(writing)
+        os.read(reading, 100)
+        os.close(reading)
+        wait_for(server, 1)
+        ended = program.end(process)
+
+    assert ended.code == 141
+    assert ended.err == ""
+
+
+def test_the_time_budget_is_for_verification_too(work: Path) -> None:
+    started = time.monotonic()
+    with scripted.ScriptedServer([]) as server:
+        ended = make(work, server).run(
+            "run", "-y", "--max-time", "1", "--verify", "sleep 100", "fix it"
+        )
+
+    assert ended.code == 4
+    assert time.monotonic() - started < 20
+
+
+def test_half_a_surrogate_pair_is_written_as_json(work: Path) -> None:
+    half = scripted.stream(scripted.Raw(
+        b'data: {"choices":[{"index":0,"delta":{"content":"a\\ud800b"}}]}\n\n'
+    ))  # fmt: skip
+    with scripted.ScriptedServer([half]) as server:
+        ended = make(work, server).run("run", "-o", "json", "hello")
+
+    assert ended.code == 0
+    assert ended.json()["result"].startswith("a")
+
+
 def gone(group: int) -> bool:
     """Whether a process group ends; it is there until its dead have been taken note of."""
     deadline = time.monotonic() + 5

@@ -78,7 +78,7 @@ class Program:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             raise
-        return Ended(process.returncode, out.decode(), err.decode())
+        return Ended(process.returncode, (out or b"").decode(), (err or b"").decode())
 
 
 def git(folder: Path, *args: str) -> str:
