@@ -10,11 +10,17 @@ import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
+from qcode.files_safe import read_small
 from qcode.record import Record
 
 _FILES = (".gitignore", ".ignore", ".rgignore")
+_LONGEST = 4096
+"""Characters of a pattern; no path is longer."""
+_MOST = 1000
+"""Alternatives of a pattern with braces."""
 
 
 class Entry(Record):
@@ -137,9 +143,8 @@ def _walk(directory: str, base: str, rules: Rules | None) -> Iterator[Entry]:
 
 def _read(file: str, base: str, prefix: str) -> list[Rule]:
     try:
-        with open(file, "rb") as opened:
-            data = opened.read()
-    except OSError:
+        data = read_small(Path(file))
+    except OSError:  # what is no ordinary file has no rules
         return []
     lines = data.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
     rules = [_rule(line.rstrip("\r"), base, prefix) for line in lines]
@@ -147,7 +152,8 @@ def _read(file: str, base: str, prefix: str) -> list[Rule]:
 
 
 def _rule(line: str, base: str, prefix: str) -> Rule | None:
-    line = re.sub(r"(?<!\\)[ \t]+$", "", line)
+    bare = line.rstrip(" \t")
+    line = line[: len(bare) + bare.endswith("\\")]  # `\ ` at the end is a blank that counts
     if not line or line.startswith("#"):
         return None
     ignores = not line.startswith("!")
@@ -177,44 +183,125 @@ def translate(pattern: str, *, braces: bool = False) -> re.Pattern[str]:
     `*` and `?` stop at `/`, `**` as a whole part does not. With `braces`,
     `{a,b}` is either.
 
+    No pattern makes the regex slow, as whoever wrote it may want that: what
+    follows a `*` is taken where it comes first and never looked for again.
+    That loses no match, since only the last piece is bound to a place. The
+    same holds for the parts of a path that follow a `**`.
+
     Raises:
-        re.error: the pattern has a character range that is none.
+        re.error: the pattern has a character range that is none, or is too long.
     """
-    out: list[str] = []
-    at, depth = 0, 0
-    while at < len(pattern):
-        char = pattern[at]
-        rest = pattern[at:]
-        starts_part = at == 0 or pattern[at - 1] == "/"
-        if starts_part and rest == "**":
-            out.append(".+")
-            at += 2
-        elif starts_part and rest.startswith("**/"):
-            out.append("(?:.*/)?")
-            at += 3
+    if len(pattern) > _LONGEST:
+        raise re.error("it is too long")
+    each = _alternatives(pattern) if braces else [pattern]
+    return re.compile(f"(?:{'|'.join(map(_regex, each))})\\Z", re.DOTALL)
+
+
+def _regex(pattern: str) -> str:
+    """Return the regex of a glob without braces; it has to end where the path ends."""
+    groups: list[list[str]] = [[]]
+    """The parts between one `**` and the next."""
+    parts = _parts(pattern)
+    below = parts[-1] == "**"
+    for part in parts[:-1] if below else parts:
+        if part != "**":
+            groups[-1].append(part)
+        elif groups[-1] or len(groups) == 1:  # `**/**/` is the same as `**/`
+            groups.append([])
+    out = []
+    for number, group in enumerate(groups):
+        is_last = number == len(groups) - 1
+        inner = "/".join(group) + ("/" if group and (below or not is_last) else "")
+        if not number:
+            out.append(inner)
+        elif not is_last:
+            out.append(f"(?>(?:[^/]*/)*?{inner})")
+        elif group:
+            # Bound to the end, so there is one place at most, best looked for from there.
+            lead = "(?:[^/]*/)*?" if below else "(?:.*/)?"
+            out.append(f"(?>{lead}{inner})" if below else lead + inner)
+    return "".join(out) + (".+" if below else "")
+
+
+def _parts(pattern: str) -> list[str]:
+    """Return the regex of each part between `/`; `**` as a whole part stays that."""
+    parts: list[str] = []
+    pieces = [""]
+    """Of the part: what stands between its `*`."""
+    at = start = 0
+    while at <= len(pattern):
+        char = pattern[at : at + 1]
+        if char in ("", "/"):
+            parts.append("**" if pattern[start:at] == "**" else _part(pieces))
+            pieces, start = [""], at + 1
         elif char == "*":
-            out.append("[^/]*")
-            while pattern[at : at + 1] == "*":
-                at += 1
+            # A row of `*` is one, and pieces that are empty would only cost time.
+            if pieces[-1] or len(pieces) == 1:
+                pieces.append("")
         elif char == "?":
-            out.append("[^/]")
-            at += 1
+            pieces[-1] += "[^/]"
         elif char == "[" and (end := _range_end(pattern, at)) > 0:
             body = pattern[at + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
             negated = body[:1] in ("!", "^")
-            out.append(f"(?!/)[{'^' if negated else ''}{body[1:] if negated else body}]")
-            at = end + 1
-        elif braces and char == "{" and "}" in rest:
-            out.append("(?:")
-            depth += 1
-            at += 1
-        elif depth and char in ",}":
-            out.append("|" if char == "," else ")")
-            depth -= char == "}"
-            at += 1
+            pieces[-1] += f"(?!/)[{'^' if negated else ''}{body[1:] if negated else body}]"
+            at = end
         else:
             if char == "\\" and at + 1 < len(pattern):
                 at += 1
-            out.append(re.escape(pattern[at]))
+            pieces[-1] += re.escape(pattern[at])
+        at += 1
+    return parts
+
+
+def _part(pieces: list[str]) -> str:
+    first, *inner = pieces
+    if not inner:
+        return first
+    last = inner.pop()
+    return first + "".join(f"(?>[^/]*?{piece})" for piece in inner) + "[^/]*" + last
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """Return what a pattern with `{a,b}` stands for; braces without a partner are text.
+
+    Raises:
+        re.error: that is too much.
+    """
+    done: list[str] = []
+    waiting = [pattern]
+    while waiting:
+        pattern = waiting.pop()
+        commas = _first_braces(pattern)
+        if commas is None:
+            done.append(pattern)
+        else:
+            before, after = pattern[: commas[0]], pattern[commas[-1] + 1 :]
+            waiting += [
+                before + pattern[start + 1 : end] + after for start, end in pairwise(commas)
+            ]
+        if len(done) + len(waiting) > _MOST or sum(map(len, waiting)) > 64 * _LONGEST:
+            raise re.error("it has too many alternatives")
+    return done
+
+
+def _first_braces(pattern: str) -> list[int] | None:
+    """Return the places of the first `{`, of its commas and of its `}`."""
+    open_: list[list[int]] = []
+    closed: list[list[int]] = []
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "\\":
             at += 1
-    return re.compile("(?:" + "".join(out) + ")" * (depth + 1) + "\\Z", re.DOTALL)
+        elif char == "[" and (end := _range_end(pattern, at)) > 0:
+            at = end
+        elif char == "{":
+            open_.append([at])
+        elif open_ and char == ",":
+            open_[-1].append(at)
+        elif open_ and char == "}":
+            closed.append([*open_.pop(), at])
+            if not open_:
+                return closed[-1]
+        at += 1
+    return min(closed, default=None)

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tool_bench import Bench
 
 from qcode.tools import search
@@ -273,10 +276,99 @@ def test_the_same_files_are_ignored_as_by_git(tmp_path: Path) -> None:
         ("a?c", "a/c", False),
         ("A.py", "a.py", False),
         ("a{b", "a{b", True),
+        ("{a,{b,c}d}", "cd", True),
+        ("{a,b}}", "a}", True),
+        ("{{a,b}", "{b", True),
+        ("x{,s}", "x", True),
+        (r"\{a,b\}", "{a,b}", True),
+        ("[{],}]", "{,}]", True),
+        ("*a*b*c", "xaybzc", True),
+        ("*a*b*c", "xaybzcd", False),
+        ("**/a/**/b/*c*", "a/x/a/b/yc", True),
+        ("**/a/**", "x/a", False),
+        ("**/a/**", "x/a/y/z", True),
     ],
 )
 def test_glob_patterns(pattern: str, path: str, hit: bool) -> None:
     assert bool(translate(pattern, braces=True).match(path)) is hit
+
+
+SLOW = "*a" * 14 + "*b"
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "pattern, path",
+    [
+        (SLOW, "a" * 200),
+        (f"{{{SLOW},c}}", "a" * 200),
+        ("**/a/" * 14 + "b", "a/" * 500 + "c"),
+        ("**/*a*a*a*a/" * 14 + "b", ("a" * 50 + "/") * 80 + "c"),
+        ("**a" * 20 + "/**", "a" * 200),
+        (("[ab]*" * 20) + "?c", "ab" * 100),
+    ],
+)
+def test_no_glob_takes_long(pattern: str, path: str) -> None:
+    assert not translate(pattern, braces=True).match(path)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("pattern", ["{a,aa}" * 40, "*" * 5000])
+def test_globs_that_are_too_much_are_refused(bench: Bench, pattern: str) -> None:
+    assert "is no valid pattern: it " in bench.error("glob", pattern=pattern)
+
+
+def reference(pattern: str) -> re.Pattern[str]:
+    """The plain regex of a glob, which can take very long."""
+    out, at = "", 0
+    while at < len(pattern):
+        starts_part = at == 0 or pattern[at - 1] == "/"
+        if starts_part and pattern[at:] == "**":
+            out, at = out + ".+", at + 2
+        elif starts_part and pattern.startswith("**/", at):
+            out, at = out + "(?:.*/)?", at + 3
+        elif pattern[at] == "*":
+            out, at = out + "[^/]*", at + 1
+        elif pattern[at] == "?":
+            out, at = out + "[^/]", at + 1
+        else:
+            out, at = out + re.escape(pattern[at]), at + 1
+    return re.compile(out, re.DOTALL)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(st.sampled_from(["a", "b", "*", "?", "/", "**/", "/**", "ab"]), max_size=8),
+    st.lists(st.sampled_from(["a", "b", "ab", "a/", "b/"]), min_size=1, max_size=10),
+)
+def test_globs_match_what_their_plain_regex_matches(pattern: list[str], path: list[str]) -> None:
+    glob, name = "".join(pattern), "".join(path).rstrip("/")
+
+    assert bool(translate(glob).match(name)) is bool(reference(glob).fullmatch(name))
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".ignore", "sub/.gitignore"])
+@pytest.mark.timeout(10)
+def test_ignore_files_that_are_no_ordinary_files_do_not_count(tmp_path: Path, name: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a").write_text("")
+    os.mkfifo(tmp_path / name)
+
+    assert {entry.name for entry in walk(tmp_path, tmp_path)} == {"a", Path(name).name}
+
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+
+    assert {entry.name for entry in walk(tmp_path, tmp_path)} == {"a", Path(name).name}
+
+
+@pytest.mark.timeout(10)
+def test_a_line_of_blanks_in_an_ignore_file_takes_no_time(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text(f"{' ' * 500_000}x\n{SLOW}\n*.o\n")
+    for name in ("a" * 200, "x.o"):
+        (tmp_path / name).write_text("")
+
+    assert [entry.name for entry in walk(tmp_path, tmp_path)] == [".gitignore", "a" * 200]
 
 
 def names(bench: Bench, **arguments: object) -> list[str]:
