@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from typing import NoReturn
 
 
 def main() -> int:
@@ -22,20 +24,32 @@ def main() -> int:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    # An exception out of a signal can be lost in the middle of an import, so until the
+    # command is there Ctrl-C ends the process at once; nothing has been begun by then.
+    signal.signal(signal.SIGINT, _leave)
     try:
         from qcode.cli import run_command
 
         return run_command(argv)
     except KeyboardInterrupt:
+        os.write(2, _LEFT)
         return 130
 
 
-def program() -> int:
+_LEFT = b"qcode: interrupted before anything was begun\n"
+
+
+def _leave(_number: int, _frame: object) -> None:
+    os.write(2, _LEFT)
+    os._exit(130)
+
+
+def program() -> NoReturn:
     """Be the process: run `main` and end.
 
-    Taking down the interpreter costs 20 to 30 ms, a tenth of a short run. What has
-    to be whole at the end (journal, processes, connections) has been closed by
-    then, so the process ends at once, unless a thread is left that would be waited for.
+    Taking down the interpreter costs 20 to 30 ms, a tenth of a short run, and waits
+    for threads that may never end. What has to be whole at the end (journal,
+    processes, connections) has been closed by then, so the process ends at once.
     """
     code = main()
     for stream in (sys.stdout, sys.stderr):
@@ -44,11 +58,8 @@ def program() -> int:
                 stream.flush()
         except OSError:
             pass  # its reader is gone; the code says so already
-    threading = sys.modules.get("threading")
-    if threading is None or all(t.daemon or t.name == "MainThread" for t in threading.enumerate()):
-        os._exit(code)
-    return code
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(program())
+    program()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qcode.errors import UsageError
+from qcode.files_safe import read_small
 from qcode.permissions import Mode
 
 
@@ -103,7 +104,8 @@ def load(
 
 def _read(file: Path, *, required: bool = False) -> dict[str, Any]:
     try:
-        data = file.read_bytes()
+        # A project's file comes with a clone: it may be a pipe, or a link to a device.
+        data = file.read_bytes() if required else read_small(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         if required:
             raise UsageError(f"no such configuration file `{file}`") from error

@@ -422,6 +422,11 @@ def find(folder: Path, wanted: str) -> Entry:
     ]
     if len(near) == 1:
         return near[0]
+    if not near and (folder / f"{wanted}.jsonl").is_file():
+        raise UsageError(
+            f"session `{wanted}` is damaged in its first line",
+            hint=f"`qcode sessions rm {wanted}` removes it",
+        )
     if not near:
         raise UsageError(f"no session `{wanted}`", hint="`qcode sessions` lists them")
     raise UsageError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -411,7 +410,7 @@ class _Turn:
         agent = self.agent
         touch = tool.touches(params)
         outside = _outside(agent.context, touch.paths)
-        guarded = _guarded(agent.context, touch.paths)
+        guarded = tuple(p for p in touch.paths if agent.context.workspace.guards(p))
         verdict, reason = permission(agent.mode, tool.effect, outside, guarded)
         # "Always" to a command means that command: one harmless one says nothing of the next.
         grant = tool.name if touch.command is None else f"{tool.name}({touch.command})"
@@ -432,18 +431,6 @@ class _Turn:
         if decision.for_session and not special:
             agent.allowed.add(grant)
         return ""
-
-
-def _guarded(context: Context, paths: Sequence[str]) -> tuple[str, ...]:
-    """Return those paths that lie in a folder whose files are obeyed: git's, qcode's own."""
-    out: list[str] = []
-    for path in paths:
-        written = os.path.normpath(os.path.join(context.workspace.root, path))
-        for form in (written, str(context.workspace.resolve(path))):
-            if {".git", ".qcode"}.intersection(form.split(os.sep)):
-                out.append(path)
-                break
-    return tuple(out)
 
 
 def _outside(context: Context, paths: Sequence[str]) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from qcode.errors import QcodeError, UsageError
 
@@ -51,7 +52,10 @@ def run_command(argv: list[str]) -> int:
             epilog=None if name else _commands_help(),
         )
         module.configure(parser)
-        code: int = module.main(parser.parse_args(rest))
+        args = parser.parse_args(rest)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _log_to_nowhere_but(sys.stderr if debug else None)
+        code: int = module.main(args)
         if sys.stdout:  # None when the process was started with it closed
             sys.stdout.flush()
         return code
@@ -71,6 +75,14 @@ def run_command(argv: list[str]) -> int:
         where = f" `{error.filename}`" if error.filename else ""
         fail(f"{error.strerror or error}{where}; --debug shows where it happened")
         return 1
+
+
+def _log_to_nowhere_but(stream: TextIO | None) -> None:
+    """Send log records (tracebacks of tools, say) to a stream, or drop them."""
+    import logging
+
+    handler = logging.StreamHandler(stream) if stream else logging.NullHandler()
+    logging.getLogger("qcode").addHandler(handler)
 
 
 def fail(message: str) -> None:

@@ -51,11 +51,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--verify", metavar="CMD", action="append", default=[],
         help="done only when this exits 0; its failing output goes back to the model")  # fmt: skip
     add("--resume", metavar="ID", help="go on with this session")
-    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--quiet", action="store_true", help="no progress and no notices on stderr")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the task; return the exit code."""
+    if sys.stdout is None:
+        raise UsageError("stdout is closed, so the answer could go nowhere", hint="redirect it")
+    if not all(command.strip() for command in args.verify):
+        raise UsageError("--verify needs a command", hint='for instance --verify "make test"')
     cwd = enter_directory(args)
     added = added_directories(args)
     settings = settings_from(args, cwd)
@@ -259,7 +263,8 @@ class _Run:
         return 130 if self.end is TurnEnd.INTERRUPTED else self.error_code
 
     def _handle(self, event: Event) -> None:
-        self.progress.handle(event)
+        if not self.args.quiet:
+            self.progress.handle(event)
         match event:
             case events.AnswerFinished(message, _, usage):
                 if message.text.strip():

@@ -58,6 +58,8 @@ def resolve(
         UsageError: something is missing or contradicts itself; the message
             says what to give.
     """
+    if base_url is not None:
+        base_url = base_url.strip().rstrip("/").removesuffix("/chat/completions")
     if api_key_env is not None and not environ.get(api_key_env):
         raise UsageError(
             f"the environment variable `{api_key_env}` is not set or empty",

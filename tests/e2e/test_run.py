@@ -170,9 +170,12 @@ def test_a_pipe_that_stays_open_does_not_hang_the_run(work: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "closed,seen", [("<&-", "ok\n"), (">&-", ""), ("2>&-", "ok\n"), ("<&- >&- 2>&-", "")]
+    "closed,code,seen",
+    [("<&-", 0, "ok\n"), ("2>&-", 0, "ok\n"), (">&-", 2, ""), ("<&- >&- 2>&-", 2, "")],
 )
-def test_closed_streams_are_no_reason_to_crash(work: Path, closed: str, seen: str) -> None:
+def test_closed_streams_are_no_reason_to_crash(
+    work: Path, closed: str, code: int, seen: str
+) -> None:
     with scripted.ScriptedServer([FIX, scripted.text("ok")]) as server:
         ended = subprocess.run(
             ["sh", "-c", f'"$0" -P -m qcode run -y hello {closed}', sys.executable],
@@ -183,8 +186,9 @@ def test_closed_streams_are_no_reason_to_crash(work: Path, closed: str, seen: st
             check=False,
         )
 
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, seen, "")
-    assert (work / "a.txt").read_text() == "two\n"
+    assert (ended.returncode, ended.stdout) == (code, seen)
+    assert "Traceback" not in ended.stderr
+    assert (work / "a.txt").read_text() == ("one\n" if code else "two\n")
 
 
 @pytest.mark.parametrize(
@@ -196,6 +200,7 @@ def test_closed_streams_are_no_reason_to_crash(work: Path, closed: str, seen: st
         (["run", "-C", "nowhere", "x"], 2, "cannot work in `nowhere`"),
         (["run", "--config", "none.toml", "x"], 2, "no such configuration file"),
         (["run", "--max-steps", "0", "x"], 2, "not a number above 0"),
+        (["run", "--verify", " ", "x"], 2, "--verify needs a command"),
         (["run", "--approval-mode", "wild", "x"], 2, "wild"),
         (["run", "--add-dir", "nowhere", "x"], 2, "nowhere"),
         (["run", "--resume", "nothing", "x"], 2, "no session `nothing`"),
@@ -432,6 +437,35 @@ def test_killed_outright_everything_shown_is_kept(work: Path) -> None:
     assert isinstance(kept[3], AssistantMessage)
     assert kept[3].interrupted
     assert again.out == "Back.\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_project_file_that_is_no_file_does_not_hang_it(work: Path, kind: str) -> None:
+    (work / ".qcode").mkdir()
+    path = work / ".qcode" / "config.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with scripted.ScriptedServer([]) as server:
+        ended = make(work, server).run("run", "hello")
+
+    assert ended.code == 2
+    assert "cannot read the configuration" in ended.error
+
+
+def test_interrupted_at_any_moment_of_its_start_it_ends_in_one_line(work: Path) -> None:
+    with scripted.ScriptedServer(lambda _r: scripted.stall(scripted.text("x"))) as server:
+        for wait in (0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3):
+            process = make(work, server).start("run", "hello")
+            time.sleep(wait)
+            process.send_signal(signal.SIGINT)
+            ended = Program(work).end(process)
+            if ended.code == -signal.SIGINT or "qcode" not in ended.err:
+                continue  # Python itself had not begun to run the program
+            assert (ended.code, ended.err.count("\n")) == (130, 1), (wait, ended)
 
 
 def test_full_disk_while_journalling_is_one_line(work: Path) -> None:
