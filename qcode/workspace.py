@@ -16,6 +16,10 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+GUARDED = frozenset({".git", ".qcode"})
+"""Folders that decide what is run later, or what is allowed."""
+
+
 class Workspace(Record):
     """A root directory and what was added to it; all real paths (no symlinks)."""
 
@@ -42,6 +46,12 @@ class Workspace(Record):
         if not path or "\0" in path:
             raise ToolError("The path is empty or has a NUL byte; give a path in the workspace.")
         return Path(os.path.realpath(os.path.join(self.root, path)))
+
+    def guards(self, path: str) -> bool:
+        """Whether a model's path lies in a folder whose files are obeyed: git's, qcode's own."""
+        written = os.path.normpath(os.path.join(self.root, path))
+        forms = (written, str(self.resolve(path)))
+        return any(GUARDED.intersection(form.split(os.sep)) for form in forms)
 
     def show(self, real: Path) -> str:
         """Return a path as people and models read it: relative to the root if inside it."""
