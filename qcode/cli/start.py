@@ -173,7 +173,11 @@ def open_session(
         seen={},
         spill_dir=spill_dir,
         jobs=Jobs(),
-        environment=child_environment(os.environ),
+        environment=child_environment(
+            os.environ,
+            drop=[name for name in (settings.api_key_env, chosen.target.key_source) if name],
+            secrets=[key for key in (chosen.target.api_key,) if key],
+        ),
     )
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)

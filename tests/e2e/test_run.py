@@ -468,6 +468,16 @@ def test_interrupted_at_any_moment_of_its_start_it_ends_in_one_line(work: Path) 
             assert (ended.code, ended.err.count("\n")) == (130, 1), (wait, ended)
 
 
+def test_the_key_is_kept_from_commands(work: Path) -> None:
+    show = scripted.call("run_shell_command", command="env | grep -c sk-mine; echo $MYKEY.")
+    with scripted.ScriptedServer([show, scripted.text("ok")], key="sk-mine-123") as server:
+        program = make(work, server, MYKEY="sk-mine-123", COPY_OF_IT="x sk-mine-123")
+        ended = program.run("run", "-y", "--api-key-env", "MYKEY", "x")
+
+    assert ended.code == 0
+    assert server.requests[1].json["messages"][-1]["content"] == "0\n."
+
+
 def test_full_disk_while_journalling_is_one_line(work: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
