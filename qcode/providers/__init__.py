@@ -13,6 +13,8 @@ from typing import Protocol, TypeAlias
 from qcode.messages import JsonObject, Message, Native, Usage
 from qcode.record import Record
 
+OPENAI_URL = "https://api.openai.com/v1"
+
 
 class ToolSpec(Record):
     """A tool as the model is told of it."""

@@ -9,11 +9,9 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from qcode.errors import UsageError
-from qcode.providers import Provider
+from qcode.providers import OPENAI_URL, Provider
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm"]
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 _OPENAI_MODEL = re.compile(r"(gpt-(?!oss)|o[1-9](-|$)|codex-|chatgpt-)")
 """Names that OpenAI gives its hosted models; `gpt-oss` is open and runs anywhere."""

@@ -26,6 +26,7 @@ from qcode.messages import (
     UserMessage,
 )
 from qcode.providers import (
+    OPENAI_URL,
     CallPart,
     Delta,
     Done,
@@ -35,7 +36,6 @@ from qcode.providers import (
     TextPart,
     ToolSpec,
 )
-from qcode.providers.registry import OPENAI_URL
 from qcode.providers.sdk import (
     GIVE_UP_S,
     SAY_EVERY_S,

@@ -10,8 +10,8 @@ from scripted_server import ScriptedServer
 
 from qcode.errors import UsageError
 from qcode.messages import AssistantMessage, Native, ToolCall, ToolMessage, UserMessage
-from qcode.providers import Request, TextPart
-from qcode.providers.registry import OPENAI_URL, Target, make_provider, resolve
+from qcode.providers import OPENAI_URL, Request, TextPart
+from qcode.providers.registry import Target, make_provider, resolve
 
 LOCAL = "http://localhost:8000/v1"
 OPENAI = {"OPENAI_API_KEY": "sk-openai"}
