@@ -11,6 +11,7 @@ import asyncio
 import codecs
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,14 +27,16 @@ _BATCH_S = 0.05
 _BATCH_BYTES = 8192
 
 _SECRET_ENDS = (
-    "_API_KEY", "_APIKEY", "_TOKEN", "_SECRET", "_SECRET_KEY", "_ACCESS_KEY", "_PRIVATE_KEY",
-    "_PASSWORD", "_PASSWD", "_PASSPHRASE", "_CREDENTIALS",
+    "_KEY", "_APIKEY", "_TOKEN", "_SECRET", "_PASSWORD", "_PASSWD", "_PASSPHRASE", "_CREDENTIALS",
 )  # fmt: skip
 _SECRET_STARTS = (
     "AWS_", "AZURE_", "OPENAI_", "ANTHROPIC_", "DASHSCOPE_", "GEMINI_", "MISTRAL_", "OPENROUTER_",
     "LITELLM_",
 )  # fmt: skip
-_SECRET_NAMES = frozenset({"API_KEY", "TOKEN", "SECRET", "PASSWORD", "ACCESS_KEY", "PGPASSWORD"})
+_SECRET_NAMES = frozenset({"TOKEN", "SECRET", "PASSWORD", "PGPASSWORD", "QCODE_BASE_URL"})
+_LOGIN_IN_URL = re.compile(r"[A-Za-z0-9+.-]://[^\s/:@]*:[^\s/]+@")
+_SHORTEST_SECRET = 6
+"""Characters; a shorter value is no key and stands in too much by chance."""
 _SET = {
     "TERM": "dumb",
     "NO_COLOR": "1",
@@ -46,19 +49,32 @@ _SET = {
 _DROPPED = frozenset({"FORCE_COLOR", "CLICOLOR_FORCE", "LS_COLORS", "RIPGREP_CONFIG_PATH"})
 
 
-def child_environment(environ: Mapping[str, str], keep: Collection[str] = ()) -> dict[str, str]:
+def child_environment(
+    environ: Mapping[str, str],
+    keep: Collection[str] = (),
+    *,
+    drop: Collection[str] = (),
+    secrets: Collection[str] = (),
+) -> dict[str, str]:
     """Return the environment for child processes: no secrets, no colours, no pagers.
 
-    `keep` names variables a person wants handed on although they look secret.
-    CI is not set: it makes warnings errors and snapshots unwritable, so that a
-    command does something else here than in the person's terminal.
+    `keep` names variables a person wants handed on although they look secret,
+    `drop` those to leave out in any case; a variable with one of `secrets` in
+    its value is left out too, whatever it is called. So is one with a URL that
+    has a password. CI is not set: it makes warnings errors and snapshots
+    unwritable, so that a command does something else here than in the person's
+    terminal.
     """
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if name in keep or not (_is_secret(name.upper()) or name in _DROPPED)
-    }
-    return kept | _SET
+    hidden = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+
+    def is_wanted(name: str, value: str) -> bool:
+        if name in drop or any(secret in value for secret in hidden):
+            return False
+        if name in keep:
+            return True
+        return not (name in _DROPPED or _is_secret(name.upper()) or _LOGIN_IN_URL.search(value))
+
+    return {name: value for name, value in environ.items() if is_wanted(name, value)} | _SET
 
 
 def _is_secret(name: str) -> bool:

@@ -428,6 +428,42 @@ def test_secrets_and_colours_stay_out_of_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    "name, value, is_kept",
+    [
+        ("STRIPE_KEY", "s", False),
+        ("api_key", "s", False),
+        ("ACCESS_KEY", "s", False),
+        ("AWS_SECRET_ACCESS_KEY", "s", False),
+        ("XKB_DEFAULT_LAYOUT", "de", True),
+        ("KEYBOARD", "de", True),
+        ("QCODE_BASE_URL", "http://here", False),
+        ("OPENAI_BASE_URL", "http://here", False),
+        ("DATABASE_URL", "postgres://me:pass@host/db", False),
+        ("REDIS", "redis://:pa/ss@host", True),
+        ("REDIS", "redis://:pass@host", False),
+        ("HTTPS_PROXY", "see http://a:b@c:1", False),
+        ("HTTP_PROXY", "http://proxy:3128", True),
+        ("GIT_SSH", "ssh://git@host/x", True),
+        ("GREETING", "a:b@c", True),
+        ("LINK", "http://host:80/a@b", True),
+    ],
+)
+def test_secrets_are_known_by_name_or_value(name: str, value: str, is_kept: bool) -> None:
+    assert (name in child_environment({name: value})) is is_kept
+    assert name in child_environment({name: value}, keep=[name])
+
+
+def test_a_known_secret_is_left_out_wherever_it_is() -> None:
+    environ = {"A": "sk-123456", "B": "x sk-123456 y", "C": "sk-1", "D": "d", "E": "12345"}
+
+    child = child_environment(
+        environ, keep=["A", "D"], drop=["D"], secrets=["sk-123456", "12345", ""]
+    )
+
+    assert {name for name in environ if name in child} == {"C", "E"}
+
+
+@pytest.mark.parametrize(
     "data, text",
     [
         (b"a\x08b\x00\x7f\tc\n", "ab\tc\n"),
