@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qcode import journal, paths
+from qcode.errors import UsageError
 from qcode.journal import Entry, Loaded
 from qcode.messages import JsonObject, to_json
 from qcode.ui.printable import encodable, one_line, printable
@@ -116,7 +117,10 @@ def _export(args: argparse.Namespace) -> int:
     loaded = journal.load(journal.find(folder(), args.id).path)
     text = markdown(loaded) if args.format == "md" else _json(loaded)
     if args.output:
-        Path(args.output).write_text(encodable(text), encoding="utf-8")
+        try:
+            Path(args.output).write_text(encodable(text), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write `{args.output}`: {error.strerror}") from error
     else:
         print(encodable(text), end="")
     return 0
