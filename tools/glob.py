@@ -12,7 +12,7 @@ from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import missing
-from qcode.tools.ignore import translate, walk
+from qcode.tools.ignore import check_glob, translate, walk
 
 FILES = 100
 """Files shown at most."""
@@ -53,10 +53,8 @@ class Glob(Tool[Params]):
             raise missing(context, folder, start)
         if not start.is_dir():
             raise ToolError(f"{folder} is a file. Give a directory as path.")
-        try:
-            regex = translate(pattern, braces=True)
-        except re.error as error:
-            raise ToolError(f"{pattern} is no valid pattern: {error}.") from None
+        check_glob(pattern)
+        regex = translate(pattern, braces=True)
         found = _Found()
         try:
             await asyncio.to_thread(_search, context, start, regex, found)

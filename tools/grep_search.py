@@ -12,10 +12,12 @@ from qcode.record import Record
 from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import missing
+from qcode.tools.ignore import check_glob
 
 MATCHES = 100
 """Matches shown unless a limit is given."""
 LINE_CHARACTERS = 300
+PATTERN_CHARACTERS = 10_000
 CHARACTERS = 20_000
 """Of the whole result."""
 
@@ -47,10 +49,19 @@ class GrepSearch(Tool[Params]):
             raise ToolError("pattern is empty; give what to search for.")
         if "\n" in params.pattern:
             raise ToolError("The search goes line by line; give a pattern without a line break.")
+        if "\0" in params.pattern or "\0" in (params.glob or ""):
+            raise ToolError("pattern and glob cannot have a NUL byte; search without it.")
+        if len(params.pattern) > PATTERN_CHARACTERS:
+            raise ToolError(
+                f"pattern is longer than {PATTERN_CHARACTERS:,} characters; shorten it."
+            )
+        check_glob(params.glob)
         start = context.path(params.path or ".")
         if not start.exists():
             raise missing(context, params.path or ".", start)
-        query = search.Query(context.workspace.root, start, params.pattern, params.glob, limit)
+        query = search.Query(
+            context.workspace.root, start, params.pattern, params.glob, min(limit, search.COUNTED)
+        )
         found = await _search(query, context)
         return _result(found, params, context)
 
@@ -62,16 +73,25 @@ async def _search(query: search.Query, context: Context) -> search.Found:
             return await search.with_ripgrep(program, query, context.environment)
         except search.BadPattern as error:
             try:
-                re.compile(query.pattern)
-            except re.error:
+                search.compiled(query.pattern)
+            except search.BadPattern:
                 raise _bad_pattern(query.pattern, str(error)) from None
             # Python's expressions can more (look-around, back references): search with those.
         except OSError:
             pass  # an rg that cannot be run is as good as none
     try:
-        return await search.with_python(query)
-    except re.error as error:
+        return await search.with_python(query, context.environment)
+    except search.BadPattern as error:
         raise _bad_pattern(query.pattern, str(error)) from None
+    except search.TooSlow:
+        raise ToolError(
+            "The pattern takes too long; simplify it: no repetition inside a repetition, "
+            "such as (a+)+, and no look-around."
+        ) from None
+    except OSError as error:
+        raise ToolError(
+            f"The search could not be run ({error}). Use a shell command such as grep."
+        ) from error
 
 
 def _bad_pattern(pattern: str, problem: str) -> ToolError:

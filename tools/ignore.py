@@ -13,8 +13,10 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from qcode.errors import ToolError
 from qcode.files_safe import read_small
 from qcode.record import Record
+from qcode.tools.clip import clip
 
 _FILES = (".gitignore", ".ignore", ".rgignore")
 _LONGEST = 4096
@@ -195,6 +197,24 @@ def translate(pattern: str, *, braces: bool = False) -> re.Pattern[str]:
         raise re.error("it is too long")
     each = _alternatives(pattern) if braces else [pattern]
     return re.compile(f"(?:{'|'.join(map(_regex, each))})\\Z", re.DOTALL)
+
+
+def check_glob(pattern: str | None) -> None:
+    """Check a glob with braces that the model gave, a `!` in front aside.
+
+    Raises:
+        ToolError: it is none.
+    """
+    if pattern is None:
+        return
+    if "\0" in pattern:
+        raise ToolError("A pattern cannot have a NUL byte; leave it out.")
+    if len(pattern) > _LONGEST - 8:  # some put `**/` in front
+        raise ToolError(f"{clip(pattern)} is no valid pattern: it is too long.")
+    try:
+        translate(pattern.removeprefix("!").removeprefix("/"), braces=True)
+    except re.error as error:
+        raise ToolError(f"{clip(pattern)} is no valid pattern: {error}.") from None
 
 
 def _regex(pattern: str) -> str:

@@ -9,7 +9,7 @@ from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.files import failed, missing
-from qcode.tools.ignore import rules_at, translate
+from qcode.tools.ignore import check_glob, rules_at, translate
 from qcode.tools.schema import HIDDEN
 
 ENTRIES = 300
@@ -34,6 +34,8 @@ class ListDirectory(Tool[Params]):
 
     async def run(self, params: Params, context: Context) -> Result:
         real = context.path(params.path)
+        for pattern in params.ignore or ():
+            check_glob(pattern)
         try:
             with os.scandir(real) as found:
                 entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
@@ -48,7 +50,9 @@ class ListDirectory(Tool[Params]):
         top = root if inside else real
         rules = rules_at(top, real)
         base = "" if real == top else f"{real.relative_to(top).as_posix()}/"
-        unwanted = [translate(pattern, braces=True) for pattern in params.ignore or ()]
+        unwanted = [
+            translate(pattern.removeprefix("/"), braces=True) for pattern in params.ignore or ()
+        ]
         shown, ignored = [], []
         for entry in entries:
             is_directory = entry.is_dir(follow_symlinks=False)

@@ -7,15 +7,20 @@ files, follow no links, and ignore case when the pattern has no capital letter.
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import qcode
 from qcode.record import Record
 from qcode.tools.files import binary_kind, decode
 from qcode.tools.ignore import git_top, rules_at, translate, walk
@@ -23,12 +28,21 @@ from qcode.tools.ignore import git_top, rules_at, translate, walk
 COUNTED = 10_000
 """Matches after which the search stops counting."""
 SECONDS = 30.0
+FILE_CPU_S = 10.0
+"""Of computing, after which a pattern is given up; no sane one takes that for one file."""
+_SPARE_S = 2.0
+_COLUMNS = 4000
+"""Characters of a line that are handed on."""
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a file that the search without ripgrep still reads."""
 
 
 class BadPattern(Exception):
-    """ripgrep cannot read the pattern; the text says why, in one line."""
+    """The pattern cannot be read; the text says why, in one line."""
+
+
+class TooSlow(Exception):
+    """The pattern takes too long: it tries too many ways to match."""
 
 
 class Query(Record):
@@ -135,7 +149,7 @@ def _arguments(query: Query) -> list[str]:
     arguments = [
         "--no-config", "--color=never", "--no-heading", "--with-filename", "--line-number",
         "--null", "--sort=path", "--smart-case", "--hidden", "--no-require-git",
-        "--no-ignore-global", "--no-messages", "--crlf", "--max-columns=4000",
+        "--no-ignore-global", "--no-messages", "--crlf", f"--max-columns={_COLUMNS}",
         "--max-columns-preview",
     ]  # fmt: skip
     inside = query.start == query.root or query.root in query.start.parents
@@ -191,21 +205,103 @@ def _one_line(problem: str) -> str:
     return (said or rows or ["unknown error"])[-1].rstrip(".")
 
 
-async def with_python(query: Query) -> Found:
-    """Search without ripgrep.
+async def with_python(query: Query, environment: dict[str, str]) -> Found:
+    """Search without ripgrep, in a process of its own.
+
+    Python's expressions can take forever on a line, and nothing else in the
+    process runs meanwhile, not even what would stop it. So it is a process that
+    can be ended from outside, and that the system ends if this one is no more.
 
     Raises:
-        re.error: the pattern cannot be read.
+        TooSlow: the pattern takes too long.
+        BadPattern: it cannot be read.
+        OSError: the process could not be run.
     """
-    flags = re.IGNORECASE if _is_lower(query.pattern) else 0
-    regex = re.compile(query.pattern, flags)
-    found = Found(query.limit)
-    stop: list[bool] = []
+    asked = {
+        "root": str(query.root), "start": str(query.start), "pattern": query.pattern,
+        "glob": query.glob, "limit": query.limit, "seconds": SECONDS, "per_file": FILE_CPU_S,
+    }  # fmt: skip
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [_PYTHON, "-I", "-c", _CHILD, _PACKAGES],
+        cwd="/",
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    late: list[bool] = []
+
+    def stop() -> None:
+        late.append(True)
+        process.kill()
+
+    # It stops by itself between two lines; later it is stuck in one.
+    timer = asyncio.get_running_loop().call_later(SECONDS + _SPARE_S, stop)
     try:
-        await asyncio.to_thread(_scan, query, regex, found, stop)
+        answer, _ = await asyncio.to_thread(process.communicate, json.dumps(asked).encode())
     finally:
-        stop.append(True)  # a cancelled call leaves its thread; it ends at the next file
+        timer.cancel()
+        process.kill()  # ends the thread too if this task was cancelled
+        process.wait()
+    if late or process.returncode in (-signal.SIGVTALRM, -signal.SIGALRM):
+        raise TooSlow
+    if process.returncode or not answer:
+        raise OSError(f"the search ended with exit code {process.returncode}")
+    told = json.loads(answer)
+    if "problem" in told:
+        raise BadPattern(told["problem"])
+    found = Found(query.limit)
+    found.matches = [Match(*row) for row in told["matches"]]
+    found.count, found.stopped = told["count"], told["stopped"]
     return found
+
+
+_PYTHON = sys.executable
+_PACKAGES = str(Path(qcode.__file__).parent.parent)
+_CHILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import qcode
+del sys.path[0]
+from qcode.tools.search import child
+child()
+"""
+
+
+def child() -> None:
+    """Be the process that searches: the query on stdin, what was found on stdout."""
+    asked = json.loads(sys.stdin.buffer.read())
+    query = Query(
+        Path(asked["root"]), Path(asked["start"]), asked["pattern"], asked["glob"], asked["limit"]
+    )
+    # Not caught, so that they end the process whatever it is at.
+    signal.alarm(math.ceil(asked["seconds"] + 2 * _SPARE_S))
+    try:
+        regex = compiled(query.pattern)
+    except BadPattern as error:
+        answer: dict[str, object] = {"problem": str(error)}
+    else:
+        found = Found(query.limit)
+        _scan(query, regex, found, asked["seconds"], asked["per_file"])
+        rows = [(match.path, match.line, match.text) for match in found.matches]
+        answer = {"matches": rows, "count": found.count, "stopped": found.stopped}
+    sys.stdout.buffer.write(json.dumps(answer).encode())
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return the pattern as Python reads it.
+
+    Raises:
+        BadPattern: it cannot be read.
+    """
+    flags = re.IGNORECASE if _is_lower(pattern) else 0
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return re.compile(pattern, flags)
+    except (re.error, OverflowError) as error:
+        raise BadPattern(str(error)) from None
+    except RecursionError:
+        raise BadPattern("it is nested too deeply") from None
 
 
 def _is_lower(pattern: str) -> bool:
@@ -214,8 +310,10 @@ def _is_lower(pattern: str) -> bool:
     return not any(char.isupper() for char in literal)
 
 
-def _scan(query: Query, regex: re.Pattern[str], found: Found, stop: list[bool]) -> None:
-    deadline = time.monotonic() + SECONDS
+def _scan(
+    query: Query, regex: re.Pattern[str], found: Found, seconds: float, per_file: float
+) -> None:
+    deadline = time.monotonic() + seconds
     inside = query.start == query.root or query.root in query.start.parents
     base = query.root if inside else query.start
     if query.start.is_file():
@@ -225,11 +323,10 @@ def _scan(query: Query, regex: re.Pattern[str], found: Found, stop: list[bool]) 
         entries = walk(query.root, query.start)
         paths = (entry.path for entry in entries if not entry.is_link)
     for path in paths:
-        if stop:
-            return
         if time.monotonic() > deadline:
-            found.stopped = f"stopped after {SECONDS:.0f} s; name a directory to search less"
+            found.stopped = f"stopped after {seconds:.0f} s; name a directory to search less"
             return
+        signal.setitimer(signal.ITIMER_VIRTUAL, per_file)  # computing only, not waiting
         if _is_wanted(query.glob, path):
             full = os.path.join(base, path)
             if not _scan_file(full, path if inside else full, regex, found):
@@ -249,7 +346,7 @@ def _scan_file(full: str, shown: str, regex: re.Pattern[str], found: Found) -> b
         return True
     for number, line in enumerate(decode(data)[0].split("\n"), 1):
         line = line.removesuffix("\r")
-        if regex.search(line) and not found.add(Match(shown, number, line)):
+        if regex.search(line) and not found.add(Match(shown, number, line[:_COLUMNS])):
             return False
     return True
 

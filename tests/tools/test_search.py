@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -510,3 +511,56 @@ def test_a_ripgrep_that_cannot_be_run_is_done_without(
     bench.write("a", "needle\n")
 
     assert grep(bench, "needle") == ["a", "1:needle"]
+
+
+SLOW_PATTERN = "(?=a)(a+)+$"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("limit", ["SECONDS", "FILE_CPU_S"])
+def test_a_pattern_that_takes_forever_is_given_up(
+    engine: str, bench: Bench, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(search, limit, 0.5)
+    monkeypatch.setattr(search, "_SPARE_S", 0.5)
+    bench.write("r.txt", "a" * 60 + "b")
+
+    assert "takes too long; simplify it" in bench.error(
+        "grep_search", pattern=SLOW_PATTERN, path="r.txt"
+    )
+
+
+@pytest.mark.timeout(20)
+def test_a_search_that_takes_forever_can_be_interrupted(bench: Bench) -> None:
+    bench.write("r.txt", "a" * 60 + "b")
+
+    async def interrupted() -> float:
+        task = asyncio.create_task(bench.acall("grep_search", pattern=SLOW_PATTERN))
+        await asyncio.sleep(0.3)  # meanwhile other things go on
+        begun = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.monotonic() - begun
+
+    assert bench.runner.run(interrupted()) < 2
+
+
+@pytest.mark.parametrize("pattern", ["(" * 4000 + "(?=a)" + ")" * 4000, "a{99999999999999999999}"])
+def test_a_pattern_that_is_too_much_is_refused(bench: Bench, pattern: str) -> None:
+    assert "is no valid regular expression" in bench.error("grep_search", pattern=pattern)
+
+
+def test_nul_and_bad_globs_are_refused(engine: str, bench: Bench) -> None:
+    bench.write("a", "needle")
+    for arguments in ({"pattern": "a\0b"}, {"pattern": "a", "glob": "*\0"}):
+        assert "NUL" in bench.error("grep_search", **arguments)
+    assert "NUL" in bench.error("grep_search", pattern="a", path="\0")
+    assert "NUL" in bench.error("glob", pattern="*\0")
+    assert "NUL" in bench.error("glob", pattern="*", path="\0")
+    assert "NUL" in bench.error("list_directory", path="\0")
+    assert "NUL" in bench.error("list_directory", path=".", ignore=["\0"])
+    for glob in ("[b-a]", "![b-a]", "x" * 5000):
+        assert "is no valid pattern" in bench.error("grep_search", pattern="needle", glob=glob)
+    assert "is no valid pattern" in bench.error("list_directory", path=".", ignore=["[b-a]"])
+    assert "longer than" in bench.error("grep_search", pattern="x" * 20_000)
