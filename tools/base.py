@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from qcode.errors import ToolError
 from qcode.prompts import load
 from qcode.record import Record
+from qcode.tools.clip import clip
 
 if TYPE_CHECKING:
     from qcode.tools.jobs import Jobs
     from qcode.workspace import Workspace
+
+_LONGEST_PATH = 4096
+"""Characters; no system opens a longer one, and looking at each of its parts would take long."""
 
 
 class Effect(StrEnum):
@@ -87,13 +91,15 @@ class Context:
         Raises:
             ToolError: it lies outside the workspace and nobody allowed it.
         """
+        if len(text) > _LONGEST_PATH:
+            raise ToolError(f"{clip(text)} is too long for a path; give one in the workspace.")
         real = self.workspace.resolve(text)
         if self.workspace.contains(real) or any(
             real == top or top in real.parents for top in self.allowed_outside
         ):
             return real
         raise ToolError(
-            f"{text} is outside the workspace ({real}). Use a path inside it; "
+            f"{clip(text)} is outside the workspace ({clip(str(real))}). Use a path inside it; "
             "only the person can allow another directory."
         )
 

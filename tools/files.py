@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from qcode.errors import ToolError
 from qcode.record import Record
+from qcode.tools.clip import clip
 from qcode.workspace import digest
 
 if TYPE_CHECKING:
@@ -118,9 +119,11 @@ def read_existing(context: Context, text: str, real: Path) -> bytes:
     try:
         mode = real.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ToolError(f"{text} is a directory. Use list_directory, or name a file in it.")
+            raise ToolError(
+                f"{clip(text)} is a directory. Use list_directory, or name a file in it."
+            )
         if not stat.S_ISREG(mode):
-            raise ToolError(f"{text} is a device, pipe or socket, not a file.")
+            raise ToolError(f"{clip(text)} is a device, pipe or socket, not a file.")
         return real.read_bytes()
     except FileNotFoundError:
         raise missing(context, text, real) from None
@@ -142,12 +145,12 @@ def missing(context: Context, text: str, real: Path) -> ToolError:
     found = [show(real.parent / lower[name]) for name in near]
     found += [path for path in _same_name(context, real.name) if path not in found]
     if found:
-        return ToolError(f"{text} does not exist. Did you mean {' or '.join(found[:5])}?")
+        return ToolError(f"{clip(text)} does not exist. Did you mean {' or '.join(found[:5])}?")
     if not real.parent.is_dir():
         return ToolError(
-            f"{text} does not exist, nor does its directory. Use glob or list_directory."
+            f"{clip(text)} does not exist, nor does its directory. Use glob or list_directory."
         )
-    return ToolError(f"{text} does not exist. Use glob or list_directory to find the path.")
+    return ToolError(f"{clip(text)} does not exist. Use glob or list_directory to find the path.")
 
 
 def _same_name(context: Context, name: str) -> list[str]:
@@ -180,7 +183,7 @@ def failed(error: OSError, path: str) -> ToolError:
         errno.ENAMETOOLONG: "the name is too long",
         errno.ELOOP: "its symbolic links go in a circle",
     }
-    return ToolError(f"{path}: {words.get(error.errno or 0, error.strerror or str(error))}.")
+    return ToolError(f"{clip(path)}: {words.get(error.errno or 0, error.strerror or str(error))}.")
 
 
 def write_atomic(real: Path, data: bytes, *, before: os.stat_result | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.clip import clip
 from qcode.tools.files import missing
 from qcode.tools.ignore import check_glob, translate, walk
 
@@ -52,7 +53,7 @@ class Glob(Tool[Params]):
         if not start.exists():
             raise missing(context, folder, start)
         if not start.is_dir():
-            raise ToolError(f"{folder} is a file. Give a directory as path.")
+            raise ToolError(f"{clip(folder)} is a file. Give a directory as path.")
         check_glob(pattern)
         regex = translate(pattern, braces=True)
         found = _Found()
@@ -104,7 +105,7 @@ def _result(found: _Found, params: Params) -> Result:
     count = len(found.files)
     if not count:
         note = f" ({found.note})" if found.note.startswith("stopped") else ""
-        return Result(f"No file matches {params.pattern}.{note}", "no files")
+        return Result(f"No file matches {clip(params.pattern)}.{note}", "no files")
     lines = [os.fsencode(path).decode("utf-8", "replace") for _, path in found.files[:FILES]]
     if count > FILES:
         lines.append(f"[{count - FILES} more, older ones, not shown; use a narrower pattern]")

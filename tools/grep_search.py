@@ -11,6 +11,7 @@ from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.clip import clip
 from qcode.tools.files import missing
 from qcode.tools.ignore import check_glob
 
@@ -96,17 +97,19 @@ async def _search(query: search.Query, context: Context) -> search.Found:
 
 def _bad_pattern(pattern: str, problem: str) -> ToolError:
     return ToolError(
-        f"{pattern!r} is no valid regular expression: {problem}. To search for that very text, "
-        f"escape it: {re.escape(pattern)}"
+        f"{clip(pattern)!r} is no valid regular expression: {clip(problem)}. To search for that "
+        f"very text, escape it: {clip(re.escape(pattern))}"
     )
 
 
 def _result(found: search.Found, params: Params, context: Context) -> Result:
     if not found.matches:
-        where = f" in {params.path}" if params.path else ""
-        files = f" (files {params.glob})" if params.glob else ""
+        where = f" in {clip(params.path)}" if params.path else ""
+        files = f" (files {clip(params.glob)})" if params.glob else ""
         stopped = f" {found.stopped}" if found.stopped else ""
-        return Result(f"No matches for {params.pattern!r}{where}{files}.{stopped}", "no matches")
+        return Result(
+            f"No matches for {clip(params.pattern)!r}{where}{files}.{stopped}", "no matches"
+        )
     lines: list[str] = []
     last, room, shown = "", CHARACTERS, 0
     for match in found.matches:

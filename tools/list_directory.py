@@ -8,6 +8,7 @@ from typing import Annotated
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.clip import clip
 from qcode.tools.files import failed, missing
 from qcode.tools.ignore import check_glob, rules_at, translate
 from qcode.tools.schema import HIDDEN
@@ -42,7 +43,7 @@ class ListDirectory(Tool[Params]):
         except FileNotFoundError:
             raise missing(context, params.path, real) from None
         except NotADirectoryError:
-            raise ToolError(f"{params.path} is a file. Use read_file.") from None
+            raise ToolError(f"{clip(params.path)} is a file. Use read_file.") from None
         except OSError as error:
             raise failed(error, params.path) from error
         root = context.workspace.root

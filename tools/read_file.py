@@ -10,6 +10,7 @@ from typing import Annotated, BinaryIO
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.clip import clip
 from qcode.tools.files import (
     WHOLE_LIMIT,
     Coding,
@@ -82,16 +83,16 @@ class ReadFile(Tool[Params]):
 
 def _check_kind(mode: int, path: str) -> None:
     if stat.S_ISDIR(mode):
-        raise ToolError(f"{path} is a directory. Use list_directory.")
+        raise ToolError(f"{clip(path)} is a directory. Use list_directory.")
     if not stat.S_ISREG(mode):
-        raise ToolError(f"{path} is a device, pipe or socket, not a file.")
+        raise ToolError(f"{clip(path)} is a device, pipe or socket, not a file.")
 
 
 def _check_text(data: bytes, path: str, size: int) -> None:
     kind = binary_kind(data)
     if kind:
         raise ToolError(
-            f"{path} is {kind} ({size:,} bytes), not text, and cannot be shown. "
+            f"{clip(path)} is {kind} ({size:,} bytes), not text, and cannot be shown. "
             "If its content matters, inspect it with a shell command."
         )
 
@@ -101,7 +102,7 @@ def _part(data: bytes, path: str, offset: int, limit: int) -> _Part:
     text, coding = decode(data)
     total = line_count(text)
     if offset and offset >= total:
-        raise ToolError(f"{path} has {total} lines; offset must be less.")
+        raise ToolError(f"{clip(path)} has {total} lines; offset must be less.")
     lines = text.replace("\r\n", "\n").split("\n")[offset : min(offset + limit, total)]
     return _Part(_fit(lines), total, coding)
 
@@ -112,7 +113,7 @@ def _read_part(real: Path, path: str, offset: int, limit: int) -> _Part:
         start = file.read(8192)
         _check_text(start, path, real.stat().st_size)
         if b"\0" in start:
-            raise ToolError(f"{path} is UTF-16 and too large to show; convert it with iconv.")
+            raise ToolError(f"{clip(path)} is UTF-16 and too large to show; convert it with iconv.")
         file.seek(0)
         _skip_lines(file, path, offset)
         lines: list[bytes] = []
@@ -127,7 +128,7 @@ def _read_part(real: Path, path: str, offset: int, limit: int) -> _Part:
             used += len(line)
         at_end = not file.read(1)
     if not lines:
-        raise ToolError(f"{path} has {offset} lines; offset must be less.")
+        raise ToolError(f"{clip(path)} has {offset} lines; offset must be less.")
     text, coding = decode(b"\n".join(line.rstrip(b"\r\n") for line in lines))
     shown = _fit(text.split("\n"))
     whole = at_end and len(shown) == len(lines)
@@ -139,7 +140,7 @@ def _skip_lines(file: BinaryIO, path: str, count: int) -> None:
     while count:
         chunk = file.read(_CHUNK)
         if not chunk:
-            raise ToolError(f"{path} has {seen} lines; offset must be less.")
+            raise ToolError(f"{clip(path)} has {seen} lines; offset must be less.")
         here = chunk.count(b"\n")
         if here < count:
             count -= here

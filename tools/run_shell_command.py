@@ -13,6 +13,7 @@ from typing import Annotated
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.clip import clip
 from qcode.tools.files import missing
 from qcode.tools.output import Output, Shown, log_opener
 from qcode.tools.process import GRACE_S, Process
@@ -81,7 +82,7 @@ def _directory(params: Params, context: Context) -> Path:
     if not real.exists():
         raise missing(context, params.directory, real)
     if not real.is_dir():
-        raise ToolError(f"{params.directory} is a file; directory has to be a directory.")
+        raise ToolError(f"{clip(params.directory)} is a file; directory has to be a directory.")
     return real
 
 

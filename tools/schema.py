@@ -19,6 +19,7 @@ from qcode.errors import ToolError
 from qcode.messages import JsonObject
 from qcode.record import Record
 from qcode.tools.base import Tool
+from qcode.tools.clip import clip
 
 P = TypeVar("P")
 
@@ -153,6 +154,8 @@ def _load(text: str) -> Any:
             data = json.loads(data, strict=False, object_pairs_hook=_no_duplicates)
     except json.JSONDecodeError as error:
         raise _Wrong(_not_json(error)) from None
+    except ValueError:
+        raise _Wrong("The arguments have a number with too many digits.") from None
     except RecursionError:
         raise _Wrong("The arguments are nested too deeply.") from None
     if not isinstance(data, dict):
@@ -164,7 +167,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in pairs:
         if name in out and out[name] != value:
-            raise _Wrong(f"`{name}` is there twice with different values.")
+            raise _Wrong(f"`{clip(name)}` is there twice with different values.")
         out[name] = value
     return out
 
@@ -212,7 +215,7 @@ def _named(fields: dict[str, _Field], data: dict[str, Any], where: str) -> dict[
         else:
             given[field] = value
     if unknown:
-        raise _Wrong(" ".join(_unknown(name, fields, where) for name in unknown))
+        raise _Wrong(" ".join(_unknown(name, fields, where) for name in unknown[:5]))
     return given
 
 
@@ -234,7 +237,7 @@ def _unknown(name: str, fields: dict[str, _Field], where: str) -> str:
 
     near = difflib.get_close_matches(name, [f.name for f in fields.values() if not f.hidden], 1)
     hint = f"; did you mean `{near[0]}`?" if near else "."
-    return f"There is no parameter `{where}{name}`{hint}"
+    return f"There is no parameter `{where}{clip(name)}`{hint}"
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
@@ -295,7 +298,7 @@ def _list(kind: Any, value: Any, where: str) -> list[Any]:
     if isinstance(value, str):
         try:
             decoded = json.loads(value, strict=False)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             decoded = None
         if isinstance(decoded, list):
             value = decoded
@@ -306,4 +309,4 @@ def _list(kind: Any, value: Any, where: str) -> list[Any]:
 
 def _kind_of(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
-    return "null" if value is None else kinds.get(type(value), f"the number {value}")
+    return "null" if value is None else kinds.get(type(value), f"the number {clip(str(value))}")

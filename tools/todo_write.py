@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool
+from qcode.tools.clip import clip
 from qcode.tools.schema import HIDDEN
 
 
@@ -40,4 +41,4 @@ class TodoWrite(Tool[Params]):
         count = Counter(todo.status for todo in params.todos)
         summary = f"{count['completed']} of {len(params.todos)} done"
         now = next((todo.content for todo in params.todos if todo.status == "in_progress"), "")
-        return Result(f"Saved: {summary}{f'; now: {now}' if now else ''}.", summary)
+        return Result(f"Saved: {summary}{f'; now: {clip(now)}' if now else ''}.", summary)

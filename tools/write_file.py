@@ -11,6 +11,7 @@ from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools import syntax
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.clip import clip
 from qcode.tools.files import (
     Coding,
     binary_kind,
@@ -43,7 +44,7 @@ class WriteFile(Tool[Params]):
     async def run(self, params: Params, context: Context) -> Result:
         real = context.path(params.file_path)
         if params.file_path.endswith("/"):
-            raise ToolError(f"{params.file_path} names a directory; give the file's path.")
+            raise ToolError(f"{clip(params.file_path)} names a directory; give the file's path.")
         if os.path.lexists(real):
             return _overwrite(params, context, real)
         return create(context, real, params.file_path, params.content)
@@ -78,7 +79,7 @@ def save(
 
 
 def _overwrite(params: Params, context: Context, real: Path) -> Result:
-    path = params.file_path
+    path = clip(params.file_path)
     data = read_existing(context, path, real)
     before = real.stat()
     if data and real not in context.seen:
@@ -95,8 +96,8 @@ def _overwrite(params: Params, context: Context, real: Path) -> Result:
     old, coding = decode(data) if data else ("", Coding())
     if marker := left_out(params.content, old):
         raise ToolError(
-            f"The content has a line that stands for left-out code: {marker!r}. It would replace "
-            f"that code; {path} was not changed. Write it out whole, or use edit."
+            f"The content has a line that stands for left-out code: {clip(marker)!r}. It would "
+            f"replace that code; {path} was not changed. Write it out whole, or use edit."
         )
     content = like(old, params.content)
     encoded = coding.encode(content)

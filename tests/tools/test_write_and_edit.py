@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import resource
@@ -352,3 +353,34 @@ def test_a_reader_never_sees_half_a_file(bench: Bench) -> None:
         reader.join()
 
     assert seen == {100_000}
+
+
+def test_a_huge_file_is_not_edited(bench: Bench) -> None:
+    with open(bench.write("big.txt", "needle\n"), "ab") as file:
+        file.truncate(33 * 1024 * 1024)
+
+    text = bench.error("edit", file_path="big.txt", old_string="needle", new_string="x")
+
+    assert "too large to edit (34,603,008 bytes" in text
+    assert "such as sed" in text
+
+
+def test_a_large_file_is_edited_while_other_things_go_on(bench: Bench) -> None:
+    file = bench.write("big.txt", "some line of text\r\n" * 500_000 + "needle\r\n")
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.005)
+            ticks += 1
+
+    async def edited() -> str:
+        ticking = asyncio.create_task(tick())
+        done = await bench.acall("edit", file_path="big.txt", old_string="needle", new_string="x")
+        ticking.cancel()
+        return done.text
+
+    assert "at line 500001" in bench.runner.run(edited())
+    assert file.read_bytes().endswith(b"text\r\nx\r\n")
+    assert ticks > 3
