@@ -31,6 +31,7 @@ SECONDS = 30.0
 FILE_CPU_S = 10.0
 """Of computing, after which a pattern is given up; no sane one takes that for one file."""
 _SPARE_S = 2.0
+_MEMORY = 2 * 1024 * 1024 * 1024
 _COLUMNS = 4000
 """Characters of a line that are handed on."""
 _LARGEST = 64 * 1024 * 1024
@@ -121,6 +122,7 @@ async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    _bound_memory(process.pid)
     found = Found(query.limit)
 
     def stop() -> None:
@@ -134,7 +136,9 @@ async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) 
         problem = await asyncio.to_thread(_read_matches, process, query.glob, found)
         if process.poll() is None and found.stopped:
             process.kill()
-        if process.wait() == 2 and not found.count and _is_pattern_error(problem):
+        if process.wait() < 0 and not found.stopped:
+            raise OSError(f"ripgrep was ended by signal {-process.returncode}")
+        if process.returncode == 2 and not found.count and _is_pattern_error(problem):
             raise BadPattern(_one_line(problem))
         return found
     finally:
@@ -143,6 +147,17 @@ async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) 
         process.wait()
         process.stdout.close()
         process.stderr.close()
+
+
+def _bound_memory(pid: int) -> None:
+    """Keep ripgrep from taking all memory: it reads an ignore file that is /dev/zero to its end."""
+    import resource
+
+    if prlimit := getattr(resource, "prlimit", None):  # Linux alone
+        try:
+            prlimit(pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+        except (OSError, ValueError):  # it has ended already, or has a lower limit
+            pass
 
 
 def _arguments(query: Query) -> list[str]:

@@ -564,3 +564,15 @@ def test_nul_and_bad_globs_are_refused(engine: str, bench: Bench) -> None:
         assert "is no valid pattern" in bench.error("grep_search", pattern="needle", glob=glob)
     assert "is no valid pattern" in bench.error("list_directory", path=".", ignore=["[b-a]"])
     assert "longer than" in bench.error("grep_search", pattern="x" * 20_000)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")
+def test_a_search_survives_an_ignore_file_without_end(
+    engine: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_MEMORY", 256 * 1024 * 1024)
+    bench.write("sub/a", "needle\n")
+    (bench.root / "sub" / ".gitignore").symlink_to("/dev/zero")
+
+    assert grep(bench, "needle") == ["sub/a", "1:needle"]
