@@ -165,8 +165,9 @@ async def run_turn(agent: Agent, record: Record, text: str, emit: Emit, budget: 
     """
     turn = _Turn(agent, record, emit, budget)
     end = TurnEnd.ERROR
+    clock = asyncio.timeout(budget.time_left_s())
     try:
-        async with asyncio.timeout(budget.time_left_s()) as clock:
+        async with clock:
             end = await turn.run(text)
     except asyncio.CancelledError:
         end = TurnEnd.INTERRUPTED

@@ -57,7 +57,9 @@ class Record(metaclass=_RecordType):
             raise AttributeError(f"{type(self).__name__} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and _values(self) == _values(other)
+        if not isinstance(other, Record) or type(self) is not type(other):
+            return False
+        return _values(self) == _values(other)
 
     def __hash__(self) -> int:
         return hash((type(self), _values(self)))

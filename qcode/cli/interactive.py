@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -97,7 +98,7 @@ def converse(
 
 def _look() -> Look:
     # A locale that cannot write a character must not end the session.
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     live = os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
     return Look(colour=live and not os.environ.get("NO_COLOR"), live=live)

@@ -146,10 +146,10 @@ def _openai(model: str, base_url: str, source: str | None, key: str | None) -> T
 def _host(base_url: str) -> str:
     try:
         parts = urlsplit(base_url)
-        host = parts.hostname
+        scheme, host = parts.scheme, parts.hostname
     except ValueError:
-        host = None
-    if not host or parts.scheme not in ("http", "https"):
+        scheme, host = "", None
+    if not host or scheme not in ("http", "https"):
         raise UsageError(
             f"`{base_url}` is not a base URL",
             hint="it looks like http://localhost:8000/v1",
