@@ -16,6 +16,9 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+PATH_CHARS = 4096
+"""Linux's PATH_MAX; resolving a much longer one would take seconds."""
+
 GUARDED = frozenset({".git", ".qcode"})
 """Folders that decide what is run later, or what is allowed."""
 
@@ -43,6 +46,11 @@ class Workspace(Record):
         Raises:
             ToolError: the text is no path (empty, a NUL byte).
         """
+        if len(path) > PATH_CHARS:
+            raise ToolError(
+                f"{path[:80]}… is too long for a path ({len(path):,} characters); "
+                "give one in the workspace."
+            )
         if not path or "\0" in path:
             raise ToolError("The path is empty or has a NUL byte; give a path in the workspace.")
         return Path(os.path.realpath(os.path.join(self.root, path)))

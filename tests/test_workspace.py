@@ -59,3 +59,8 @@ def test_paths_are_shown_relative_to_the_root(workspace: Workspace, tmp_path: Pa
 
 def test_digests_differ_with_the_content() -> None:
     assert digest(b"a") == digest(b"a") != digest(b"b")
+
+
+def test_a_path_longer_than_any_is_refused_at_once(workspace: Workspace) -> None:
+    with pytest.raises(ToolError, match="1,000,000 characters"):
+        workspace.resolve("a/" * 500_000)

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from qcode.tools.jobs import Jobs
     from qcode.workspace import Workspace
 
-_LONGEST_PATH = 4096
-"""Characters; no system opens a longer one, and looking at each of its parts would take long."""
-
 
 class Effect(StrEnum):
     """The worst a tool may do; decides what permission a call needs."""
@@ -91,8 +88,6 @@ class Context:
         Raises:
             ToolError: it lies outside the workspace and nobody allowed it.
         """
-        if len(text) > _LONGEST_PATH:
-            raise ToolError(f"{clip(text)} is too long for a path; give one in the workspace.")
         real = self.workspace.resolve(text)
         if self.workspace.contains(real) or any(
             real == top or top in real.parents for top in self.allowed_outside
