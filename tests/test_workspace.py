@@ -10,30 +10,30 @@ from qcode.workspace import Workspace, digest
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    for name in ("work/sub", "work2", "extra", "outside"):
+    for name in ("ws/sub", "ws2", "extra", "outside"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "work" / "out").symlink_to("../outside")
-    (tmp_path / "work" / "in").symlink_to("sub")
-    (tmp_path / "alias").symlink_to("work")
+    (tmp_path / "ws" / "out").symlink_to("../outside")
+    (tmp_path / "ws" / "in").symlink_to("sub")
+    (tmp_path / "alias").symlink_to("ws")
     return Workspace.at(tmp_path / "alias", (tmp_path / "extra",))
 
 
 @pytest.mark.parametrize(
     "path, real, inside",
     [
-        (".", "work", True),
-        ("a/b", "work/a/b", True),
-        ("in/x", "work/sub/x", True),
-        ("sub/../x", "work/x", True),
-        ("{top}/work/x", "work/x", True),
-        ("{top}/alias/x", "work/x", True),
+        (".", "ws", True),
+        ("a/b", "ws/a/b", True),
+        ("in/x", "ws/sub/x", True),
+        ("sub/../x", "ws/x", True),
+        ("{top}/ws/x", "ws/x", True),
+        ("{top}/alias/x", "ws/x", True),
         ("{top}/extra/x", "extra/x", True),
         ("..", "", False),
-        ("../work2/x", "work2/x", False),
+        ("../ws2/x", "ws2/x", False),
         ("out/x", "outside/x", False),
         ("out/../x", "x", False),
-        ("~/x", "work/~/x", True),
-        ("$HOME", "work/$HOME", True),
+        ("~/x", "ws/~/x", True),
+        ("$HOME", "ws/$HOME", True),
     ],
 )
 def test_paths_are_resolved_and_confined(

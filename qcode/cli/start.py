@@ -57,8 +57,8 @@ def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
     if settings.base_url is None and (named is None or "/" not in named):
         try:
             return Chosen(_resolve(settings, settings.base_url, named), window)
-        except UsageError:
-            return _found(settings, note)
+        except UsageError as unresolved:
+            return _found(settings, note, unresolved)
     if named is None and settings.base_url is not None:
         named = _only_model(settings)
     return Chosen(_resolve(settings, settings.base_url, named), window)
@@ -84,8 +84,11 @@ def _embedded(settings: Settings, note: Note) -> Chosen:
     )
 
 
-def _found(settings: Settings, note: Note) -> Chosen:
-    """Look for a running local server; the embedded one first."""
+def _found(settings: Settings, note: Note, unresolved: UsageError) -> Chosen:
+    """Look for a running local server; the embedded one first.
+
+    `unresolved` says why the settings alone name no model's place.
+    """
     from qcode import local
     from qcode.local.discover import CHOICES, discover
 
@@ -112,10 +115,7 @@ def _found(settings: Settings, note: Note) -> Chosen:
         offered = "; ".join(f"{s.base_url}: {', '.join(s.models[:5])}" for s in servers)
         raise UsageError(f"no local server has the model `{wanted}`", hint=f"they have {offered}")
     if wanted:
-        raise UsageError(
-            f"it is not known where to find the model `{wanted}`",
-            hint="give --base-url, or write it as provider/model",
-        )
+        raise unresolved
     raise NoModelError(CHOICES)
 
 

@@ -224,6 +224,13 @@ def test_wrong_use_is_one_line_and_its_code(
     assert server.requests == []
 
 
+def test_a_hosted_model_without_its_key_names_the_key(work: Path) -> None:
+    ended = Program(work, model=None).run("run", "-m", "gpt-5", "hello")
+
+    assert ended.code == 2
+    assert "set OPENAI_API_KEY" in ended.error
+
+
 @pytest.mark.parametrize(
     "reply,words",
     [

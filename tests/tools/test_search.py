@@ -173,8 +173,8 @@ def test_ignore_files_above_the_workspace_count_in_a_repository(
     engine: str, tmp_path: Path
 ) -> None:
     (tmp_path / "repo" / ".git").mkdir(parents=True)
-    (tmp_path / "repo" / ".gitignore").write_text("*.tmp\n/work/gen/\n")
-    bench = Bench(tmp_path / "repo" / "work", tmp_path / "spill")
+    (tmp_path / "repo" / ".gitignore").write_text("*.tmp\n/part/gen/\n")
+    bench = Bench(tmp_path / "repo" / "part", tmp_path / "spill")
     bench.context.environment["PATH"] = os.environ["PATH"]
     for name in ("a.tmp", "gen/b", "c", "sub/d.tmp", "sub/e"):
         bench.write(name, "needle\n")
