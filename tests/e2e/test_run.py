@@ -224,6 +224,14 @@ def test_wrong_use_is_one_line_and_its_code(
     assert server.requests == []
 
 
+def test_without_a_name_the_model_that_the_endpoint_serves_is_used(work: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("ok")], models=("first", "second")) as server:
+        ended = Program(work, server.base_url, model=None).run("run", "hello")
+
+    assert ended.code == 0
+    assert server.requests[0].json["model"] == "first"
+
+
 def test_a_hosted_model_without_its_key_names_the_key(work: Path) -> None:
     ended = Program(work, model=None).run("run", "-m", "gpt-5", "hello")
 
