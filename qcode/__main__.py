@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import NoReturn
+
+# What `typing` says too, without its 10 ms: `--version` and an early Ctrl-C wait for this file.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> int:
@@ -24,6 +27,8 @@ def main() -> int:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    import signal
+
     # An exception out of a signal can be lost in the middle of an import, so until the
     # command is there Ctrl-C ends the process at once; nothing has been begun by then.
     signal.signal(signal.SIGINT, _leave)
