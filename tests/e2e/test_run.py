@@ -472,14 +472,26 @@ def test_a_project_file_that_is_no_file_does_not_hang_it(work: Path, kind: str) 
 
 
 def test_interrupted_at_any_moment_of_its_start_it_ends_in_one_line(work: Path) -> None:
+    # From the moment on at which qcode's own code runs; before that Python answers for itself.
+    code = (
+        "import signal, sys; from qcode.__main__ import program; "
+        "print('up', flush=True); sys.argv[1:] = ['run', 'hello']; program()"
+    )
     with scripted.ScriptedServer(lambda _r: scripted.stall(scripted.text("x"))) as server:
-        for wait in (0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3):
-            process = make(work, server).start("run", "hello")
+        for wait in (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3):
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=work,
+                env=make(work, server).environment(),
+            )
+            assert process.stdout is not None
+            process.stdout.readline()
             time.sleep(wait)
             process.send_signal(signal.SIGINT)
             ended = Program(work).end(process)
-            if ended.code == -signal.SIGINT or "qcode" not in ended.err:
-                continue  # Python itself had not begun to run the program
             assert (ended.code, ended.err.count("\n")) == (130, 1), (wait, ended)
 
 
