@@ -354,7 +354,9 @@ def test_a_closed_terminal_ends_it_with_its_commands(work: Path) -> None:
     script = [scripted.call("run_shell_command", command="echo $$ > pid; exec sleep 1000")]
     with scripted.ScriptedServer(script) as server:
         program = make(work, server)
-        process = program.start("run", "-y", "hello")
+        # Under nohup, which the tests may be run with, qcode rightly ignores it.
+        heed = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # noqa: E731
+        process = program.start("run", "-y", "hello", preexec_fn=heed)
         while not (work / "pid").exists() or not (work / "pid").read_text().strip():
             assert process.poll() is None
             time.sleep(0.01)
