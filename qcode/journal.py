@@ -50,9 +50,10 @@ CUT_SHORT = (
 
 
 def new_id() -> str:
-    """Return a session id: sorts by time, unique without a look at the disk."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    return f"{stamp}-{os.urandom(3).hex()}"
+    """Return a session id: sorts by time (milliseconds), unique without a look at the disk."""
+    now = time.time()
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    return f"{stamp}-{int(now % 1 * 1000):03d}{os.urandom(2).hex()}"
 
 
 def encode(record: JsonObject) -> bytes:

@@ -81,6 +81,17 @@ def test_lone_surrogate_is_kept_out_of_the_way(tmp_path: Path) -> None:
     assert message.text.startswith("a")
 
 
+def test_session_ids_of_one_second_sort_by_time() -> None:
+    # Three random bytes behind whole seconds sorted two quick sessions by chance.
+    ids = [new_id()]
+    while len({each[:19] for each in ids}) < 3:
+        ids.append(new_id())
+
+    stamps = [each[:19] for each in ids]
+    assert stamps == sorted(stamps)
+    assert len({each[:15] for each in ids}) <= 2
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_journal_cut_at_any_byte_loads_and_goes_on(tmp_path: Path, data: st.DataObject) -> None:
