@@ -69,7 +69,7 @@ PREBUILT = ServerPackage(
     ),
     cpu_flags=(
         *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"),
-        *("avx512_vnni", "avx512_bf16"),
+        *("avx512_vnni", "avx512_bf16", "avx_vnni"),
     ),
     size=75_000_000,
 )
