@@ -15,14 +15,22 @@ from qcode.local.engine import Program, choose, unfitness
 from qcode.local.server import Serving, command
 
 AVX2 = frozenset({"avx2", "fma", "f16c", "bmi2"})
-AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16"}
+AVX512 = AVX2 | {
+    "avx512f",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx_vnni",
+}
 
 
 @pytest.mark.parametrize(
     "cpu, prebuilt, wheel",
     [
         (Cpu("linux-x86_64", AVX512), "", ""),
-        (Cpu("linux-x86_64", AVX2), "needs a processor with avx512f and 5 more", ""),
+        (Cpu("linux-x86_64", AVX2), "needs a processor with avx512f and 6 more", ""),
         (
             Cpu("linux-x86_64", AVX512 - {"avx512_bf16"}),
             "needs a processor with avx512_bf16",
@@ -30,7 +38,7 @@ AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "
         ),
         (
             Cpu("linux-x86_64", frozenset({"sse4_2"})),
-            "needs a processor with avx2 and 8 more",
+            "needs a processor with avx2 and 9 more",
             "needs a processor with avx2 and 3 more",
         ),
         (Cpu("linux-aarch64", None), "is not there for linux-aarch64", ""),
