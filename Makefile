@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.installed ## make the virtual environment (PYTHON=python3.12 picks the interpreter)
@@ -52,6 +52,10 @@ demo: setup ## repair a small repository with the embedded model (ARGS="--runs 5
 .PHONY: bench
 bench: setup ## measure speed and size
 	$(BIN)/python evals/bench.py $(ARGS)
+
+.PHONY: toolcalls
+toolcalls: setup ## score recorded tool calls of small models (ARGS="record --model 0.5b" makes some)
+	$(BIN)/python evals/toolcalls.py $(or $(ARGS),score)
 
 .PHONY: build
 build: setup ## make dist/: the sdist, and the wheel from the sdist

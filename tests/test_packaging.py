@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = CONFIG["project"]
 SETUPTOOLS = CONFIG["tool"]["setuptools"]
-WORKPLACES = {"demo", "suites"}
+WORKPLACES = {"demo", "suites", "toolcalls"}
 """Folders in evals/ with repositories to work on: data, whatever is in them."""
 
 
@@ -64,7 +64,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout, so that building leaves nothing in it."""
     copy = tmp_path_factory.mktemp("packaging") / "tree"
     unwanted = shutil.ignore_patterns(
-        *(".git", ".venv*", ".demo", ".*_cache", ".hypothesis", "__pycache__"),
+        *(".git", ".venv*", ".demo", ".evals", ".*_cache", ".hypothesis", "__pycache__"),
         *("build", "dist", "*.egg-info"),
     )
     return Path(shutil.copytree(ROOT, copy, symlinks=True, ignore=unwanted))

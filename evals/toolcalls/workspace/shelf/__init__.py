@@ -1,0 +1,3 @@
+"""Lends books."""
+
+__version__ = "1.2.0"
