@@ -12,10 +12,12 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from qcode.errors import QcodeError
+from qcode.evals.toolcalls_live import outcomes, play
 from qcode.evals.toolcalls_record import MAX_TOKENS, SERVINGS, load, prompts, record
 from qcode.evals.toolcalls_score import DECODERS, Fate, Scored, named, score
 from qcode.tools import default_tools
@@ -45,11 +47,21 @@ def main() -> int:
     scoring.add_argument("files", type=Path, nargs="*", help=f"(all in `{RECORDINGS}`)")
     scoring.add_argument("--decoder", choices=tuple(DECODERS), help="(each in turn)")
     scoring.add_argument("--list", action="store_true", help="print each reply that ran no call")
+    living = commands.add_parser("live", help="play qcode where a recorded reply ran no call")
+    living.add_argument("--model", default="0.5b")
+    living.add_argument("--serve", choices=SERVINGS, default="text")
+    living.add_argument("--decoder", choices=tuple(DECODERS), default=tuple(DECODERS)[-1])
     args = parser.parse_args()
     try:
         if args.command == "record":
             out = args.out or RECORDINGS / f"{args.model}-{args.serve}.jsonl"
             record(args.model, args.serve, out, args.max_tokens)
+            return 0
+        if args.command == "live":
+            name = f"{args.model}-{args.serve}.jsonl"
+            scored = judge(RECORDINGS / name, args.decoder)
+            left = [one for one in scored if not one.fate.executed]
+            play(args.model, args.serve, left, RECORDINGS / "live" / name)
             return 0
         files = args.files or sorted(RECORDINGS.glob("*.jsonl"))
         report(files, [args.decoder] if args.decoder else list(DECODERS), show=args.list)
@@ -65,9 +77,11 @@ def report(files: Sequence[Path], decoders: Sequence[str], *, show: bool) -> Non
     """Print the table, one row a recording and decoder."""
     rows = []
     for file in files:
+        live = outcomes(file.parent / "live" / file.name)
         for decoder in decoders:
             scored = judge(file, decoder)
-            rows.append((file.stem, decoder, scored))
+            # Before qcode.calls the loop did not answer what it did not see.
+            rows.append(Row(file.stem, decoder, scored, {} if decoder == "old" else live))
             if show:
                 print(f"\n== {file.stem}, {decoder}: replies that ran no call\n")
                 listing(scored)
@@ -80,29 +94,52 @@ def judge(file: Path, decoder: str) -> list[Scored]:
         return [score(reply, DECODERS[decoder], Path(folder)) for reply in load(file)]
 
 
-def table(rows: Sequence[tuple[str, str, list[Scored]]]) -> str:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A recording as one decoder reads it."""
+
+    name: str
+    decoder: str
+    scored: Sequence[Scored]
+    live: Mapping[str, str]
+    """See `outcomes`; empty where qcode was not played."""
+
+
+def table(rows: Sequence[Row]) -> str:
     """Return the figures as a Markdown table.
 
-    `meant` are the replies that mean a call, `known` those of them that name an offered tool
-    or one that other harnesses have under that name; `fits` are calls of a tool that the
-    prompt asks for.
+    `meant` are the replies that mean a call, `run` those whose call was valid and run, `fits`
+    those of them whose tool is one that the prompt asks for. `in the end` adds those that ran a
+    call after qcode had answered the first one, where it was played.
     """
     columns = ("recording", "decoder", "replies", "meant", "run", "run/meant", "fits")
+    later = ("in the end", "of meant")
     causes = [fate for fate in Fate if not fate.executed and fate is not Fate.NO_CALL]
-    lines = [" | ".join(("", *columns, *causes, "")).strip()]
-    lines.append("| --- | --- |" + " --: |" * (len(columns) + len(causes) - 2))
+    lines = [_line(*columns, *later, *causes)]
+    lines.append("| --- | --- |" + " --: |" * (len(columns) + len(later) + len(causes) - 2))
     wanted = {prompt.id: prompt.tools for prompt in prompts()}
-    for name, decoder, scored in rows:
-        meant = [one for one in scored if one.intended]
+    for row in rows:
+        meant = [one for one in row.scored if one.intended]
         run = [one for one in meant if one.fate.executed]
         fits = sum(bool(r.call and r.call.name in wanted.get(r.reply.id, ())) for r in run)
-        share = f"{100 * len(run) / len(meant):.1f} %" if meant else "-"
+        end = len(run) + sum(
+            bool(row.live.get(one.reply.id)) for one in meant if not one.fate.executed
+        )
         fates = Counter(one.fate for one in meant)
-        cells = (name, decoder, len(scored), len(meant), len(run), share, fits)
+        counts = (len(row.scored), len(meant), len(run), _share(len(run), len(meant)), fits)
+        ends = (end, _share(end, len(meant))) if row.live else ("", "")
         lines.append(
-            " | ".join(("", *map(str, cells), *(str(fates[c] or "") for c in causes), "")).strip()
+            _line(row.name, row.decoder, *counts, *ends, *(fates[c] or "" for c in causes))
         )
     return "\n".join(lines)
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def listing(scored: Sequence[Scored]) -> None:

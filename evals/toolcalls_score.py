@@ -152,7 +152,6 @@ _FORM = re.compile(
     r"is empty or has a NUL byte|pattern is empty|NUL byte|without a line break|or more|is too long"
     r"|must be positive|is no valid|takes too long|has no content|names a directory|are the same"
 )
-"""Refusals by a tool that no other content of the workspace would have prevented."""
 
 
 def score(reply: Reply, decode: Decode, folder: Path) -> Scored:
@@ -193,6 +192,11 @@ def _judge(scored: Scored, tools: Mapping[str, Tool[Any]], folder: Path) -> Scor
     return Scored(reply, intended, fate, call, detail)
 
 
+def refused_for_form(said: str) -> bool:
+    """Whether a tool's refusal is of a kind that nothing in the workspace would have prevented."""
+    return _FORM.search(said) is not None
+
+
 def fresh(folder: Path) -> Path:
     """Return a new copy of the workspace, a git repository, in `folder`."""
     copy = folder / "shelf"
@@ -222,7 +226,7 @@ async def run(tool: Tool[Any], params: Any, copy: Path) -> tuple[Fate, str]:
         return (Fate.WORLD if result.is_error else Fate.DONE), result.summary or result.text
     except ToolError as refused:
         said = str(refused)
-        return (Fate.MALFORMED if _FORM.search(said) else Fate.WORLD), said
+        return (Fate.MALFORMED if refused_for_form(said) else Fate.WORLD), said
     except TimeoutError:
         return Fate.DONE, f"stopped after {PATIENCE_S:g} s"
     finally:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from qcode.evals.toolcalls import table
+from qcode.evals.toolcalls import Row, table
+from qcode.evals.toolcalls_live import first_valid
 from qcode.evals.toolcalls_record import WORKSPACE, Reply, load, prompts, request
 from qcode.evals.toolcalls_score import Call, Fate, Scored, intention, score, structured_alone
 from qcode.tools import default_tools
 
+Json = dict[str, object]
 TOOLS = {tool.name: tool for tool in default_tools()}
 
 
@@ -133,4 +135,36 @@ def test_the_share_is_that_of_the_replies_that_mean_a_call() -> None:
         Scored(reply(), "", Fate.NO_CALL),
     ]
 
-    assert "| some | new | 3 | 2 | 1 | 50.0 % |" in table([("some", "new", scored)])
+    assert "| some | new | 3 | 2 | 1 | 50.0 % |" in table([Row("some", "new", scored, {})])
+
+
+def test_a_call_that_ran_after_an_answer_counts_in_the_end() -> None:
+    missed = Scored(reply(), "json", Fate.UNKNOWN)
+
+    assert "| 0.0 % | 0 | 1 | 100.0 % |" in table(
+        [Row("some", "new", [missed], {"some-01": "read_file"})]
+    )
+
+
+def stream(name: str, arguments: dict[str, object], said: str, *, is_error: bool) -> list[Json]:
+    call = {"type": "tool_use", "id": "c1", "name": name, "input": arguments}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": said, "is_error": is_error}
+    return [
+        {"type": "system", "subtype": "init"},
+        {"type": "assistant", "message": {"content": [call]}},
+        {"type": "user", "message": {"content": [result]}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines, tool",
+    [
+        (stream("read_file", {"file_path": "a"}, "a does not exist.", is_error=True), "read_file"),
+        (stream("glob", {"pattern": ""}, "pattern is empty; give one", is_error=True), ""),
+        (stream("read_it", {"file_path": "a"}, "There is no such tool", is_error=True), ""),
+        (stream("read_file", {"_malformed": "{"}, "was not run", is_error=True), ""),
+        (stream("read_file", {"file_path": "a"}, "text", is_error=False)[:2], ""),
+    ],
+)
+def test_only_a_valid_call_that_got_its_answer_has_run(lines: list[Json], tool: str) -> None:
+    assert first_valid(lines) == tool
