@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import __version__, journal, paths
+from qcode import __version__, journal, paths, profiles
 from qcode.budget import Budget
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
@@ -46,10 +46,20 @@ class Chosen:
 def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
     """Return the model to use: the one named, the embedded one, or one found running.
 
+    Where neither the settings nor the server say its window, `qcode doctor`'s profile may.
+
     Raises:
         UsageError: none is configured and none is found.
         QcodeError: the embedded model cannot be fetched or served.
     """
+    chosen = _choose(settings, note, local=local)
+    if chosen.context_window is None:
+        profile = profiles.load(chosen.target.base_url, chosen.target.model)
+        return replace(chosen, context_window=profile.context_window if profile else None)
+    return chosen
+
+
+def _choose(settings: Settings, note: Note, *, local: bool) -> Chosen:
     window = settings.context_window
     if local:
         return _embedded(settings, note)
