@@ -55,6 +55,8 @@ class ProviderFault(StrEnum):
     CONTEXT_TOO_LONG = "context_too_long"
     REFUSED = "refused"
     """Any other 4xx: the request itself is not accepted."""
+    TOOLS_REFUSED = "tools_refused"
+    """The server or its model takes no native tools, or cannot work with their schemas."""
     NOT_AN_API = "not_an_api"
     """The endpoint answers, but not in the wire format (HTML, say)."""
     STREAM_BROKEN = "stream_broken"

@@ -8,12 +8,15 @@ Retries wrap a provider from outside (`retry.py`) and are a provider themselves.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, cast
 
 from qcode.messages import JsonObject, Message, Native, Usage
 from qcode.record import Record
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+ToolProtocol: TypeAlias = Literal["native", "prompted"]
+"""How a model is told of tools and calls them: through the API's fields, or as text."""
 
 
 class ToolSpec(Record):
@@ -38,6 +41,10 @@ class Request(Record):
     max_tokens: int
     temperature: float | None = None
     """Only to get a model out of a rut; None leaves it to the endpoint, which knows its model."""
+    force_call: bool = False
+    """The answer must be a tool call; the endpoint is asked to see to it where it can."""
+    call_schema: JsonObject | None = None
+    """JSON Schema of a call written as text, to force one where `tools` is empty."""
 
 
 class TextPart(Record):
@@ -125,3 +132,21 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Give up connections; the provider is not used afterwards."""
         ...
+
+
+class ProtocolChoice(Protocol):
+    """What a provider has besides, if its protocol can change within a session."""
+
+    @property
+    def protocol(self) -> ToolProtocol:
+        """The protocol of the next request."""
+        ...
+
+    def switch(self) -> ToolProtocol:
+        """Take the other protocol from the next request on; return it."""
+        ...
+
+
+def protocol_choice(provider: Provider) -> ProtocolChoice | None:
+    """Return the provider's choice of protocol, if it has one."""
+    return cast("ProtocolChoice", provider) if hasattr(provider, "switch") else None

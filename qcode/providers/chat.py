@@ -62,6 +62,7 @@ class ChatProvider(Provider):
         notice_s: float = 5.0,
         max_tokens_field: str = "max_tokens",
         send_reasoning: bool = False,
+        plain_schemas: bool = False,
         key_name: str = "",
         environ: Mapping[str, str] | None = None,
         proxy: str | None = None,
@@ -80,7 +81,10 @@ class ChatProvider(Provider):
             secrets=_secrets(api_key, headers or {}),
         )
         dialect = Dialect(
-            max_tokens_field, return_progress=self._local, send_reasoning=send_reasoning
+            max_tokens_field,
+            return_progress=self._local,
+            send_reasoning=send_reasoning,
+            plain_schemas=plain_schemas,
         )
         self._renderer = BodyRenderer(model, extra_body or {}, dialect)
         self._client = HttpClient(
@@ -91,15 +95,20 @@ class ChatProvider(Provider):
     def model(self) -> str:
         return self._model
 
+    @property
+    def dialect(self) -> Dialect:
+        """What the endpoint is known to take so far."""
+        return self._renderer.dialect
+
     async def close(self) -> None:
         await self._client.close()
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         while True:
             exchange = await self._send(request)
+            reader: AnswerReader | None = None
             try:
                 silence = _Silence(self._patience, self._local)
-                reader: AnswerReader | None = None
                 data: bytes | Waiting | None = b""
                 while data is not None and not (reader and reader.done_seen):
                     data = await self._receive(exchange, silence, reader)
@@ -108,7 +117,7 @@ class ChatProvider(Provider):
                     elif exchange.head is None:
                         pass
                     elif exchange.head.status != 200:
-                        await self._adapt(exchange, data or b"")
+                        await self._adapt(exchange, data or b"", request)
                         break
                     else:
                         reader = reader or AnswerReader(
@@ -126,6 +135,10 @@ class ChatProvider(Provider):
                         exchange.close()
                     yield delta
                 return
+            except ProviderError as error:
+                # Servers that compile grammars late refuse inside a stream already begun.
+                if reader is None or reader.begun or not self._learn(error, error.message, request):
+                    raise
             finally:
                 exchange.close()
 
@@ -181,7 +194,7 @@ class ChatProvider(Provider):
                 hint="see the server's own log",
             )
 
-    async def _adapt(self, exchange: Exchange, begun: bytes) -> None:
+    async def _adapt(self, exchange: Exchange, begun: bytes, request: Request) -> None:
         """Take a refusal: change the dialect if that is what it asks for.
 
         Raises:
@@ -190,14 +203,17 @@ class ChatProvider(Provider):
         head = exchange.head
         assert head is not None
         body = await _whole(exchange, begun)
+        words = body.decode(errors="replace")
         if head.status in (400, 422):
-            dialect = self._renderer.dialect.after_refusal(body.decode(errors="replace"))
+            dialect = self._renderer.dialect.after_refusal(words)
             if dialect is not None:
                 self._renderer.dialect = dialect
                 return
         from qcode.providers.chat_faults import error_in_reply
 
         error = error_in_reply(self._endpoint, head.status, head.headers, body, time.time())
+        if head.status in (400, 404, 422, 500, 501) and self._learn(error, words, request):
+            return
         if error.fault is ProviderFault.UNKNOWN_MODEL:
             exchange.close()
             served = await self.served_models()
@@ -205,6 +221,16 @@ class ChatProvider(Provider):
                 names = ", ".join(f"`{self._endpoint.clean(name, 80)}`" for name in served[:8])
                 error.hint = f"it serves {names}" + (" and others" if len(served) > 8 else "")
         raise error
+
+    def _learn(self, error: ProviderError, words: str, request: Request) -> bool:
+        """Take what a refusal says of tools into the dialect; return whether it says any."""
+        if error.fault is ProviderFault.BAD_OUTPUT:
+            return False  # the words are the model's, about anything
+        dialect = self._renderer.dialect.after_tool_refusal(words, request)
+        if dialect is None:
+            return False
+        self._renderer.dialect = dialect
+        return True
 
     async def served_models(self) -> list[str]:
         """Return the endpoint's models; none if it does not say so quickly."""

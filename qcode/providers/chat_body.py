@@ -32,6 +32,12 @@ class Dialect(Record):
     return_progress: bool = False
     """llama.cpp's reports on reading the prompt."""
     send_reasoning: bool = False
+    tool_choice: bool = True
+    """Whether a forced call is asked for by `tool_choice`."""
+    response_format: bool = True
+    """Whether a forced call that is text is asked for by `response_format`."""
+    plain_schemas: bool = False
+    """Whether tools go out with the plain subset of their schemas: see `plain_schema`."""
 
     def after_refusal(self, words: str) -> Dialect | None:
         """Return the dialect that leaves out or renames the field a refusal names, if it does."""
@@ -41,6 +47,27 @@ class Dialect(Record):
             return replace(self, stream_options=False)
         if "max_completion_tokens" in words and self.max_tokens_field == "max_tokens":
             return replace(self, max_tokens_field="max_completion_tokens")
+        return None
+
+    def after_tool_refusal(self, words: str, sent: Request) -> Dialect | None:
+        """Return the dialect that asks for less around tools, if a refusal of that is why.
+
+        The force goes first: it stands behind the messages, so that the server
+        need not read them again, and the same tools may have been taken without it.
+        """
+        # Their patterns take time to compile.
+        from qcode.providers.refusals import refuses_force, refuses_schemas
+
+        if sent.force_call and refuses_force(words):
+            if sent.tools and self.tool_choice:
+                return replace(self, tool_choice=False)
+            if not sent.tools and sent.call_schema and self.response_format:
+                return replace(self, response_format=False)
+        if not self.plain_schemas and refuses_schemas(words):
+            from qcode.providers.schemas import plain_schema
+
+            if any(plain_schema(spec.parameters) != spec.parameters for spec in sent.tools):
+                return replace(self, plain_schemas=True)
         return None
 
 
@@ -80,10 +107,23 @@ class BodyRenderer:
             self._messages.append(message)
             self._ends.append(end)
         self._body = b"".join([self._body, *added])
-        if request.temperature is None:
-            return self._body + _CLOSING
         # Behind the messages: what stands before them stays the same from request to request.
-        return self._body + b'],"temperature":%.2f}' % request.temperature
+        return self._body + b"]" + self._behind(request) + b"}"
+
+    def _behind(self, request: Request) -> bytes:
+        """Return the fields that may change from request to request."""
+        out = b""
+        if request.temperature is not None:
+            out += b',"temperature":%.2f' % request.temperature
+        if not request.force_call:
+            return out
+        if request.tools:
+            return out + b',"tool_choice":"required"' if self.dialect.tool_choice else out
+        if request.call_schema and self.dialect.response_format:
+            shape = {"name": "tool_call", "schema": request.call_schema}
+            wanted = {"type": "json_schema", "json_schema": shape}
+            return out + b',"response_format":' + _encode(wanted)
+        return out
 
     def _begin(self, request: Request) -> None:
         """Start anew if anything that stands before the messages has changed."""
@@ -104,7 +144,7 @@ class BodyRenderer:
         top[self.dialect.max_tokens_field] = request.max_tokens
         top |= self._extra
         if request.tools:
-            top["tools"] = [_render_tool(spec) for spec in request.tools]
+            top["tools"] = [_render_tool(spec, self.dialect) for spec in request.tools]
         top["messages"] = []
         if request.system:
             top["messages"] = [{"role": "system", "content": request.system}]
@@ -178,13 +218,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _render_tool(spec: ToolSpec) -> dict[str, Any]:
+def _render_tool(spec: ToolSpec, dialect: Dialect) -> dict[str, Any]:
+    parameters = spec.parameters
+    if dialect.plain_schemas:
+        from qcode.providers.schemas import plain_schema
+
+        parameters = plain_schema(parameters)
     return {
         "type": "function",
         "function": {
             "name": spec.name,
             "description": spec.description,
-            "parameters": spec.parameters,
+            "parameters": parameters,
         },
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 from qcode.errors import ProviderError, ProviderFault
 from qcode.providers.connection import HttpError, Trouble
 from qcode.providers.endpoint import Endpoint
+from qcode.providers.refusals import TOOLS_HINT, refuses_schemas, refuses_tools
 from qcode.record import Record
 
 _CONTEXT = re.compile(
@@ -143,6 +144,8 @@ def _fault(status: int, complaint: Complaint) -> ProviderFault:
         return ProviderFault.REFUSED
     if status == 413 or (status in (0, 400, 422, 500) and _CONTEXT.search(said)):
         return ProviderFault.CONTEXT_TOO_LONG
+    if status in (0, 400, 404, 422, 500, 501) and (refuses_tools(said) or refuses_schemas(said)):
+        return ProviderFault.TOOLS_REFUSED
     if status in (401, 403, 407):
         return ProviderFault.UNAUTHORISED
     if status in (408, 409, 425, 429):
@@ -176,6 +179,7 @@ def _error(
         ProviderFault.UNAUTHORISED: endpoint.key_hint,
         ProviderFault.NOT_AN_API: endpoint.url_hint,
         ProviderFault.UNKNOWN_MODEL: "choose a model that it serves",
+        ProviderFault.TOOLS_REFUSED: TOOLS_HINT,
         ProviderFault.CONTEXT_TOO_LONG: "the conversation is longer than the model's context",
     }
     hint = hints.get(fault, "")

@@ -15,6 +15,7 @@ import os
 import re
 import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from qcode.errors import ProviderError, ProviderFault
@@ -36,6 +37,7 @@ from qcode.providers import (
     Request,
     TextPart,
 )
+from qcode.providers.refusals import refuses_force
 from qcode.providers.sdk import (
     GIVE_UP_S,
     SAY_EVERY_S,
@@ -90,6 +92,7 @@ class LiteLLMProvider(Provider):
         self._effort = reasoning_effort
         self._say_every_s = say_every_s
         self._give_up_s = give_up_s
+        self._forces = True
         self._litellm: Any = None
 
     @property
@@ -136,6 +139,13 @@ class LiteLLMProvider(Provider):
                 }
                 for spec in request.tools
             ]
+        if request.force_call and self._forces:
+            # Dropped by litellm itself for APIs that it knows not to take it.
+            if request.tools:
+                options["tool_choice"] = "required"
+            elif request.call_schema:
+                shape = {"name": "tool_call", "schema": request.call_schema}
+                options["response_format"] = {"type": "json_schema", "json_schema": shape}
         if self._effort:
             options["reasoning_effort"] = self._effort
         if self._api_key is not None:
@@ -150,6 +160,23 @@ class LiteLLMProvider(Provider):
             # The import takes seconds; the event loop goes on meanwhile.
             self._litellm = await asyncio.to_thread(_load)
             _open_providers += 1
+        forced = request.force_call and self._forces
+        begun = False
+        try:
+            async with aclosing(self._attempt(request)) as deltas:
+                async for delta in deltas:
+                    begun = True
+                    yield delta
+            return
+        except ProviderError as error:
+            if begun or not forced or not refuses_force(error.message):
+                raise
+        self._forces = False
+        async with aclosing(self._attempt(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def _attempt(self, request: Request) -> AsyncGenerator[Delta, None]:
         litellm = self._litellm
         answer = _Answer(self._model)
         started = False

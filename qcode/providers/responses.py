@@ -99,6 +99,7 @@ class ResponsesProvider(Provider):
         self._reasons = reasons(model)
         self._summary = True
         self._natives = True
+        self._forces = True
         self._say_every_s = say_every_s
         self._give_up_s = give_up_s
         self._client: AsyncOpenAI | None = None
@@ -128,6 +129,8 @@ class ResponsesProvider(Provider):
         }
         if request.tools:
             body["tools"] = [_tool(spec) for spec in request.tools]
+            if request.force_call and self._forces:
+                body["tool_choice"] = "required"
         if self._reasons:
             body["include"] = ["reasoning.encrypted_content"]
             reasoning: JsonObject = {}
@@ -207,7 +210,11 @@ class ResponsesProvider(Provider):
                     stream_cls=openai.AsyncStream[ResponseStreamEvent],
                 )
             except openai.BadRequestError as error:
-                if not self._concede(f"{error.code} {error.param} {error.message}".lower()):
+                said = f"{error.code} {error.param} {error.message}".lower()
+                forced = request.force_call and self._forces
+                if forced and "tool_choice" in said:
+                    self._forces = False
+                elif not self._concede(said):
                     raise
                 continue
             kind = events.response.headers.get("content-type", "")

@@ -13,6 +13,7 @@ from time import time
 from qcode.errors import ProviderError, ProviderFault
 from qcode.messages import JsonObject
 from qcode.providers import Delta, Waiting
+from qcode.providers.refusals import refuses_schemas, refuses_tools
 
 SAY_EVERY_S = 5.0
 """Seconds of silence between two `Waiting` deltas."""
@@ -101,6 +102,8 @@ def fault_of(status: int | None, said: str) -> ProviderFault:
     if _NO_QUOTA.search(said):
         # A 429 like a rate limit, but waiting does not help.
         return ProviderFault.REFUSED
+    if status in (None, 400, 404, 422, 500, 501) and (refuses_tools(said) or refuses_schemas(said)):
+        return ProviderFault.TOOLS_REFUSED
     match status:
         case 401 | 403:
             return ProviderFault.UNAUTHORISED

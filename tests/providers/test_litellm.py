@@ -432,3 +432,24 @@ asyncio.run(main())
 
     assert out.stderr == ""
     assert out.stdout.split("\n") == ["unreachable True None", f"{tmp_path}/lib/litellm", ""]
+
+
+def test_a_forced_call_is_required_unless_that_is_refused() -> None:
+    forced = Request("Be brief.", QUESTION, (READ,), 4096, force_call=True)
+    script: list[Reply] = [
+        anthropic.refused(400, "invalid_request_error", "tool_choice forces tool use: no."),
+        *[anthropic.answer(anthropic.text("Hello."))] * 2,
+    ]
+
+    async def run(origin: str) -> None:
+        provider = LiteLLMProvider(model=CLAUDE, api_key="sk-secret", base_url=origin)
+        for _ in range(2):
+            async for _delta in provider.stream(forced):
+                pass
+        await provider.close()
+
+    with AnthropicServer(script) as served:
+        asyncio.run(run(served.origin))
+
+    chosen = [seen.json.get("tool_choice") for seen in served.requests]
+    assert chosen == [{"type": "any"}, None, None]

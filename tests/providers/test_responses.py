@@ -468,3 +468,25 @@ def test_making_one_imports_nothing_heavy() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
 
     assert out.stdout.strip() == "[]"
+
+
+def test_a_forced_call_is_required_unless_that_is_refused() -> None:
+    forced = Request("Be brief.", QUESTION, (READ,), 4096, force_call=True)
+    script: list[Reply] = [
+        server.refused(400, "'required' is not supported with this model", param="tool_choice"),
+        *[server.answer(server.message("Hello."))] * 2,
+    ]
+
+    async def run(base_url: str) -> None:
+        provider = ResponsesProvider(
+            model="gpt-5", api_key="sk-secret", session_key="s", base_url=base_url
+        )
+        for _ in range(2):
+            async for _delta in provider.stream(forced):
+                pass
+        await provider.close()
+
+    with ResponsesServer(script) as served:
+        asyncio.run(run(served.base_url))
+
+    assert [seen.json.get("tool_choice") for seen in served.requests] == ["required", None, None]
