@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from qcode.errors import UsageError
-from qcode.providers import OPENAI_URL, Provider
+from qcode.providers import OPENAI_URL, Provider, ToolProtocol
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm"]
 
@@ -83,18 +83,41 @@ def resolve(
     )
 
 
-def make_provider(target: Target, *, session_key: str) -> Provider:
+def make_provider(
+    target: Target,
+    *,
+    session_key: str,
+    tool_protocol: Literal["auto", "native", "prompted"] = "auto",
+    protocol: ToolProtocol = "native",
+    style: str | None = None,
+    plain_schemas: bool = False,
+) -> Provider:
     """Return the provider for a target, with retries around it.
 
     Only the adapter that is needed is imported, and none connects before its
     first request. `session_key` stays the same for all of a session's requests.
+
+    `tool_protocol` is what a person wants: one protocol for good, or `auto`,
+    which can change (see `ProtocolChoice`). The others are what is known of
+    the model: the protocol to begin with, the style of prompted text, and that
+    the server needs plain schemas.
     """
     from qcode.providers.retry import RetryingProvider
 
-    return RetryingProvider(_adapter(target, session_key))
+    provider = RetryingProvider(_adapter(target, session_key, plain_schemas=plain_schemas))
+    if tool_protocol == "prompted":
+        from qcode.providers.prompted import PromptedProvider
+
+        return PromptedProvider(provider, style)
+    # All that OpenAI serves there takes tools.
+    if tool_protocol == "native" or target.kind == "responses":
+        return provider
+    from qcode.providers.protocol import SwitchingProvider
+
+    return SwitchingProvider(provider, protocol=protocol, style=style)
 
 
-def _adapter(target: Target, session_key: str) -> Provider:
+def _adapter(target: Target, session_key: str, *, plain_schemas: bool) -> Provider:
     match target.kind:
         case "chat":
             from qcode.providers.chat import ChatProvider
@@ -106,6 +129,7 @@ def _adapter(target: Target, session_key: str) -> Provider:
                 api_key=target.api_key,
                 key_name=target.key_source or "",
                 extra_body=target.extra_body,
+                plain_schemas=plain_schemas,
             )
         case "responses":
             from qcode.providers.responses import ResponsesProvider
