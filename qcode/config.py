@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
 from qcode.permissions import Mode
+
+ToolProtocol: TypeAlias = Literal["auto", "native", "prompted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Settings:
     """Of one answer; None: from the context window."""
     context_window: int | None = None
     """Tokens; None: what the server says, if it does."""
+    tool_protocol: ToolProtocol = "auto"
+    """How tools are told to the model and called; `auto`: natively, until that does not work."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Added to every request as it stands (sampling, say)."""
     warnings: tuple[str, ...] = ()
@@ -64,6 +68,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "max_time": (int, float),
     "max_output_tokens": (int,),
     "context_window": (int,),
+    "tool_protocol": (str,),
     "extra_body": (dict,),
 }
 
@@ -99,6 +104,10 @@ def load(
         settings = replace(settings, model=model)
     if base_url:
         settings = replace(settings, base_url=base_url)
+    if protocol := environ.get("QCODE_TOOL_PROTOCOL"):
+        settings = replace(
+            settings, tool_protocol=_tool_protocol(protocol, "`QCODE_TOOL_PROTOCOL`")
+        )
     return settings
 
 
@@ -172,4 +181,13 @@ def _check(key: str, value: Any, file: Path) -> Any:
             raise UsageError(
                 f"`approval_mode` in `{file}` must be one of {', '.join(Mode)}, not `{value}`"
             ) from None
+    if key == "tool_protocol":
+        return _tool_protocol(str(value), f"`{key}` in `{file}`")
     return value
+
+
+def _tool_protocol(value: str, where: str) -> ToolProtocol:
+    for known in get_args(ToolProtocol):
+        if value == known:
+            return cast("ToolProtocol", known)
+    raise UsageError(f"{where} must be one of auto, native, prompted, not `{value}`")

@@ -106,3 +106,25 @@ def test_none_means_no_file_is_read(tmp_path: Path) -> None:
 def test_unreadable_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the configuration"):
         config.load(user_file=tmp_path, project=None, environ={})
+
+
+@pytest.mark.parametrize(
+    "environ, protocol", [({}, "native"), ({"QCODE_TOOL_PROTOCOL": "prompted"}, "prompted")]
+)
+def test_the_tool_protocol_is_a_setting_and_a_variable(
+    tmp_path: Path, environ: dict[str, str], protocol: str
+) -> None:
+    assert load(tmp_path, user='tool_protocol = "native"', **environ).tool_protocol == protocol
+
+
+def test_an_unknown_tool_protocol_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"user\.toml` must be one of auto, native, prompted"):
+        load(tmp_path, user='tool_protocol = "xml"')
+    with pytest.raises(UsageError, match="`QCODE_TOOL_PROTOCOL` must be one of"):
+        load(tmp_path, QCODE_TOOL_PROTOCOL="xml")
+
+
+def test_a_project_does_not_choose_the_tool_protocol(tmp_path: Path) -> None:
+    settings = load(tmp_path, project='tool_protocol = "prompted"')
+
+    assert (settings.tool_protocol, len(settings.warnings)) == ("auto", 1)

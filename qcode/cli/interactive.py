@@ -249,7 +249,9 @@ class _Conversation:
         notes: list[str] = []
         # Off the loop: it may ask servers which models they have.
         chosen = await asyncio.to_thread(choose_model, settings, notes.append, local=self.local)
-        provider = make_provider(chosen.target, session_key=self.session.id)
+        provider = make_provider(
+            chosen.target, session_key=self.session.id, tool_protocol=settings.tool_protocol
+        )
         self.session.history.journal.write({"type": "model", "model": chosen.target.model})
         before, agent.provider = agent.provider, provider
         agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)

@@ -192,7 +192,9 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=make_provider(chosen.target, session_key=session_id),
+        provider=make_provider(
+            chosen.target, session_key=session_id, tool_protocol=settings.tool_protocol
+        ),
         system=system,
         tools=tools,
         specs=specs,
