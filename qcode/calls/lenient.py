@@ -109,6 +109,22 @@ def _values(text: str, at: int, ended: bool) -> Loaded:
     raise fault_at("too many values one after another", text, end)
 
 
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+def _is_strict(text: str, at: int, end: int) -> bool:
+    """Say whether a text is nothing but a value that was read, and without raw control signs."""
+    if text[:at].strip() or text[end:].strip():
+        return False
+    if not _CONTROL.search(text):
+        return True
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def same(one: Any, other: Any) -> bool:
     """Say whether two values of JSON are equal, booleans apart from numbers."""
     return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

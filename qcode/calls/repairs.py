@@ -205,6 +205,8 @@ def _decode(
         _MARKS[token[2]] if token[0] == "mark" else _rewritten(text, token, python, rewritten)
         for token in tokens
     ]
+    if any(sign == "(" for _, _, sign in tokens):
+        rewritten.append(_PYTHON)
     source = " ".join(out)
     tail = '""' if half else closing
     try:

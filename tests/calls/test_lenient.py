@@ -57,6 +57,25 @@ def test_json_is_read_without_a_note(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "text, is_json",
+    [
+        ('{"a": "b"}', True),
+        (' {\n\t"a": "\\n"}\n', True),
+        ('{"a": "b\nc"}', False),
+        ('{"a": 1}<|im_end|>', False),
+        ('```json\n{"a": 1}\n```', False),
+        ('{"a": 1}{"a": 1}', False),
+        ('{"a": 1,}', False),
+        ('["a", ("b", "c")]', False),
+        ('"{}"', False),
+        ('{"a": "b"', False),
+    ],
+)
+def test_text_that_any_reader_takes_is_told_apart(text: str, is_json: bool) -> None:
+    assert loads(text).is_json is is_json
+
+
+@pytest.mark.parametrize(
     "text, value, note",
     [
         # Encoded twice and three times.
