@@ -35,6 +35,8 @@ class Loaded(Record):
     """An object or a list."""
     notes: tuple[str, ...] = ()
     """What was repaired, in short phrases."""
+    is_json: bool = False
+    """Whether the text, as it stands, is JSON for any reader."""
 
 
 def loads(text: str, *, ended: bool = True) -> Loaded:
@@ -88,13 +90,14 @@ def _values(text: str, at: int, ended: bool) -> Loaded:
     """Read a value, and what follows it as far as that says the same or nothing."""
     notes: list[str] = []
     value, end = _one(text, at, ended, notes)
+    is_json = not notes and _is_strict(text, at, end)
     for _ in range(_COPIES):
         behind = BEHIND.match(text, end)
         end = end_of(behind)
         if behind and behind["surplus"]:
             notes.append("surplus brackets dropped")
         if end == len(text):
-            return Loaded(value, tuple(dict.fromkeys(notes)))
+            return Loaded(value, tuple(dict.fromkeys(notes)), is_json)
         if text[end] not in "{[":
             raise fault_at("unexpected text behind the value", text, end)
         begin = end
