@@ -12,27 +12,39 @@ from qcode.errors import SandboxError, UsageError
 from qcode.permissions import Mode
 
 
-def add_shared(parser: argparse.ArgumentParser) -> None:
-    """Declare the shared options."""
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which model is meant."""
     add = parser.add_argument
     add("-m", "--model", metavar="NAME", help="what the endpoint serves, or provider/model")
     add("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
     add("--api-key-env", metavar="NAME", help="environment variable that holds the key")
     add("--local", action="store_true", help="use the embedded model (see `qcode local`)")
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say where to work, and with which settings."""
+    add = parser.add_argument
+    add("-C", "--cwd", metavar="DIR", help="work there")
+    add("--config", metavar="FILE", help="settings from there alone")
+    add("--no-config", action="store_true", help="no settings from files")
+    add("--debug", action="store_true", help="tracebacks and a log on stderr")
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Declare the shared options."""
+    add = parser.add_argument
+    add_model(parser)
+    add_place(parser)
     add("--approval-mode", choices=[m.value for m in Mode], help="what is done without asking")
     add("-y", "--yes", "--yolo", dest="yolo", action="store_true", help="never ask")
     add("--sandbox", choices=["read-only", "workspace-write", "external", "off"])
     add(
         "--add-dir", metavar="DIR", action="append", default=[], help="another directory to work in"
     )
-    add("-C", "--cwd", metavar="DIR", help="work there")
     add("--max-steps", metavar="N", type=_positive_int)
     add("--max-tokens", metavar="N", type=_positive_int)
     add("--max-cost", metavar="USD", type=_positive)
     add("--max-time", metavar="S", type=_positive)
-    add("--config", metavar="FILE", help="settings from there alone")
-    add("--no-config", action="store_true", help="no settings from files")
-    add("--debug", action="store_true", help="tracebacks and a log on stderr")
     add("-c", "--continue", dest="resume_last", action="store_true",
         help="go on with the newest session of this directory")  # fmt: skip
 
@@ -68,13 +80,13 @@ def added_directories(args: argparse.Namespace) -> tuple[Path, ...]:
 
 
 def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
-    """Return the settings with the flags on top.
+    """Return the settings with the flags on top; a command need not have all of these.
 
     Raises:
         UsageError: a configuration file is not usable.
         SandboxError: a confinement is asked for that this version does not have.
     """
-    if args.sandbox in ("read-only", "workspace-write"):
+    if getattr(args, "sandbox", None) in ("read-only", "workspace-write"):
         raise SandboxError(
             f"this version has no sandbox yet, so --sandbox {args.sandbox} cannot be had",
             hint="leave the option out and approve each command, or run in a container "
@@ -91,14 +103,15 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
         name: value
         for name in ("model", "base_url", "api_key_env", "max_steps", "max_tokens", "max_cost",
                      "max_time")
-        if (value := getattr(args, name)) is not None
+        if (value := getattr(args, name, None)) is not None
     }  # fmt: skip
-    if args.yolo and args.approval_mode not in (None, Mode.YOLO):
-        raise UsageError(f"-y and --approval-mode {args.approval_mode} contradict each other")
-    if args.yolo:
+    yolo, mode = getattr(args, "yolo", False), getattr(args, "approval_mode", None)
+    if yolo and mode not in (None, Mode.YOLO):
+        raise UsageError(f"-y and --approval-mode {mode} contradict each other")
+    if yolo:
         flags["approval_mode"] = Mode.YOLO
-    elif args.approval_mode:
-        flags["approval_mode"] = Mode(args.approval_mode)
+    elif mode:
+        flags["approval_mode"] = Mode(mode)
     return replace(settings, **flags)
 
 
