@@ -52,7 +52,7 @@ def test_version() -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_options_of_shown_commands_exist(command: list[str]) -> None:
     arguments = command[1:]
-    subcommand = arguments[:1] if arguments and arguments[0] in ("run", "local") else []
+    subcommand = arguments[:1] if arguments and arguments[0] in ("run", "local", "doctor") else []
 
     usage = qcode(*subcommand, "--help")
 
@@ -62,7 +62,7 @@ def test_options_of_shown_commands_exist(command: list[str]) -> None:
 
 
 def test_every_option_named_is_in_the_help() -> None:
-    usage = qcode("--help") + qcode("run", "--help")
+    usage = qcode("--help") + qcode("run", "--help") + qcode("doctor", "--help")
 
     assert {one for one in OPTIONS - NOT_YET if f"{one} " not in usage + " "} == set()
     assert {one for one in NOT_YET if one in usage} == set()

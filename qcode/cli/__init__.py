@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "work on a task without a terminal, print the answer, exit with a code",
     "resume": "reopen a session",
     "sessions": "list, show, export or remove past sessions",
+    "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "local": "the embedded local model: up, down, status",
 }
 """Name to one line of help. The module is `qcode.cli.<name>`."""

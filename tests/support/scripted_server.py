@@ -330,7 +330,8 @@ class ScriptedServer:
 
     `requests` are the chat requests, `others` all else; both in order of
     arrival. After the script's end every chat request gets `then`, or a 400
-    that says so, which no client should try again.
+    that says so, which no client should try again. `routes` (path to reply)
+    stand before the server's own replies to what is no chat request.
     """
 
     def __init__(
@@ -343,6 +344,7 @@ class ScriptedServer:
         check_model: bool = False,
         refuse: Sequence[str] = (),
         context: int = 32768,
+        routes: Mapping[str, Reply | Callable[[Seen], Reply]] | None = None,
         keep_alive: bool = True,
         keep_bodies: bool = True,
         port: int = 0,
@@ -357,6 +359,7 @@ class ScriptedServer:
         self._check_model = check_model
         self._refuse = refuse
         self._context = context
+        self._routes = routes or {}
         self._keep_alive = keep_alive
         self._keep_bodies = keep_bodies
         self._position = 0
@@ -499,8 +502,11 @@ class ScriptedServer:
                 return fault(400, f"Unrecognized request argument supplied: {name}", param=name)
         return None
 
-    def _other(self, seen: Seen) -> Whole:
+    def _other(self, seen: Seen) -> Reply:
         self.others.append(seen)
+        route = self._routes.get(seen.path)
+        if route is not None:
+            return route(seen) if callable(route) else route
         match seen.path:
             case "/v1/models" | "/models":
                 served = [

@@ -1,0 +1,176 @@
+"""`qcode doctor`: try the model's server out, say what to change, keep what was found."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from qcode import profiles
+from qcode.cli.options import add_model, add_place, enter_directory, settings_from
+from qcode.cli.start import NoModelError, choose_model, note_on_stderr
+from qcode.config import Settings
+from qcode.doctor import place
+from qcode.doctor.check import Check
+from qcode.doctor.examination import Examination
+from qcode.providers.registry import Target, resolve
+from qcode.ui.printable import one_line, printable
+
+MARKS = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "skip": "--"}
+"""What stands before a check; it is told apart without colour."""
+
+_NAME_COLUMNS = 20
+_INDENT = " " * 6
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_model(parser)
+    add_place(parser)
+    add = parser.add_argument
+    add("--deep", action="store_true",
+        help="send a long prompt too, and give answers more room; minutes on a laptop")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Check the endpoint and this machine; return the exit code."""
+    cwd = enter_directory(args)
+    settings = settings_from(args, cwd)
+    for warning in settings.warnings:
+        note_on_stderr(warning)
+    try:
+        target = _target(args, settings)
+    except NoModelError as nothing:
+        # The one message of several lines; the dispatcher would make one of them.
+        print(nothing, file=sys.stderr)
+        return nothing.exit_code
+    examination = Examination(
+        target,
+        environ=os.environ,
+        own_prompt_tokens=_own_prompt_tokens(),
+        deep=args.deep,
+    )
+    try:
+        checks = asyncio.run(_examine(examination, cwd, silent=args.json))
+    except KeyboardInterrupt:
+        print("qcode: interrupted; nothing was kept", file=sys.stderr)
+        return 130
+    _keep(examination)
+    if args.json:
+        print(json.dumps(_json(examination, checks), indent=2))
+    else:
+        print(_closing(examination, checks))
+    return examination.code
+
+
+def _target(args: argparse.Namespace, settings: Settings) -> Target:
+    """Return what is to be looked at; without a model's name, the endpoint's list decides later."""
+    if settings.base_url is not None and settings.model is None and not args.local:
+        target = resolve("-", settings.base_url, os.environ, settings.api_key_env)
+        return replace(target, model="", extra_body=settings.extra_body)
+    return choose_model(settings, note_on_stderr, local=args.local).target
+
+
+def _own_prompt_tokens() -> int:
+    """Return about how many tokens a session sends before its first message."""
+    from qcode.context import estimate_tokens, system_prompt
+    from qcode.tools import default_tools
+    from qcode.tools.schema import schema
+
+    tools = [f"{t.name} {t.description} {json.dumps(schema(t.params))}" for t in default_tools()]
+    return estimate_tokens(system_prompt()) + sum(estimate_tokens(tool) for tool in tools)
+
+
+async def _examine(examination: Examination, cwd: Path, *, silent: bool) -> list[Check]:
+    """Run all checks, printing each as soon as it is done."""
+    out: list[Check] = []
+    if not silent:
+        place_named = examination.target.base_url or "its provider"
+        model = examination.target.model or "its first model"
+        print(printable(f"{model} at {place_named}\n"), flush=True)
+    wait, go_on = ("…", "\r \r") if sys.stdout.isatty() and not silent else ("", "")
+    async with aclosing(_all(examination, cwd)) as checks:
+        print(wait, end="", flush=True)
+        async for check in checks:
+            out.append(check)
+            if not silent:
+                print(go_on, end="")
+                for line in lines(check):
+                    print(line)
+                print(wait, end="", flush=True)
+        print(go_on, end="", flush=True)
+    return out
+
+
+async def _all(examination: Examination, cwd: Path) -> AsyncGenerator[Check, None]:
+    async with aclosing(examination.run()) as checks:
+        async for check in checks:
+            yield check
+    yield await asyncio.to_thread(place.git, cwd)
+    yield place.sandbox()
+
+
+def lines(check: Check) -> Iterable[str]:
+    """Return the lines that a person reads: the finding, and beneath it the fix."""
+    finding = one_line(check.finding, 400)
+    yield f"{MARKS[check.status]:<5} {check.name:<{_NAME_COLUMNS}} {finding}"
+    if check.fix:
+        yield f"{_INDENT}fix: {one_line(check.fix, 400)}"
+
+
+def _keep(examination: Examination) -> None:
+    if examination.profile is None:
+        return
+    try:
+        profiles.save(examination.profile)
+    except OSError as error:
+        note_on_stderr(f"the profile cannot be kept: {error.strerror or error}")
+
+
+def _json(examination: Examination, checks: list[Check]) -> dict[str, object]:
+    profile = examination.profile
+    return {
+        "endpoint": examination.target.base_url,
+        "model": examination.target.model,
+        "exit_code": examination.code,
+        "checks": [
+            {
+                "name": check.name,
+                "status": check.status,
+                "finding": check.finding,
+                "fix": check.fix,
+                "figures": dict(check.figures),
+            }
+            for check in checks
+        ],
+        "profile": profiles.to_json(profile) if profile else None,
+    }
+
+
+def _closing(examination: Examination, checks: list[Check]) -> str:
+    """Return the last lines: how it stands, and what sessions will do with it."""
+    failed = sum(check.status == "fail" for check in checks)
+    warned = sum(check.status == "warn" for check in checks)
+    counts = ", ".join(
+        f"{number} {word}"
+        for number, word in ((failed, "failed"), (warned, "to look at"))
+        if number
+    )
+    if examination.code == 3:
+        return f"\nthe endpoint cannot be used ({counts})"
+    profile = examination.profile
+    kept = ""
+    if profile is not None:
+        tools = "native tools" if profile.protocol == "native" else "tools told in the prompt"
+        size = (
+            f" and {profile.context_window:,} tokens of context" if profile.context_window else ""
+        )
+        kept = f"; sessions with this model will use {tools}{size}"
+    return f"\n{counts or 'all is well'}{kept}"
