@@ -176,8 +176,9 @@ def ask(port: int, body: bytes) -> JsonObject:
         if answer.status != 200:
             return {**out, "error": answer.read().decode(errors="replace")}
         for line in answer:
-            data = line.strip().removeprefix(b"data:").strip()
-            if data and data != b"[DONE]":
+            name, _, data = line.partition(b":")
+            # Lines without a name are comments: the server still reads the prompt.
+            if name == b"data" and data.strip() != b"[DONE]":
                 _take(json.loads(data), out)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise QcodeError(f"the model server stopped answering: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
@@ -14,14 +15,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from qcode.calls.decoder import Decoder
 from qcode.errors import ToolError
 from qcode.evals.toolcalls_record import WORKSPACE, Reply
 from qcode.permissions import Mode, Verdict, permission
+from qcode.providers.chat_stream import read_delta
 from qcode.tools import default_tools
 from qcode.tools.base import Context, Tool
 from qcode.tools.jobs import Jobs
 from qcode.tools.process import child_environment
-from qcode.tools.schema import parse
+from qcode.tools.schema import parse, schema
 from qcode.workspace import Workspace
 
 PATIENCE_S = 20.0
@@ -93,7 +96,10 @@ class Call:
     arguments: str
     """JSON text."""
     error: str = ""
-    """Why it is not to be run."""
+    """The kind of fault for which it is not to be run."""
+    detail: str = ""
+    notes: tuple[str, ...] = ()
+    """What was repaired."""
 
 
 Decode = Callable[[Reply, Mapping[str, Tool[Any]]], Sequence[Call]]
@@ -111,7 +117,22 @@ def structured_alone(reply: Reply, _tools: Mapping[str, Tool[Any]]) -> Sequence[
     return tuple(Call(names[index], texts[index]) for index in names)
 
 
-DECODERS: dict[str, Decode] = {"old": structured_alone}
+def decoded(reply: Reply, tools: Mapping[str, Tool[Any]]) -> Sequence[Call]:
+    """Decode as qcode does now: structured calls and those in the text."""
+    numbers = itertools.count(1)
+    schemas = {name: schema(tool.params) for name, tool in tools.items()}
+    decoder = Decoder(schemas, lambda: f"call_{next(numbers)}")
+    for delta in reply.deltas:
+        for part in read_delta(delta):
+            decoder.feed(part)
+    _, answer = decoder.finish(reply.finish_reason)
+    return tuple(
+        Call(one.call.name, one.call.arguments, one.fault.value, one.detail, one.notes)
+        for one in answer.calls
+    )
+
+
+DECODERS: dict[str, Decode] = {"old": structured_alone, "new": decoded}
 
 
 # ------------------------------------------------------------------ what it comes to
@@ -181,7 +202,7 @@ def _judge(scored: Scored, tools: Mapping[str, Tool[Any]], folder: Path) -> Scor
     if call.error == "unknown_tool" or (not call.error and call.name not in tools):
         return Scored(reply, intended, Fate.UNKNOWN, call, call.name)
     if call.error:
-        return Scored(reply, intended, Fate.UNREADABLE, call, call.error)
+        return Scored(reply, intended, Fate.UNREADABLE, call, f"{call.error}: {call.detail}")
     tool = tools[call.name]
     try:
         params = parse(tool, call.arguments)
