@@ -11,8 +11,11 @@ TurnStarted
         UsageReported
         ApprovalNeeded                       before the call it asks about is run
         CheckpointMade                       before the first call that writes
+        CallRepaired                         before a call that was read otherwise than written
         ToolStarted, ToolOutput …, ToolFinished
                                              one group a tool call; read-only ones interleave
+        ProtocolSwitched                     calls could not be read: asked for in another way
+        Nudged                               the model is asked to go on; the turn does
     Compacted                                between steps
 ErrorRaised                                  if the turn ends by an error
 TurnFinished                                 always last
@@ -112,6 +115,26 @@ class ApprovalNeeded(Record):
     reason: str
 
 
+class CallRepaired(Record):
+    """A call had one reading, though not the one that the letter gives."""
+
+    call: ToolCall
+    """As it is run."""
+    notes: tuple[str, ...]
+
+
+class Nudged(Record):
+    """What qcode itself said to the model, and why in words for a person."""
+
+    text: str
+    reason: str
+
+
+class ProtocolSwitched(Record):
+    protocol: str
+    """How the next request tells of tools: `native` or `prompted`."""
+
+
 class CheckpointMade(Record):
     ref: str
     """The git ref that holds the workspace's state before the step."""
@@ -168,6 +191,9 @@ Event: TypeAlias = (
     | AnswerFinished
     | UsageReported
     | ApprovalNeeded
+    | CallRepaired
+    | Nudged
+    | ProtocolSwitched
     | CheckpointMade
     | Compacted
     | ToolStarted

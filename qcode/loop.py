@@ -9,147 +9,46 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from qcode import events
-from qcode.approvals import ApprovalRequest, Approver
+from qcode.agent import Agent, Record
+from qcode.approvals import ApprovalRequest
+from qcode.asking import Answer, ask
 from qcode.budget import Budget
+from qcode.calls.decoder import DecodedCall
+from qcode.calls.feedback import answer_to, mistaken, repaired
+from qcode.calls.found import Fault
 from qcode.errors import QcodeError, ToolError
 from qcode.events import Emit, TurnEnd
 from qcode.journal import CUT_SHORT, NOT_RUN
-from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
-from qcode.permissions import Mode, Verdict, permission
-from qcode.providers import (
-    CallPart,
-    Done,
-    PromptProgress,
-    Provider,
-    ReasoningPart,
-    Request,
-    Retry,
-    TextPart,
-    ToolSpec,
-    Waiting,
-)
-from qcode.providers.decode import Assembler, CallBegun
+from qcode.messages import ToolCall, ToolMessage, Usage, UserMessage
+from qcode.permissions import Verdict, permission
+from qcode.providers import Request, protocol_choice
+from qcode.recovery import Advice, Recovery, Turnaround
+from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
 from qcode.tools.base import Context, Effect, Result, Tool
 from qcode.tools.schema import parse
 
 log = logging.getLogger(__name__)
-
-RUT = 2
-"""After this many failed calls in a row the model is asked with more chance in its choice."""
-RUT_TEMPERATURE = 0.8
-"""Enough for another way to be tried, little enough to stay well-formed."""
-
-REPEATS_NOTED = 2
-"""From this many identical calls with identical results on, the result says so.
-
-They are counted since a file was last changed, so that testing after each edit is no repetition.
-"""
-REPEATS_ALLOWED = 4
-"""At this many the turn is ended: the model is not going to find out of it."""
-
-
-_CALL_ENDS = ("</tool_call>", "</function>", "</invoke>")
-"""How a tool call ends that a server has left in the text. Work not done is no success."""
-
-
-class Record(Protocol):
-    """The history as the loop needs it; whatever is added is on disk before this returns."""
-
-    @property
-    def messages(self) -> Sequence[Message]:
-        """The messages so far."""
-        ...
-
-    def append(self, message: Message) -> None:
-        """Add a message at the end."""
-        ...
-
-    def piece(self, *, text: str = "", reasoning: str = "") -> None:
-        """Keep a piece of an answer that is still being written."""
-        ...
-
-    def void(self) -> None:
-        """Drop the pieces kept since the last message."""
-        ...
-
-    def running(self, call_id: str) -> None:
-        """Note that a call is about to be run."""
-        ...
-
-    def spent(self, usage: Usage) -> Usage:
-        """Note a step's tokens; return the session's."""
-        ...
-
-    def boundary(self) -> None:
-        """Make everything so far durable."""
-        ...
-
-
-@dataclass(slots=True)
-class Agent:
-    """What answers: a model, what it is told, and what it may do."""
-
-    provider: Provider
-    system: str
-    tools: Mapping[str, Tool[Any]]
-    specs: tuple[ToolSpec, ...]
-    context: Context
-    approver: Approver
-    mode: Mode
-    max_output_tokens: int
-    """Of one answer, reasoning included."""
-    new_call_id: Callable[[], str]
-    call_ids: set[str] = field(default_factory=set)
-    """Of all calls in the session: some servers give the same id twice, and APIs refuse that."""
-    allowed: set[str] = field(default_factory=set)
-    """What a person allowed for this session: a tool, or a tool with its very command."""
-    temperature: float | None = None
-    """Of every request; None leaves it to the endpoint."""
-    after_edit: Callable[[], Awaitable[str]] | None = None
-    """What to add to the result of a call that changed a file: how the checks go now, say."""
-
-
-@dataclass(slots=True)
-class _Repeats:
-    """Counts calls that are made again and come to the same, in a row or in a cycle."""
-
-    seen: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    """How often each call came to each result since a file was last changed."""
-    count: int = 0
-    """Of the last call."""
-    failed: int = 0
-    """Calls in a row that came to nothing new."""
-    step: set[tuple[str, str, str]] = field(default_factory=set)
-    """Seen in this step already: the model has not read a result between them."""
-
-    def see(self, call: ToolCall, result: Result) -> int:
-        if result.diff:
-            self.seen.clear()
-        key = (call.name, call.arguments, result.text)
-        if key in self.step:
-            return self.count
-        self.step.add(key)
-        self.count = self.seen[key] = self.seen.get(key, 0) + 1
-        in_vain = result.is_error or self.count > 1
-        self.failed = self.failed + 1 if in_vain else 0
-        return self.count
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A call that was looked at: to be run, or answered already."""
 
-    call: ToolCall
+    decoded: DecodedCall
     tool: Tool[Any] | None = None
     params: Any = None
     refusal: str = ""
     """Why it is not run; goes to the model."""
+    fault: Fault = Fault.NONE
+
+    @property
+    def call(self) -> ToolCall:
+        return self.decoded.call
 
     @property
     def parallel(self) -> bool:
@@ -193,7 +92,9 @@ class _Turn:
         self.budget = budget
         self.steps = 0
         self.usage = Usage()
-        self.repeats = _Repeats()
+        self.repeats = Repeats(agent.workspace_state)
+        self.recovery = Recovery(agent.schemas)
+        self.force_call = False
         self.asking = asyncio.Lock()  # one question at a time, also from parallel calls
 
     async def run(self, text: str) -> TurnEnd:
@@ -202,41 +103,42 @@ class _Turn:
         while True:
             self.budget.begin_step()
             self.steps += 1
-            self.repeats.step.clear()
+            self.repeats.begin_step()
             self.emit(events.StepStarted(self.steps))
-            answer, done = await self._ask()
-            if not answer.tool_calls:
-                self.record.boundary()
-                return self._judge(answer, done)
-            await self._run_calls(answer.tool_calls)
+            answer = await self._ask()
+            if answer.decoded.calls:
+                advice = await self._run_calls(answer.decoded.calls)
+            else:
+                found = self.recovery.after_text(answer.decoded, answer.done.finish_reason)
+                if found is None:
+                    self.record.boundary()
+                    return self._judge(answer)
+                advice = found
+            self._follow(advice)
             self.record.boundary()
-            if self.repeats.count >= REPEATS_ALLOWED:
-                self.emit(
-                    events.ErrorRaised(
-                        f"the model made the same call {self.repeats.count} times with the same "
-                        "result and was stopped; say what to do differently, or take another model",
-                        1,
-                    )
+            if advice.give_up:
+                if answer.failure is not None:
+                    raise answer.failure
+                return self._give_up(advice.give_up)
+            if self.repeats.is_over:
+                return self._give_up(
+                    f"the model made the same call {self.repeats.count} times with the same "
+                    "result and was stopped; say what to do differently, or take another model"
                 )
-                return TurnEnd.GAVE_UP
 
-    def _judge(self, answer: AssistantMessage, done: Done) -> TurnEnd:
-        if done.finish_reason == "length":
-            problem = (
-                f"the answer was cut at the limit of {self.agent.max_output_tokens} tokens; "
-                "ask to go on, or raise max_output_tokens"
-            )
-        elif answer.text.rstrip().endswith(_CALL_ENDS):
-            problem = (
-                "the model wrote its tool call as text, so nothing was run; "
-                "have the server parse tool calls (llama.cpp: --jinja, vLLM: --tool-call-parser)"
-            )
-        else:
-            return TurnEnd.ANSWERED
-        self.emit(events.ErrorRaised(problem, 1))
+    def _give_up(self, why: str) -> TurnEnd:
+        self.emit(events.ErrorRaised(why, 1))
         return TurnEnd.GAVE_UP
 
-    async def _ask(self) -> tuple[AssistantMessage, Done]:
+    def _judge(self, answer: Answer) -> TurnEnd:
+        if answer.done.finish_reason != "length":
+            return TurnEnd.ANSWERED
+        return self._give_up(
+            f"the answer was cut at the limit of {self.agent.max_output_tokens} tokens; "
+            "ask to go on, or raise max_output_tokens"
+        )
+
+    async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
         request = Request(
             self.agent.system,
@@ -244,84 +146,48 @@ class _Turn:
             self.agent.specs,
             self.agent.max_output_tokens,
             # A local server is often run at temperature 0, where the same mistake comes for ever.
-            RUT_TEMPERATURE if self.repeats.failed >= RUT else self.agent.temperature,
+            RUT_TEMPERATURE if self.repeats.is_stuck else self.agent.temperature,
+            force_call=self.force_call,
         )
-        text: list[str] = []
-        reasoning: list[str] = []
-        calls = self._assembler()
-        done = Done()
-        try:
-            async with aclosing(self.agent.provider.stream(request)) as deltas:  # type: ignore[type-var]
-                async for delta in deltas:
-                    match delta:
-                        case TextPart(piece):
-                            text.append(piece)
-                            self.record.piece(text=piece)
-                            self.emit(events.TextDelta(piece))
-                        case ReasoningPart(piece):
-                            reasoning.append(piece)
-                            self.record.piece(reasoning=piece)
-                            self.emit(events.ReasoningDelta(piece))
-                        case CallPart():
-                            for grown in calls.feed(delta):
-                                if isinstance(grown, CallBegun):
-                                    self.emit(events.CallStarted(grown.index, grown.name))
-                                else:
-                                    self.emit(events.CallArguments(grown.index, grown.text))
-                        case PromptProgress(read, total):
-                            self.emit(events.PromptProgress(read, total))
-                        case Waiting(silent_s):
-                            self.emit(events.Waiting(silent_s))
-                        case Retry(attempt, of, wait_s, reason):
-                            text.clear()
-                            reasoning.clear()
-                            calls = self._assembler()
-                            self.record.void()
-                            self.emit(events.Retrying(attempt, of, wait_s, reason))
-                        case Done():
-                            done = delta
-        except asyncio.CancelledError:
-            # Calls are dropped: they may be cut, and none of them was run.
-            self._keep_partial(text, reasoning)
-            raise
-        except QcodeError:
-            self.record.void()
-            raise
-        answer = AssistantMessage("".join(text), "".join(reasoning), calls.calls(), done.native)
-        self.record.append(answer)
-        self.agent.call_ids.update(call.id for call in answer.tool_calls)
-        self.emit(events.AnswerFinished(answer, done.finish_reason, done.usage))
-        self.usage = self.usage + done.usage
-        self.budget.spend(done.usage)
-        self.emit(events.UsageReported(done.usage, self.record.spent(done.usage)))
-        return answer, done
+        answer = await ask(self.agent, self.record, request, self.emit)
+        self.usage = self.usage + answer.done.usage
+        self.budget.spend(answer.done.usage)
+        self.emit(events.UsageReported(answer.done.usage, self.record.spent(answer.done.usage)))
+        return answer
 
-    def _assembler(self) -> Assembler:
-        agent = self.agent
-        return Assembler(agent.new_call_id, offered=agent.tools.keys(), taken=agent.call_ids)
+    def _follow(self, advice: Advice) -> None:
+        """Prepare the next request as advised."""
+        self.force_call = advice.turnaround is Turnaround.FORCE_CALL
+        if advice.turnaround is Turnaround.SWITCH:
+            choice = protocol_choice(self.agent.provider)
+            if choice is not None:
+                self.emit(events.ProtocolSwitched(choice.switch()))
+            else:
+                self.force_call = True
+        if advice.nudge and not advice.give_up:
+            self.record.append(UserMessage(advice.nudge, is_nudge=True))
+            self.emit(events.Nudged(advice.nudge, advice.reason))
 
-    def _keep_partial(self, text: list[str], reasoning: list[str]) -> None:
-        if text or reasoning:
-            self.record.append(
-                AssistantMessage("".join(text), "".join(reasoning), interrupted=True)
-            )
-
-    async def _run_calls(self, calls: Sequence[ToolCall]) -> None:
+    async def _run_calls(self, decoded: Sequence[DecodedCall]) -> Advice:
         """Answer each call; read-only neighbours run side by side, the rest in order."""
+        calls = [each.call for each in decoded]
+        prepared = [self._prepare(each) for each in decoded]
         running: set[str] = set()
         try:
             batch: list[_Prepared] = []
-            for call in calls:
-                prepared = self._prepare(call)
-                if batch and not (prepared.parallel and batch[-1].parallel):
+            for item in prepared:
+                if batch and not (item.parallel and batch[-1].parallel):
                     await self._run_batch(batch, running)
                     batch = []
-                batch.append(prepared)
+                batch.append(item)
             await self._run_batch(batch, running)
         finally:
             for call in calls[self._answered(calls) :]:
                 words = CUT_SHORT if call.id in running else NOT_RUN
                 self._answer(call, Result(words, "interrupted", is_error=True), 0.0)
+        return self.recovery.after_calls(
+            [item.fault for item in prepared]  # a refused argument is as unreadable
+        )
 
     def _answered(self, calls: Sequence[ToolCall]) -> int:
         """Return how many of the calls have their answer at the end of the history."""
@@ -337,40 +203,38 @@ class _Turn:
         try:
             for item, task in zip(batch, tasks, strict=True):
                 result, duration_s = await task
-                self._answer(item.call, result, duration_s)
+                words = [reminder(await self.repeats.see(item.call, result))]
+                if item.decoded.notes and not item.refusal:
+                    words.append(repaired(item.decoded.notes))
+                self._answer(item.call, result, duration_s, *filter(None, words))
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _answer(self, call: ToolCall, result: Result, duration_s: float) -> None:
-        text = result.text
-        notices = self.agent.context.jobs.finished()
-        if notices:
-            text = "\n".join([text, *notices])
-        count = self.repeats.see(call, result)
-        if count >= REPEATS_NOTED:
-            text += (
-                f"\n[This same call gave this same result {count} times. "
-                "Repeating it changes nothing: take another way, or answer.]"
-            )
+    def _answer(self, call: ToolCall, result: Result, duration_s: float, *added: str) -> None:
+        text = "\n".join([result.text, *self.agent.context.jobs.finished(), *added])
         message = ToolMessage(call.id, call.name, text, result.is_error)
         self.record.append(message)
         self.emit(events.ToolFinished(message, result.summary, result.diff, duration_s))
 
-    def _prepare(self, call: ToolCall) -> _Prepared:
-        tool = self.agent.tools.get(call.name)
-        if tool is None:
-            known = ", ".join(self.agent.tools)
-            return _Prepared(call, refusal=f"There is no tool `{call.name}`. Tools: {known}.")
+    def _prepare(self, decoded: DecodedCall) -> _Prepared:
+        """Return the call ready to be run, or with the answer that it gets instead."""
+        call, schemas = decoded.call, self.agent.schemas
+        if decoded.fault is not Fault.NONE:
+            return _Prepared(decoded, refusal=answer_to(decoded, schemas), fault=decoded.fault)
+        tool = self.agent.tools[call.name]
         try:
-            return _Prepared(call, tool, parse(tool, call.arguments))
+            return _Prepared(decoded, tool, parse(tool, call.arguments))
         except ToolError as error:
-            return _Prepared(call, refusal=str(error))
+            refusal = mistaken(call.name, str(error), schemas[call.name])
+            return _Prepared(decoded, refusal=refusal, fault=Fault.INVALID)
 
     async def _run(self, item: _Prepared, running: set[str]) -> tuple[Result, float]:
         call, tool = item.call, item.tool
         summary = tool.summary(item.params) if tool and not item.refusal else ""
+        if item.decoded.notes and not item.refusal:
+            self.emit(events.CallRepaired(call, item.decoded.notes))
         self.emit(events.ToolStarted(call, summary))
         if tool is None or item.refusal:
             return Result(item.refusal, "not a valid call", is_error=True), 0.0

@@ -25,9 +25,11 @@ class ToolCall(Record):
 
 
 class UserMessage(Record):
-    """What a person (or the harness on their behalf) said."""
+    """What a person said, or qcode on their behalf."""
 
     text: str
+    is_nudge: bool = False
+    """Whether qcode said it on its own, in the middle of a turn."""
 
 
 class Native(Record):
@@ -88,8 +90,9 @@ class Usage(Record):
 def to_json(message: Message) -> JsonObject:
     """Return the message as a JSON object; fields at their default are left out."""
     match message:
-        case UserMessage(text):
-            return {"role": "user", "text": text}
+        case UserMessage(text, is_nudge):
+            nudge = {"nudge": True} if is_nudge else {}
+            return {"role": "user", "text": text, **nudge}
         case AssistantMessage():
             out: JsonObject = {"role": "assistant"}
             if message.text:
@@ -129,7 +132,7 @@ def from_json(data: JsonObject) -> Message:
     """
     role = data["role"]
     if role == "user":
-        return UserMessage(str(data["text"]))
+        return UserMessage(str(data["text"]), bool(data.get("nudge", False)))
     if role == "tool":
         return ToolMessage(
             str(data["call_id"]),

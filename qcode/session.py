@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
+from qcode.agent import Agent
 from qcode.budget import Budget
 from qcode.events import Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, usage_to_json
-from qcode.loop import Agent, run_turn
+from qcode.loop import run_turn
 from qcode.messages import Message, Usage, to_json
 
 

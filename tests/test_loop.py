@@ -15,17 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qcode import events
+from qcode.agent import Agent
 from qcode.approvals import ApprovalRequest, Approver, Decision, Nobody
 from qcode.budget import Budget
 from qcode.errors import ToolError
 from qcode.events import Event, TurnEnd, TurnFinished
 from qcode.journal import CUT_SHORT, NOT_RUN, Journal, load, new_id
-from qcode.loop import REPEATS_ALLOWED, Agent
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.permissions import Mode
+from qcode.prompts import load as load_prompt
 from qcode.providers import ToolSpec
 from qcode.providers.chat import ChatProvider
+from qcode.providers.protocol import SwitchingProvider
 from qcode.record import Record
+from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 from qcode.session import JournalledHistory, Session
 from qcode.tools import default_tools
 from qcode.tools.base import Context, Effect, Result, Tool
@@ -257,7 +260,7 @@ def test_writes_run_in_order_also_between_reads(tmp_path: Path) -> None:
     "name,arguments,complaint",
     [
         ("no_such_tool", "{}", "There is no tool `no_such_tool`"),
-        ("read_file", '{"file_path": "a', "end in the middle"),
+        ("read_file", '{"file_path": "a', "cut off and was not run"),
         ("read_file", "{}", "file_path"),
         ("gate", '{"name": "refuse"}', "do it otherwise"),
         ("gate", '{"name": "crash"}', "failed inside qcode (RuntimeError: a bug)"),
@@ -509,7 +512,8 @@ def test_a_model_that_repeats_itself_is_told_and_then_stopped(tmp_path: Path) ->
     assert end_of(seen) is TurnEnd.GAVE_UP
     assert len(server.requests) == REPEATS_ALLOWED
     told = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
-    assert ["Repeating it" in t for t in told] == [False, True, True, True]
+    assert ["Repeating it" in t for t in told] == [False, True, False, False]
+    assert ["Do not make it again" in t for t in told] == [False, False, True, True]
 
 
 def test_the_same_call_many_times_in_one_answer_is_no_circle(tmp_path: Path) -> None:
@@ -598,13 +602,125 @@ def test_an_answer_cut_at_its_limit_is_not_taken_for_whole(tmp_path: Path) -> No
     assert any("cut at the limit" in e.message for e in seen if isinstance(e, events.ErrorRaised))
 
 
-def test_a_call_left_in_the_text_is_no_answer(tmp_path: Path) -> None:
-    leak = '<tool_call>\n{"name": "list_directory", "arguments": {"path": "."}}\n</tool_call>\n'
-    with scripted.ScriptedServer([scripted.text(leak)]) as server:
+def told_to(requests: Sequence[Any]) -> list[str]:
+    """Return the last message of each request but the first."""
+    return [request.json["messages"][-1]["content"] for request in requests[1:]]
+
+
+def test_a_call_left_in_the_text_is_run(tmp_path: Path) -> None:
+    leak = 'Looking.\n<tool_call>\n{"name": "ls", "arguments": {"dir": "."}}\n</tool_call>\n'
+    with scripted.ScriptedServer([scripted.text(leak), scripted.text("Empty.")]) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    (_user, answer, result, _last) = session.history.messages
+    assert isinstance(answer, AssistantMessage)
+    assert answer.text == "Looking."
+    assert [(c.name, c.arguments) for c in answer.tool_calls] == [
+        ("list_directory", '{"path": "."}')
+    ]
+    assert isinstance(result, ToolMessage)
+    assert "the tool is called `list_directory`, not `ls`" in result.text
+    repaired = [e for e in seen if isinstance(e, events.CallRepaired)]
+    assert [e.notes for e in repaired] == [
+        ("the tool is called `list_directory`, not `ls`", "`dir` was taken for `path`")
+    ]
+    shown = "".join(e.text for e in seen if isinstance(e, events.TextDelta))
+    assert "tool_call" not in shown
+
+
+def test_a_text_call_that_was_cut_is_asked_for_again(tmp_path: Path) -> None:
+    cut = (
+        "<function=write_file>\n<parameter=file_path>\na.txt\n</parameter>\n<parameter=content>\nab"
+    )
+    with scripted.ScriptedServer([scripted.text(cut), scripted.text("ok")]) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert not (tmp_path / "work" / "a").exists()
+    assert "was cut off and was not run" in told_to(server.requests)[0]
+
+
+def test_calls_that_cannot_be_read_are_forced_then_asked_for_in_the_prompt(tmp_path: Path) -> None:
+    def bad(_request: Any) -> Any:
+        return scripted.calls(("read_file", f'{{"file_path": "a" "{next(numbers)}"}}'))
+
+    numbers = itertools.count()
+    with scripted.ScriptedServer(bad) as server:
+        session = make_session(tmp_path, server)
+        session.agent.provider = SwitchingProvider(session.agent.provider)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.GAVE_UP
+    assert any("could not be read" in e.message for e in seen if isinstance(e, events.ErrorRaised))
+    assert '{"file_path": "src/app.py"}' in told_to(server.requests)[0]
+    assert ["tools" in r.json for r in server.requests] == [True, True, True, False, False]
+    forced = [r.json.get("tool_choice") for r in server.requests]
+    assert forced == [None, None, "required", None, None]
+    assert "response_format" in server.requests[4].json
+    assert [e.protocol for e in seen if isinstance(e, events.ProtocolSwitched)] == ["prompted"]
+    assert well_formed(session.history.messages)
+
+
+def test_an_empty_answer_is_asked_for_once_more(tmp_path: Path) -> None:
+    thought = scripted.text("", reasoning="I wonder.")
+    with scripted.ScriptedServer([thought, scripted.text("Here.")]) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert told_to(server.requests) == [load_prompt("calls/empty")]
+    assert UserMessage(load_prompt("calls/empty"), is_nudge=True) in session.history.messages
+
+
+def test_two_empty_answers_end_the_turn(tmp_path: Path) -> None:
+    thought = scripted.text("", reasoning="I wonder.")
+    with scripted.ScriptedServer([thought, thought]) as server:
         seen = play(make_session(tmp_path, server), "go")
 
     assert end_of(seen) is TurnEnd.GAVE_UP
-    assert any("as text" in e.message for e in seen if isinstance(e, events.ErrorRaised))
+    assert any("neither an answer" in e.message for e in seen if isinstance(e, events.ErrorRaised))
+
+
+def test_an_announced_step_is_asked_for_once_a_turn(tmp_path: Path) -> None:
+    words = scripted.text("The bug is in a.py. Let me fix it now:")
+    with scripted.ScriptedServer([words, words]) as server:
+        seen = play(make_session(tmp_path, server), "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert told_to(server.requests) == [load_prompt("calls/announced")]
+
+
+def test_what_only_looks_like_a_call_is_told_and_not_run(tmp_path: Path) -> None:
+    words = scripted.text('```json\n{"name": "make_file", "arguments": {"path": "a"}}\n```')
+    with scripted.ScriptedServer([words, scripted.text("Well.")]) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert "There is no tool `make_file`" in told_to(server.requests)[0]
+    assert not any(isinstance(e, events.ToolStarted) for e in seen)
+
+
+def test_a_check_after_files_changed_otherwise_is_no_repetition(tmp_path: Path) -> None:
+    def play_on(_request: Any) -> Any:
+        (tmp_path / "work" / "n.txt").write_text(str(next(numbers)))
+        return scripted.call("list_directory", path=".") if next(left) else scripted.text("ok")
+
+    numbers, left = itertools.count(), iter([1] * 6 + [0])
+    with scripted.ScriptedServer(play_on) as server:
+        session = make_session(tmp_path, server)
+        root = tmp_path / "work"
+
+        async def state() -> str:
+            return (root / "n.txt").read_text()
+
+        session.agent.workspace_state = state
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
 
 
 REPLIES: list[Callable[[], Any]] = [

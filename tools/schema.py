@@ -1,18 +1,14 @@
 """JSON Schema from a parameter record, and the check of a call's arguments.
 
-What models get wrong in arguments and cannot be misunderstood (`path` for
-`file_path`, `"10"` for 10) is accepted; all else is refused with words that
-tell the model what to send instead. Truncated JSON is never completed: what
-was cut off is the end of somebody's file.
+Names and types that models get wrong have been settled by `qcode.calls` before;
+what is still wrong here is refused with words that tell the model what to send.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import types
 import typing
-from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from qcode.errors import ToolError
@@ -26,24 +22,6 @@ P = TypeVar("P")
 HIDDEN = "\0hidden"
 """Annotation of a parameter that is understood but not told to the model."""
 
-_ALIASES: dict[str, tuple[str, ...]] = {
-    "file_path": ("path", "filename", "file", "absolutepath", "targetfile"),
-    "path": ("dir", "directory", "dirpath", "directorypath", "folder", "filepath",
-             "searchpath"),
-    "directory": ("cwd", "workdir", "workingdirectory", "dir", "path"),
-    "content": ("text", "contents", "filetext", "filecontent", "data"),
-    "old_string": ("oldstr", "oldtext", "old", "search", "original"),
-    "new_string": ("newstr", "newtext", "new", "replace", "replacement"),
-    "replace_all": ("all", "global"),
-    "pattern": ("query", "regex", "regexp", "search", "searchpattern"),
-    "glob": ("include", "filepattern", "globpattern", "includepattern"),
-    "limit": ("maxresults", "headlimit", "maxlines", "count"),
-    "command": ("cmd", "script", "shellcommand", "commandline"),
-    "is_background": ("background", "runinbackground"),
-    "timeout": ("timeoutms",),
-    "todos": ("todolist", "items", "tasks"),
-    "status": ("state",),
-}  # fmt: skip
 _HARMLESS = frozenset(
     {"description", "explanation", "reason", "reasoning", "thought", "title", "summary",
      "activeform", "priority", "blockedby", "securityrisk", "tooltitle"}
@@ -61,7 +39,7 @@ class _Field(Record):
 
 
 _known_fields: dict[type[Any], tuple[_Field, ...]] = {}
-_known_schemas: dict[type[Any], JsonObject] = {}
+_known_schemas: dict[tuple[type[Any], bool], JsonObject] = {}
 
 
 def _fields(params: type[Any]) -> tuple[_Field, ...]:
@@ -86,53 +64,61 @@ def _read_fields(params: type[Any]) -> tuple[_Field, ...]:
     return tuple(found)
 
 
-def schema(params: type[Any]) -> JsonObject:
+def schema(params: type[Any], *, hidden: bool = False) -> JsonObject:
     """Return the JSON Schema of a parameter record, as small as it can be said.
 
-    The same object is returned each time; it must not be changed.
+    With `hidden`, parameters that the model is not told of are in it. The same
+    object is returned each time; it must not be changed.
     """
-    if params not in _known_schemas:
-        _known_schemas[params] = _schema(params)
-    return _known_schemas[params]
+    if (params, hidden) not in _known_schemas:
+        _known_schemas[params, hidden] = _schema(params, hidden)
+    return _known_schemas[params, hidden]
 
 
-def _schema(params: type[Any]) -> JsonObject:
-    shown = [field for field in _fields(params) if not field.hidden]
-    out: JsonObject = {"type": "object", "properties": {f.name: _property(f) for f in shown}}
+def _schema(params: type[Any], hidden: bool) -> JsonObject:
+    shown = [field for field in _fields(params) if hidden or not field.hidden]
+    properties = {field.name: _property(field, hidden) for field in shown}
+    out: JsonObject = {"type": "object", "properties": properties}
     required = [field.name for field in shown if field.required]
     if required:
         out["required"] = required
     return out
 
 
-def _property(field: _Field) -> JsonObject:
-    out = _type(field.kind)
+def _property(field: _Field, hidden: bool) -> JsonObject:
+    out = _type(field.kind, hidden)
     if field.text:
         out = {**out, "description": field.text}
     return out
 
 
-def _type(kind: Any) -> JsonObject:
+def _type(kind: Any, hidden: bool) -> JsonObject:
     if typing.get_origin(kind) is Literal:
         return {"type": "string", "enum": list(typing.get_args(kind))}
     if typing.get_origin(kind) is list:
-        return {"type": "array", "items": _type(typing.get_args(kind)[0])}
+        return {"type": "array", "items": _type(typing.get_args(kind)[0], hidden)}
     if isinstance(kind, type) and issubclass(kind, Record):
-        return schema(kind)
+        return schema(kind, hidden=hidden)
     return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[kind]}
 
 
 def parse(tool: Tool[P], arguments: str) -> P:
-    """Return the parameters that a call's JSON text means.
+    """Return the parameters that a call's JSON object means.
 
     Raises:
-        ToolError: they cannot be understood without guessing.
+        ToolError: they are not those of the tool.
     """
     try:
-        data = _load(arguments or "{}")
+        data = json.loads(arguments or "{}")
+        if not isinstance(data, dict):
+            raise _Wrong(f"The arguments must be one JSON object, not {_kind_of(data)}.")
         return typing.cast(P, _build(tool.params, data, ""))
     except _Wrong as wrong:
         raise ToolError(f"{tool.name} was not run: {wrong} {usage(tool.params)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ToolError(
+            f"{tool.name} was not run: The arguments are not valid JSON: {error}."
+        ) from None
 
 
 def usage(params: type[Any]) -> str:
@@ -144,47 +130,6 @@ def usage(params: type[Any]) -> str:
 
 class _Wrong(Exception):
     """What is wrong with the arguments; a whole sentence."""
-
-
-def _load(text: str) -> Any:
-    try:
-        # strict=False: a raw newline inside a string can only mean itself.
-        data = json.loads(text, strict=False, object_pairs_hook=_no_duplicates)
-        if isinstance(data, str):  # encoded twice, as some servers do
-            data = json.loads(data, strict=False, object_pairs_hook=_no_duplicates)
-    except json.JSONDecodeError as error:
-        raise _Wrong(_not_json(error)) from None
-    except ValueError:
-        raise _Wrong("The arguments have a number with too many digits.") from None
-    except RecursionError:
-        raise _Wrong("The arguments are nested too deeply.") from None
-    if not isinstance(data, dict):
-        raise _Wrong(f"The arguments must be one JSON object, not {_kind_of(data)}.")
-    return data
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in out and out[name] != value:
-            raise _Wrong(f"`{clip(name)}` is there twice with different values.")
-        out[name] = value
-    return out
-
-
-def _not_json(error: json.JSONDecodeError) -> str:
-    text, at = error.doc, error.pos
-    if error.msg.startswith("Unterminated string") or at >= len(text.rstrip()):
-        return (
-            f"The arguments end in the middle, after {len(text)} characters "
-            f"(… {text[-40:]!r}); they were cut off. Send the whole call again; "
-            "if it is long, write less at once (a part first, then edit)."
-        )
-    near = text[max(0, at - 20) : at + 20]
-    return (
-        f"The arguments are not valid JSON: {error.msg} at character {at}, near {near!r}. "
-        "Send the whole call again as one JSON object."
-    )
 
 
 def _build(params: type[Any], data: dict[str, Any], where: str) -> Any:
@@ -200,32 +145,17 @@ def _build(params: type[Any], data: dict[str, Any], where: str) -> Any:
 
 def _named(fields: dict[str, _Field], data: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the values by field name; null means left out."""
-    aliases = _alias_table(tuple(fields))
     given: dict[str, Any] = {}
     unknown = []
     for name, value in data.items():
-        field = name if name in fields else aliases.get(_bare(name))
-        if field is None:
+        if name not in fields:
             if _bare(name) not in _HARMLESS:
                 unknown.append(name)
-        elif value is None and not fields[field].required:
-            continue
-        elif field in given and given[field] != value:
-            raise _Wrong(f"`{where}{field}` is there twice with different values.")
-        else:
-            given[field] = value
+        elif value is not None or fields[name].required:
+            given[name] = value
     if unknown:
         raise _Wrong(" ".join(_unknown(name, fields, where) for name in unknown[:5]))
     return given
-
-
-@cache
-def _alias_table(fields: tuple[str, ...]) -> dict[str, str]:
-    table: dict[str, str] = {}
-    for field in fields:
-        for alias in _ALIASES.get(field, ()):
-            table.setdefault(alias, field)
-    return table | {_bare(field): field for field in fields}
 
 
 def _bare(name: str) -> str:
@@ -248,8 +178,6 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if kind is str:
         return _text(value, where)
     if kind is bool:
-        if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-            return value.strip().lower() == "true"
         if isinstance(value, bool):
             return value
         raise _Wrong(f"`{where}` must be true or false, not {_kind_of(value)}.")
@@ -261,8 +189,6 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 
 def _text(value: Any, where: str) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
     if not isinstance(value, str):
         raise _Wrong(f"`{where}` must be a string, not {_kind_of(value)}.")
     try:
@@ -273,8 +199,6 @@ def _text(value: Any, where: str) -> str:
 
 
 def _number(kind: type[Any], value: Any, where: str) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}(\.[0-9]{1,18})?\s*", value):
-        value = float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Wrong(f"`{where}` must be a number, not {_kind_of(value)}.")
     if kind is int and isinstance(value, float):
@@ -285,23 +209,13 @@ def _number(kind: type[Any], value: Any, where: str) -> Any:
 
 
 def _choice(choices: tuple[Any, ...], value: Any, where: str) -> Any:
-    if isinstance(value, str):
-        bare = _bare(value.replace(" ", "_"))
-        for choice in choices:
-            if _bare(choice) == bare:
-                return choice
+    if value in choices:
+        return value
     known = ", ".join(map(str, choices))
     raise _Wrong(f"`{where}` must be one of {known}, not {json.dumps(value)[:40]}.")
 
 
 def _list(kind: Any, value: Any, where: str) -> list[Any]:
-    if isinstance(value, str):
-        try:
-            decoded = json.loads(value, strict=False)
-        except (ValueError, RecursionError):
-            decoded = None
-        if isinstance(decoded, list):
-            value = decoded
     if not isinstance(value, list):
         raise _Wrong(f"`{where}` must be a list, not {_kind_of(value)}.")
     return [_value(kind, item, f"{where}[{index}]") for index, item in enumerate(value)]

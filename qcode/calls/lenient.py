@@ -30,6 +30,10 @@ class Unreadable(Exception):
         self.cut = cut
 
 
+CLOSED = "closing brackets added"
+"""The note of a text whose end was missing, though no value's."""
+
+
 class Loaded(Record):
     value: Any
     """An object or a list."""

@@ -7,10 +7,13 @@ once or anew in every piece, the name repeated, the arguments repeated whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import TypeAlias
 
-from qcode.messages import ToolCall
+from qcode.calls.cursor import Cursor, Ending
+from qcode.calls.formats.glm import read_body
+from qcode.calls.found import Found
+from qcode.calls.offered import Offered
 from qcode.providers import CallPart
 from qcode.record import Record
 
@@ -64,23 +67,13 @@ class _Slot:
 class Assembler:
     """Puts the pieces of one answer's calls together.
 
-    `new_id` makes an id for a call that came without one or with one already
-    used; ids in `taken` count as used. `offered` are the names of the tools:
-    with them, a name that comes in fragments is put together.
+    With the names of the tools, a name that comes in fragments is put together.
     """
 
-    def __init__(
-        self,
-        new_id: Callable[[], str],
-        *,
-        offered: Collection[str] = (),
-        taken: Collection[str] = (),
-    ) -> None:
-        self._new_id = new_id
-        self._offered = frozenset(offered)
-        self._taken = taken
+    def __init__(self, offered: Offered) -> None:
+        self._tools = offered
+        self._offered: Collection[str] = frozenset(offered.names)
         self._slots: list[_Slot] = []
-        self._made: dict[int, str] = {}
 
     def feed(self, part: CallPart) -> tuple[CallProgress, ...]:
         """Take the next piece; return what is known by it."""
@@ -102,26 +95,40 @@ class Assembler:
         begun = CallBegun(slot.position, slot.name)
         return (begun, CallGrew(slot.position, slot.text())) if slot.length else (begun,)
 
-    def calls(self) -> tuple[ToolCall, ...]:
+    def found(self) -> tuple[Found, ...]:
         """Return the calls in the order in which they first appeared.
 
-        A call without a name keeps an empty one, to be answered as such; ids
-        are unique; no arguments at all read as an empty object.
+        Arguments are text as it came; none at all read as an empty object.
         """
-        out: list[ToolCall] = []
-        used: set[str] = set()
-        for slot in self._slots:
-            text = slot.text()
-            if not slot.name and not text.strip():
-                continue
-            call_id = slot.id
-            if not call_id or call_id in used or call_id in self._taken:
-                call_id = self._made.get(slot.position) or self._new_id()
-                self._made[slot.position] = call_id
-            used.add(call_id)
-            nothing = text.strip() in ("", "null")
-            out.append(ToolCall(call_id, slot.name, "{}" if nothing else text))
-        return tuple(out)
+        return tuple(self._found(slot) for slot in self._slots if slot.name or slot.text().strip())
+
+    def _found(self, slot: _Slot) -> Found:
+        text = slot.text().strip()
+        name = slot.name
+        if text in ("", "null", "{}") and "<arg_key>" in name:
+            # The server took GLM's whole markup for the name.
+            tool, _, rest = name.partition("<arg_key>")
+            cursor = Cursor(f"<arg_key>{rest}", 0, Ending.NATURAL)
+            region = read_body(cursor, self._tools, tool.strip())
+            if region is not None:
+                call = region.calls[0]
+                return Found(
+                    call.name,
+                    call.arguments,
+                    as_text=True,
+                    id=slot.id,
+                    fault=call.fault,
+                    detail=call.detail,
+                )
+        half = len(name) // 2
+        if (
+            name not in self._offered
+            and name[:half] == name[half:]
+            and name[:half] in self._offered
+        ):
+            name = name[:half]
+        nothing = text in ("", "null")
+        return Found(name, "{}" if nothing else slot.text(), id=slot.id)
 
     def _slot(self, part: CallPart) -> _Slot:
         found = self._known(part)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from qcode.calls.lenient import (
     BEHIND,
+    CLOSED,
     DECODER,
     LEVELS,
     TOO_DEEP,
@@ -91,7 +92,7 @@ def repaired(text: str, at: int, ended: bool, notes: list[str]) -> tuple[Any, in
         return _decode(text, scan.tokens, notes), scan.end
     if ended and not scan.half and _may_close(scan.tokens[-1]):
         value = _decode(text, scan.tokens, notes, closing=scan.missing)
-        notes.append("closing brackets added")
+        notes.append(CLOSED)
         return value, scan.end
     _decode(text, scan.tokens, notes, half=scan.half)
     raise cut_off(text)

@@ -26,8 +26,8 @@ from qcode.cli.task import read_prompt
 from qcode.context import estimate_tokens
 from qcode.errors import UsageError
 from qcode.events import Event, TurnEnd
-from qcode.loop import RUT_TEMPERATURE
 from qcode.prompts import load
+from qcode.repeats import RUT_TEMPERATURE
 from qcode.tools.base import Effect
 from qcode.ui.printable import encodable, printable
 from qcode.ui.progress import Progress

@@ -6,19 +6,20 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode import __version__, journal, paths, profiles
+from qcode.agent import Agent
 from qcode.budget import Budget
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.errors import UsageError
-from qcode.loop import Agent
 from qcode.permissions import Mode
-from qcode.providers import ToolSpec
+from qcode.providers import Provider, ToolSpec
 from qcode.providers.registry import Target, make_provider, resolve
 from qcode.session import JournalledHistory, Session
 from qcode.tools import default_tools
@@ -41,6 +42,8 @@ class Chosen:
 
     target: Target
     context_window: int | None
+    profile: profiles.Profile | None = None
+    """What `qcode doctor` found out."""
 
 
 def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
@@ -53,10 +56,12 @@ def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
         QcodeError: the embedded model cannot be fetched or served.
     """
     chosen = _choose(settings, note, local=local)
-    if chosen.context_window is None:
-        profile = profiles.load(chosen.target.base_url, chosen.target.model)
-        return replace(chosen, context_window=profile.context_window if profile else None)
-    return chosen
+    profile = profiles.load(chosen.target.base_url, chosen.target.model)
+    if profile is None:
+        return chosen
+    return replace(
+        chosen, profile=profile, context_window=chosen.context_window or profile.context_window
+    )
 
 
 def _choose(settings: Settings, note: Note, *, local: bool) -> Chosen:
@@ -192,9 +197,7 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=make_provider(
-            chosen.target, session_key=session_id, tool_protocol=settings.tool_protocol
-        ),
+        provider=_provider(chosen, settings, session_id),
         system=system,
         tools=tools,
         specs=specs,
@@ -203,7 +206,9 @@ def open_session(
         mode=settings.approval_mode or Mode.DEFAULT,
         max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
         new_call_id=lambda: f"call_{next(numbers)}",
+        schemas={tool.name: schema(tool.params, hidden=True) for tool in tools.values()},
         call_ids=used,
+        workspace_state=partial(_workspace_state, cwd),
     )
     budget = Budget(
         max_steps=settings.max_steps,
@@ -212,6 +217,27 @@ def open_session(
         max_time_s=settings.max_time,
     )
     return Session(session_id, agent, history, budget)
+
+
+def _provider(chosen: Chosen, settings: Settings, session_id: str) -> Provider:
+    profile = chosen.profile
+    return make_provider(
+        chosen.target,
+        session_key=session_id,
+        tool_protocol=settings.tool_protocol,
+        protocol=profile.protocol if profile else "native",
+        style=(profile.style or None) if profile else None,
+        plain_schemas=profile.plain_schemas if profile else False,
+    )
+
+
+async def _workspace_state(cwd: Path) -> Hashable:
+    """Return what differs from the last commit; nothing ever does where there is no git."""
+    import asyncio
+
+    from qcode.git import dirty_files
+
+    return tuple(sorted((await asyncio.to_thread(dirty_files, cwd)).items()))
 
 
 def _history(

@@ -17,8 +17,8 @@ class RetryPolicy(Record):
 
     attempts: int = 6
     """Of one request, the first included."""
-    attempts_empty: int = 3
-    """When the model says nothing at all; it rarely changes its mind."""
+    attempts_empty: int = 2
+    """When the model says nothing at all; the loop then asks it otherwise."""
     attempts_unreached: int = 2
     """When the endpoint has not answered yet in this session: nothing runs there."""
     base_s: float = 0.5

@@ -36,6 +36,12 @@ class Progress:
                 self.say(f"qcode: waiting for the model, {event.silent_s:.0f} s")
                 self._next_sign_s = event.silent_s + SIGN_EVERY_S
             return
+        if isinstance(event, events.Nudged):
+            self.say(f"qcode: {event.reason}")
+            return
+        if isinstance(event, events.ProtocolSwitched):
+            self.say(f"qcode: tool calls could not be read; trying the {event.protocol} protocol")
+            return
         if isinstance(event, events.StepStarted):
             self._next_sign_s = SIGN_EVERY_S
         if not self._live:

@@ -117,6 +117,12 @@ class Terminal:
                 self.end_line()
             case events.UsageReported() | events.CheckpointMade():
                 pass
+            case events.CallRepaired(_, notes):
+                self.say(f"read as meant: {'; '.join(notes)}", "dim")
+            case events.Nudged(_, reason):
+                self.say(reason, "dim")
+            case events.ProtocolSwitched(protocol):
+                self.say(f"tool calls could not be read; trying the {protocol} protocol", "dim")
             case events.Compacted(before, after):
                 self.say(f"history compacted: {before:,} to {after:,} tokens", "dim")
             case events.ToolStarted(call, summary):

@@ -2,34 +2,30 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qcode.calls.decoder import Decoder
+from qcode.calls.native import Assembler, CallBegun, CallGrew
+from qcode.calls.offered import Offered
 from qcode.messages import ToolCall
 from qcode.providers import CallPart
-from qcode.providers.decode import Assembler, CallBegun, CallGrew
-
-
-def numbered() -> Callable[[], str]:
-    counter = itertools.count(1)
-    return lambda: f"call_{next(counter)}"
 
 
 def assemble(*parts: CallPart, offered: tuple[str, ...] = ()) -> tuple[ToolCall, ...]:
-    assembler = Assembler(numbered(), offered=offered)
+    assembler = Assembler(Offered({name: {"type": "object"} for name in offered}))
     for part in parts:
         assembler.feed(part)
-    return assembler.calls()
+    return tuple(ToolCall(f.id, f.name, f.arguments) for f in assembler.found())
 
 
 A, B = '{"path":"a.py"}', '{"path":"b.py"}'
 
 
 def test_pieces_become_one_call_and_are_told() -> None:
-    assembler = Assembler(numbered())
+    assembler = Assembler(Offered({}))
 
     told = [
         *assembler.feed(CallPart(0, "x", "read", "")),
@@ -38,7 +34,8 @@ def test_pieces_become_one_call_and_are_told() -> None:
     ]
 
     assert told == [CallBegun(0, "read"), CallGrew(0, '{"path"'), CallGrew(0, ':"a.py"}')]
-    assert assembler.calls() == (ToolCall("x", "read", A),)
+    (found,) = assembler.found()
+    assert (found.id, found.name, found.arguments) == ("x", "read", A)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +110,13 @@ def test_two_calls_are_told_apart(parts: list[CallPart]) -> None:
     assert assemble(*parts) == (ToolCall("x", "read", A), ToolCall("y", "read", B))
 
 
-def test_missing_and_repeated_ids_are_made_up_once() -> None:
-    assembler = Assembler(numbered(), taken={"old"})
+def test_missing_and_repeated_ids_are_made_up() -> None:
+    numbers = itertools.count(1)
+    decoder = Decoder(
+        {name: {"type": "object"} for name in ("read", "list")},
+        lambda: f"call_{next(numbers)}",
+        taken={"old"},
+    )
     for part in (
         CallPart(0, None, "read", A),
         CallPart(0, None, "read", B),
@@ -122,10 +124,12 @@ def test_missing_and_repeated_ids_are_made_up_once() -> None:
         CallPart(2, "x", "list", "{}"),
         CallPart(3, "old", "list", "{}"),
     ):
-        assembler.feed(part)
+        decoder.feed(part)
 
-    assert [call.id for call in assembler.calls()] == ["call_1", "call_2", "x", "call_3", "call_4"]
-    assert assembler.calls() == assembler.calls()
+    _shown, decoded = decoder.finish("tool_calls")
+
+    ids = [each.call.id for each in decoded.calls]
+    assert ids == ["call_1", "call_2", "x", "call_3", "call_4"]
 
 
 @pytest.mark.parametrize("arguments", ["", None, "null", " "])

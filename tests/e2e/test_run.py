@@ -15,8 +15,8 @@ import scripted_server as scripted
 from program import Program, git, repository, sessions
 
 from qcode.journal import load
-from qcode.loop import REPEATS_ALLOWED
 from qcode.messages import AssistantMessage, ToolMessage
+from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ import scripted_server as server_of
 from asking import ask, collect, failure, request, stream_of
 from scripted_server import ScriptedServer, delta, raw, stream
 
+from qcode.calls.native import Assembler
+from qcode.calls.offered import Offered
 from qcode.errors import ProviderFault, UsageError
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.providers import (
@@ -30,7 +32,6 @@ from qcode.providers import (
 )
 from qcode.providers.chat import ChatProvider
 from qcode.providers.connection import parse_origin
-from qcode.providers.decode import Assembler
 
 
 def provider_for(server: ScriptedServer, **options: Any) -> ChatProvider:
@@ -59,11 +60,11 @@ def test_text_and_reasoning_come_in_pieces() -> None:
 def test_calls_come_in_pieces() -> None:
     deltas = answer(server_of.calls(("read_file", {"file_path": "a.py"}), ("list", "{}")))
 
-    assembler = Assembler(lambda: "none")
+    assembler = Assembler(Offered({}))
     for part in deltas:
         if isinstance(part, CallPart):
             assembler.feed(part)
-    assert [(c.name, c.arguments) for c in assembler.calls()] == [
+    assert [(c.name, c.arguments) for c in assembler.found()] == [
         ("read_file", '{"file_path": "a.py"}'),
         ("list", "{}"),
     ]

@@ -1,0 +1,81 @@
+"""What a session's loop is handed: who answers, what it may do, and where the history is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from qcode.approvals import Approver
+from qcode.messages import JsonObject, Message, Usage
+from qcode.permissions import Mode
+from qcode.providers import Provider, ToolSpec
+from qcode.tools.base import Context, Tool
+
+
+class Record(Protocol):
+    """The history as the loop needs it; whatever is added is on disk before this returns."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages so far."""
+        ...
+
+    def append(self, message: Message) -> None:
+        """Add a message at the end."""
+        ...
+
+    def piece(self, *, text: str = "", reasoning: str = "") -> None:
+        """Keep a piece of an answer that is still being written."""
+        ...
+
+    def void(self) -> None:
+        """Drop the pieces kept since the last message."""
+        ...
+
+    def running(self, call_id: str) -> None:
+        """Note that a call is about to be run."""
+        ...
+
+    def spent(self, usage: Usage) -> Usage:
+        """Note a step's tokens; return the session's."""
+        ...
+
+    def boundary(self) -> None:
+        """Make everything so far durable."""
+        ...
+
+
+@dataclass(slots=True)
+class Agent:
+    """What answers: a model, what it is told, and what it may do."""
+
+    provider: Provider
+    system: str
+    tools: Mapping[str, Tool[Any]]
+    specs: tuple[ToolSpec, ...]
+    context: Context
+    approver: Approver
+    mode: Mode
+    max_output_tokens: int
+    """Of one answer, reasoning included."""
+    new_call_id: Callable[[], str]
+    schemas: Mapping[str, JsonObject] = field(default_factory=dict)
+    """What calls are read by: each tool's parameters, those that the model is not told too.
+
+    By default as the model is told.
+    """
+    call_ids: set[str] = field(default_factory=set)
+    """Of all calls in the session: some servers give the same id twice, and APIs refuse that."""
+    allowed: set[str] = field(default_factory=set)
+    """What a person allowed for this session: a tool, or a tool with its very command."""
+    temperature: float | None = None
+    """Of every request; None leaves it to the endpoint."""
+    after_edit: Callable[[], Awaitable[str]] | None = None
+    """What to add to the result of a call that changed a file: how the checks go now, say."""
+    workspace_state: Callable[[], Awaitable[Hashable]] | None = None
+    """Something that differs when files differ; asked only where a call repeats itself."""
+
+    def __post_init__(self) -> None:
+        if not self.schemas:
+            self.schemas = {spec.name: spec.parameters for spec in self.specs}

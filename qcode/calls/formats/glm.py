@@ -1,0 +1,124 @@
+"""GLM-4.5 to 5: a name, then `<arg_key>` and `<arg_value>` in turn.
+
+Source: the chat templates of GLM-4.5 and GLM-4.7. Values are verbatim; a
+literal backslash-n between tags is a slip of the server's.
+"""
+
+from __future__ import annotations
+
+import re
+
+from qcode.calls.cursor import Cursor, Ending
+from qcode.calls.formats import Place
+from qcode.calls.found import Fault, Found, Region
+from qcode.calls.offered import Offered
+from qcode.calls.tags import make_tags, read_value
+
+_OPEN = "<tool_call>"
+_CLOSE = "</tool_call>"
+_KEY = r"<arg_key>\s*(?P<key>[^<>\n]{1,150}?)\s*</arg_key>"
+_BLANK = r"(?:\s|\\n)*"
+_TAGS = make_tags(_KEY, "</arg_value>", (_CLOSE, _OPEN), strips_newline=False, blank=_BLANK)
+_SKIP = re.compile(_BLANK)
+_OPENER = re.compile(_KEY)
+_NAME = re.compile(r"[\w.\-:/]{1,150}")
+
+
+class Glm:
+    """One call in a wrapper."""
+
+    name = "glm"
+    openers = (_OPEN,)
+    place = Place.ANYWHERE
+
+    def read(self, cursor: Cursor, offered: Offered) -> Region | None:
+        cursor.take(_OPEN)
+        cursor.skip(_SKIP)
+        named = cursor.match(_NAME, 151)
+        if named is None:
+            return None
+        return read_body(cursor, offered, named[0])
+
+
+def read_body(cursor: Cursor, offered: Offered, name: str) -> Region | None:
+    """Read what follows the name of a call, to the end of the call."""
+    if offered.is_placeholder(name):
+        return None
+    arguments: dict[str, str] = {}
+    glued = ""
+    cursor.skip(_SKIP)
+    if cursor.take("</arg_key>"):
+        glued = name = name.strip()
+        name, key = _unglue(offered, glued)
+        if not name:
+            return None
+        call = _value(cursor, offered, name, key, arguments)
+        if call is not None:
+            return Region(cursor.at, (call,))
+    elif not cursor.sees("<arg_key>", _CLOSE) and not (
+        cursor.ended() and name in offered and cursor.ending is Ending.NATURAL
+    ):
+        return None
+    while True:
+        cursor.skip(_SKIP)
+        if cursor.take(_CLOSE):
+            return Region(cursor.at, (Found(name, arguments, as_text=True),))
+        if cursor.sees(_OPEN):
+            return Region(cursor.at, (Found(name, arguments, as_text=True, unclosed=True),))
+        if cursor.ended():
+            fault = Fault.NONE if cursor.ending is Ending.NATURAL else Fault.TRUNCATED
+            call = Found(name, arguments, as_text=True, fault=fault, unclosed=True)
+            return Region(cursor.at, (call,))
+        opener = cursor.match(_OPENER, 200)
+        if opener is None:
+            return _junk(cursor, name, bool(arguments))
+        call = _value(cursor, offered, name, opener["key"], arguments)
+        if call is not None:
+            return Region(cursor.at, (call,))
+
+
+def _value(
+    cursor: Cursor, offered: Offered, name: str, key: str, arguments: dict[str, str]
+) -> Found | None:
+    """Take a value into `arguments`; return the call if it ends in the middle or is broken."""
+    cursor.skip(_SKIP)
+    if not cursor.take("<arg_value>"):
+        if not cursor.ended():
+            near = cursor.text[cursor.at : cursor.at + 40]
+            closer = cursor.text.find(_CLOSE, cursor.at)
+            if closer < 0:
+                cursor.await_more()
+            cursor.at = closer + len(_CLOSE) if closer >= 0 else len(cursor.text)
+            detail = f"{near!r} stands where the value of `{key}` should."
+            return Found(name, {}, fault=Fault.INVALID, detail=detail)
+        return Found(name, {}, fault=Fault.TRUNCATED, detail=f"`{key}` has no value.")
+    value = read_value(cursor, _TAGS, offered.next_after(name, (*arguments, key)))
+    if not value.closed:
+        return Found(name, {}, fault=Fault.TRUNCATED, detail=f"It ends within `{key}`.")
+    arguments.setdefault(key, value.text)
+    return None
+
+
+def _junk(cursor: Cursor, name: str, has_arguments: bool) -> Region | None:
+    near = cursor.text[cursor.at : cursor.at + 40]
+    closer = cursor.text.find(_CLOSE, cursor.at)
+    if closer < 0:
+        cursor.await_more()
+        if not has_arguments:
+            return None
+        closer = len(cursor.text) - len(_CLOSE)
+    cursor.at = closer + len(_CLOSE)
+    detail = f"{near!r} stands where <arg_key> should."
+    return Region(cursor.at, (Found(name, {}, fault=Fault.INVALID, detail=detail),))
+
+
+def _unglue(offered: Offered, glued: str) -> tuple[str, str]:
+    """Return tool and parameter of a name to which the first key is glued."""
+    for tool in sorted(offered.names, key=len, reverse=True):
+        key = glued.removeprefix(tool)
+        if key != glued and key and offered.next_after(tool, ())(key):
+            return tool, key
+    return "", ""
+
+
+FORMATS = (Glm(),)

@@ -1,0 +1,130 @@
+"""Values between tags that nothing escapes: where does one end?
+
+A closing tag inside a value looks like the one behind it. It is taken for the
+real one only if what follows makes sense there; the rules and their reasons
+stand in docs/decisions/0006.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from qcode.calls.cursor import Cursor, Ending
+from qcode.record import Record
+
+_LONGEST_OPENER = 200
+
+
+class Tags(Record):
+    """The markup around the parameters of one family; see `make_tags`."""
+
+    opener: re.Pattern[str]
+    token: re.Pattern[str]
+    after: tuple[str, ...]
+    blank: re.Pattern[str]
+    strips_newline: bool
+
+
+def make_tags(
+    opener: str, closer: str, after: tuple[str, ...], *, strips_newline: bool, blank: str = r"\s*"
+) -> Tags:
+    """Return the tags of a family.
+
+    `opener` is the pattern of a parameter's opening tag, with its name as the
+    group `key`; `after` is what may follow a real closer besides another
+    parameter and the end, closing tags among it ending an unclosed value.
+    With `strips_newline`, one newline at each end of a value is markup.
+    """
+    outer = "|".join(re.escape(each) for each in after if "/" in each)
+    token = rf"(?P<closer>{re.escape(closer)})|(?P<outer>{outer})|\n[ \t]*(?P<opener>{opener})"
+    return Tags(re.compile(opener), re.compile(token), after, re.compile(blank), strips_newline)
+
+
+class Value(Record):
+    """The text of a parameter, and whether its end was there."""
+
+    text: str
+    closed: bool
+
+
+def read_value(cursor: Cursor, tags: Tags, is_next: Callable[[str], bool]) -> Value:
+    """Take the value that begins at the cursor, and its closing tag if there is one.
+
+    `is_next` tells whether the call may go on with a parameter of that name.
+
+    Raises:
+        Undecided: its end is not certain yet.
+    """
+    text, start, scan = cursor.text, cursor.at, cursor.at
+    if tags.strips_newline:
+        start += _newline(cursor)
+        scan = max(scan, start - 1)  # a sibling may begin on the value's first line
+    depth = 0
+    paired: re.Match[str] | None = None
+    outer = -1
+    for match in tags.token.finditer(text, scan):
+        if match.lastgroup == "opener":
+            if not depth and is_next(match["key"]):
+                # The value has no closer of its own: its neighbour begins here.
+                return _end(cursor, tags, start, match.start(), match.start("opener"))
+            # A file that shows this very format: its closer closes nothing of ours.
+            depth += 1
+        elif match.lastgroup == "outer":
+            if outer < 0 and not depth:
+                outer = match.start()
+        elif depth:
+            depth -= 1
+        elif _is_real(cursor, tags, match.end(), is_next):
+            return _end(cursor, tags, start, match.start(), match.end())
+        elif paired is None and _precedes_any(cursor, tags, match.end()):
+            paired = match
+    cursor.await_more()
+    # No closer makes sense: a parameter that the tool has not, an outer closer, or nothing follows.
+    if paired is not None:
+        return _end(cursor, tags, start, paired.start(), paired.end())
+    if outer >= 0:
+        return _end(cursor, tags, start, outer, outer)
+    cursor.at = len(text)
+    return Value(text[start:], closed=False)
+
+
+def _newline(cursor: Cursor) -> int:
+    """Return the length of the line break that stands here."""
+    if cursor.take("\r\n", "\n"):
+        length = 2 if cursor.text[cursor.at - 2 : cursor.at] == "\r\n" else 1
+        cursor.at -= length
+        return length
+    return 0
+
+
+def _end(cursor: Cursor, tags: Tags, start: int, end: int, behind: int) -> Value:
+    value = cursor.text[start : max(start, end)]
+    if tags.strips_newline and value.endswith("\n"):
+        value = value[:-1].removesuffix("\r")
+    cursor.at = behind
+    cursor.reach = max(cursor.reach, behind)
+    return Value(value, closed=True)
+
+
+def _is_real(cursor: Cursor, tags: Tags, at: int, is_next: Callable[[str], bool]) -> bool:
+    """Whether a closer makes sense, judged by what stands behind it."""
+    ahead = Cursor(cursor.text, at, cursor.ending)
+    ahead.skip(tags.blank)
+    if ahead.ended() or ahead.sees(*tags.after):
+        return True
+    key = _opener(ahead, tags)
+    return key is not None and is_next(key)
+
+
+def _precedes_any(cursor: Cursor, tags: Tags, at: int) -> bool:
+    ahead = Cursor(cursor.text, at, Ending.NATURAL)
+    ahead.skip(tags.blank)
+    return not ahead.ended() and _opener(ahead, tags) is not None
+
+
+def _opener(cursor: Cursor, tags: Tags) -> str | None:
+    if cursor.text[cursor.at] not in "<]":
+        return None
+    match = cursor.match(tags.opener, _LONGEST_OPENER)
+    return match["key"] if match else None
