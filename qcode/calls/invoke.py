@@ -9,7 +9,7 @@ from qcode.calls.formats import Place
 from qcode.calls.found import Fault, Found, Region
 from qcode.calls.jsoncalls import read_object
 from qcode.calls.offered import Offered
-from qcode.calls.tags import make_tags, read_value
+from qcode.calls.tags import Nested, make_tags, read_value
 
 _QUOTED = re.compile(r"""\s*["']?([^"'<>]*)""")
 
@@ -48,7 +48,12 @@ class InvokeFormat:
         self._tags = make_tags(
             opener,
             f"</{prefix}parameter>",
-            (self._end, *self._closers),
+            nested=Nested(
+                rf"{re.escape(self._invoke)}[^<>\n]{{1,150}}>\s*(?=<{re.escape(prefix)}parameter)",
+                re.escape(self._invoke),
+                self._end,
+            ),
+            after=(self._end, *self._closers),
             strips_newline=False,
         )
         self.openers = (*self._wrappers, self._invoke)

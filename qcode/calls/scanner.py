@@ -16,7 +16,7 @@ from qcode.calls.formats import Format, Place, at
 from qcode.calls.formats.thinking import CLOSERS
 from qcode.calls.found import CLOSED, CONTENT, REASONING, Fault, Region
 from qcode.calls.offered import Offered
-from qcode.record import Record
+from qcode.record import Record, replace
 
 WASTE = 8 << 20
 """Characters that may be looked at for calls that turn out to be none; then markup is text."""
@@ -244,6 +244,9 @@ class Scanner:
         return True
 
     def _take(self, form: Format, region: Region) -> None:
+        if region.calls and region.calls[-1].fault is Fault.TRUNCATED:
+            # What was cut has no end: all that follows is of it.
+            region = replace(region, end=len(self._buffer))
         text = self._buffer[self._at : region.end]
         for channel, piece in region.pieces:
             self._out.append(Text(channel, piece))

@@ -26,18 +26,38 @@ class Tags(Record):
     strips_newline: bool
 
 
+class Nested(Record):
+    """How a call that stands inside a value looks, as patterns, and the tag that ends it."""
+
+    example: str
+    """Its beginning up to the first parameter: certainly a call that is shown."""
+    mention: str
+    """Its beginning alone."""
+    end: str
+
+
 def make_tags(
-    opener: str, closer: str, after: tuple[str, ...], *, strips_newline: bool, blank: str = r"\s*"
+    opener: str,
+    closer: str,
+    *,
+    nested: Nested,
+    after: tuple[str, ...],
+    strips_newline: bool,
+    blank: str = r"\s*",
 ) -> Tags:
     """Return the tags of a family.
 
     `opener` is the pattern of a parameter's opening tag, with its name as the
-    group `key`; `after` is what may follow a real closer besides another
-    parameter and the end, closing tags among it ending an unclosed value.
-    With `strips_newline`, one newline at each end of a value is markup.
+    group `key`. `after` is what may follow a real closer besides another
+    parameter and the end, the end of a call first; closing tags among it end a
+    value that has none. With `strips_newline`, one newline at each end is markup.
     """
     outer = "|".join(re.escape(each) for each in after if "/" in each)
-    token = rf"(?P<closer>{re.escape(closer)})|(?P<outer>{outer})|\n[ \t]*(?P<opener>{opener})"
+    token = (
+        rf"(?P<example>{nested.example})|(?P<closer>{re.escape(closer)})|(?P<outer>{outer})"
+        rf"|\n[ \t]*(?:(?P<opener>{opener})|(?P<mention>{nested.mention}))"
+    )
+    after = (nested.end, *(each for each in after if each != nested.end))
     return Tags(re.compile(opener), re.compile(token), after, re.compile(blank), strips_newline)
 
 
@@ -56,37 +76,73 @@ def read_value(cursor: Cursor, tags: Tags, is_next: Callable[[str], bool]) -> Va
     Raises:
         Undecided: its end is not certain yet.
     """
-    text, start, scan = cursor.text, cursor.at, cursor.at
+    start = cursor.at
     if tags.strips_newline:
         start += _newline(cursor)
-        scan = max(scan, start - 1)  # a sibling may begin on the value's first line
-    depth = 0
+    value = _scan(cursor, tags, is_next, start, mentions=True)
+    if value is None and cursor.ending is Ending.NATURAL:
+        # A call that is only mentioned has no end of its own, and took the real one.
+        value = _scan(cursor, tags, is_next, start, mentions=False)
+    if value is None:
+        cursor.at = len(cursor.text)
+        return Value(cursor.text[start:], closed=False)
+    return value
+
+
+def _scan(
+    cursor: Cursor, tags: Tags, is_next: Callable[[str], bool], start: int, *, mentions: bool
+) -> Value | None:
+    """Return the value up to its end; None if no end makes sense.
+
+    What stands inside calls that the value shows is not looked at; `mentions`
+    counts their bare beginnings as such.
+    """
+    depth = calls = 0
+    is_plain = True
     paired: re.Match[str] | None = None
-    outer = -1
-    for match in tags.token.finditer(text, scan):
-        if match.lastgroup == "opener":
+    outer: re.Match[str] | None = None
+    # A sibling may begin on the value's first line.
+    scan = max(cursor.at, start - 1) if tags.strips_newline else start
+    for match in tags.token.finditer(cursor.text, scan):
+        kind = match.lastgroup
+        if kind in ("example", "mention"):
+            calls += kind == "example" or mentions
+            is_plain = False
+        elif calls:
+            calls -= match[0] == tags.after[0]
+        elif kind == "opener":
             if not depth and is_next(match["key"]):
                 # The value has no closer of its own: its neighbour begins here.
                 return _end(cursor, tags, start, match.start(), match.start("opener"))
             # A file that shows this very format: its closer closes nothing of ours.
             depth += 1
-        elif match.lastgroup == "outer":
-            if outer < 0 and not depth:
-                outer = match.start()
+            is_plain = False
+        elif kind == "outer":
+            if outer is None and is_plain:
+                outer = match
         elif depth:
             depth -= 1
         elif _is_real(cursor, tags, match.end(), is_next):
             return _end(cursor, tags, start, match.start(), match.end())
-        elif paired is None and _precedes_any(cursor, tags, match.end()):
+        elif paired is None and is_plain and _precedes_any(cursor, tags, match.end()):
             paired = match
     cursor.await_more()
-    # No closer makes sense: a parameter that the tool has not, an outer closer, or nothing follows.
+    if cursor.ending is not Ending.NATURAL:
+        return None
+    # No closer makes sense: a parameter that the tool has not, or an outer closer, follows.
     if paired is not None:
         return _end(cursor, tags, start, paired.start(), paired.end())
-    if outer >= 0:
-        return _end(cursor, tags, start, outer, outer)
-    cursor.at = len(text)
-    return Value(text[start:], closed=False)
+    if outer is not None and _closes_all(cursor, tags, outer.start()):
+        return _end(cursor, tags, start, outer.start(), outer.start())
+    return None
+
+
+def _closes_all(cursor: Cursor, tags: Tags, at: int) -> bool:
+    """Whether nothing but closing tags, or another call behind them, follows."""
+    ahead = Cursor(cursor.text, at, Ending.NATURAL)
+    while ahead.take(*(each for each in tags.after if "/" in each)):
+        ahead.skip(tags.blank)
+    return ahead.ended() or cursor.text.startswith("<", ahead.at)
 
 
 def _newline(cursor: Cursor) -> int:

@@ -12,13 +12,20 @@ from qcode.calls.cursor import Cursor, Ending
 from qcode.calls.formats import Place
 from qcode.calls.found import Fault, Found, Region
 from qcode.calls.offered import Offered
-from qcode.calls.tags import make_tags, read_value
+from qcode.calls.tags import Nested, make_tags, read_value
 
 _OPEN = "<tool_call>"
 _CLOSE = "</tool_call>"
 _KEY = r"<arg_key>\s*(?P<key>[^<>\n]{1,150}?)\s*</arg_key>"
 _BLANK = r"(?:\s|\\n)*"
-_TAGS = make_tags(_KEY, "</arg_value>", (_CLOSE, _OPEN), strips_newline=False, blank=_BLANK)
+_TAGS = make_tags(
+    _KEY,
+    "</arg_value>",
+    nested=Nested(rf"{_OPEN}{_BLANK}[\w.\-:/]{{1,150}}{_BLANK}(?=<arg_key>)", _OPEN, _CLOSE),
+    after=(_CLOSE, _OPEN),
+    strips_newline=False,
+    blank=_BLANK,
+)
 _SKIP = re.compile(_BLANK)
 _OPENER = re.compile(_KEY)
 _NAME = re.compile(r"[\w.\-:/]{1,150}")

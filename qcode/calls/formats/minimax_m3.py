@@ -72,6 +72,7 @@ def _call(cursor: Cursor, name: str) -> Found:
             return Found(name, {}, fault=Fault.INVALID, detail=detail)
         value = _element(cursor, child[1], 0)
         if value is None:
+            cursor.at = len(cursor.text)
             detail = f"It ends within `{child[1]}`."
             return Found(name, {}, fault=Fault.TRUNCATED, detail=detail)
         arguments.setdefault(child[1], value[0])

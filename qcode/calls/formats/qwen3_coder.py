@@ -14,15 +14,26 @@ from qcode.calls.formats import Place
 from qcode.calls.found import Fault, Found, Region
 from qcode.calls.jsoncalls import read_object
 from qcode.calls.offered import Offered
-from qcode.calls.tags import make_tags, read_value
+from qcode.calls.tags import Nested, Tags, make_tags, read_value
 
 _OPEN = "<tool_call>"
 _CLOSE = "</tool_call>"
 _FUNCTION = ("<function=", "<function name=")
 _END = "</function>"
-_OPENER = r"<parameter(?:=|\s+name=)[\"']?(?P<key>[^\s<>=\"']{1,150})[\"']?\s*>"
-_TAGS = make_tags(_OPENER, "</parameter>", (_END, _CLOSE), strips_newline=True)
-_PARAMETER = re.compile(_OPENER)
+
+
+def _tags(opener: str, function: str) -> Tags:
+    nested = Nested(rf"{function}[^<>\n]{{1,150}}>\s*(?=<parameter)", function, _END)
+    return make_tags(
+        opener, "</parameter>", nested=nested, after=(_END, _CLOSE), strips_newline=True
+    )
+
+
+_TAGS = _tags(r"<parameter=[\"']?(?P<key>[^\s<>=\"']{1,150})[\"']?\s*>", "<function=")
+_ATTRIBUTE_TAGS = _tags(
+    r"<parameter\s+name=[\"']?(?P<key>[^\s<>=\"']{1,150})[\"']?\s*>", r"<function\s+name="
+)
+"""A call keeps to one spelling; a file that it writes may hold the other."""
 _INLINE = re.compile(r"<parameter=(?P<key>[\w.\-]{1,150})=")
 """`<parameter=KEY=VALUE</parameter>`, a slip."""
 
@@ -94,12 +105,12 @@ def _function(cursor: Cursor, offered: Offered, *, exact: bool) -> Found | None:
         if cursor.ended():
             fault = Fault.NONE if cursor.ending is Ending.NATURAL else Fault.TRUNCATED
             return Found(name, arguments, as_text=True, fault=fault, unclosed=True)
-        inline = cursor.match(_INLINE, 160)
-        opener = inline or cursor.match(_PARAMETER, 200)
+        tags = _ATTRIBUTE_TAGS if cursor.sees("<parameter ") else _TAGS
+        opener = cursor.match(_INLINE, 160) or cursor.match(tags.opener, 200)
         if opener is None:
             return _junk(cursor, name, arguments, exact=exact)
         key = opener["key"]
-        value = read_value(cursor, _TAGS, offered.next_after(name, (*arguments, key)))
+        value = read_value(cursor, tags, offered.next_after(name, (*arguments, key)))
         if not value.closed:
             # Its end is missing, whatever the server says of how the answer ended.
             return Found(name, arguments, fault=Fault.TRUNCATED, detail=f"It ends within `{key}`.")
