@@ -60,7 +60,10 @@ def main() -> int:
         if args.command == "live":
             name = f"{args.model}-{args.serve}.jsonl"
             scored = judge(RECORDINGS / name, args.decoder)
-            left = [one for one in scored if not one.fate.executed]
+            # Those that meant a call come first: they are what the share is of.
+            left = sorted(
+                (one for one in scored if not one.fate.executed), key=lambda one: not one.intended
+            )
             play(args.model, args.serve, left, RECORDINGS / "live" / name)
             return 0
         files = args.files or sorted(RECORDINGS.glob("*.jsonl"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qcode.errors import ToolError
-from qcode.evals.toolcalls_record import Served, serve
+from qcode.evals.toolcalls_record import MAX_TOKENS, Served, serve
 from qcode.evals.toolcalls_score import Scored, fresh, refused_for_form
 from qcode.local.server import HOST
 from qcode.messages import JsonObject
@@ -24,7 +24,7 @@ from qcode.tools.schema import parse
 QCODE = (sys.executable, "-P", "-m", "qcode")
 STEPS = 3
 """The first reply and two more chances."""
-LIMIT_S = 600.0
+LIMIT_S = 240.0
 """For one run; its first request reads little, as the server keeps the prompt."""
 
 
@@ -71,7 +71,17 @@ def attempt(served: Served, prompt: str) -> tuple[str, list[JsonObject]]:
     with tempfile.TemporaryDirectory(prefix="qcode-toolcalls-") as place:
         copy = fresh(Path(place))
         line = [*QCODE, "run", "-y", "--quiet", "-o", "stream-json", "--max-steps", str(STEPS)]
-        line += ["--base-url", f"http://{HOST}:{served.port}/v1", "-m", served.model, prompt]
+        settings = Path(place) / "settings.toml"
+        settings.write_text(f"max_output_tokens = {MAX_TOKENS}\n", encoding="utf-8")
+        line += [
+            "--config",
+            str(settings),
+            "--base-url",
+            f"http://{HOST}:{served.port}/v1",
+            "-m",
+            served.model,
+            prompt,
+        ]
         try:
             done = subprocess.run(
                 line,
