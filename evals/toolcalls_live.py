@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,21 +83,34 @@ def attempt(served: Served, prompt: str) -> tuple[str, list[JsonObject]]:
             served.model,
             prompt,
         ]
-        try:
-            done = subprocess.run(
-                line,
-                cwd=copy,
-                env=environment(Path(place) / "home"),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=LIMIT_S,
-            )
-            printed = done.stdout
-        except subprocess.TimeoutExpired as error:
-            printed = (error.stdout or b"").decode(errors="replace")
-    stream = [json.loads(text) for text in printed.splitlines() if text.startswith("{")]
-    return first_valid(stream), stream
+        with subprocess.Popen(
+            line,
+            cwd=copy,
+            env=environment(Path(place) / "home"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            alarm = threading.Timer(LIMIT_S, process.terminate)
+            alarm.start()
+            try:
+                return watch(process)
+            finally:
+                alarm.cancel()
+                process.terminate()
+
+
+def watch(process: subprocess.Popen[str]) -> tuple[str, list[JsonObject]]:
+    """Read a run's stream until a valid call has run, or to its end; what follows is not asked."""
+    stream: list[JsonObject] = []
+    assert process.stdout is not None
+    for text in process.stdout:
+        if text.startswith("{"):
+            stream.append(json.loads(text))
+            if ran := first_valid(stream):
+                return ran, stream
+    return "", stream
 
 
 def environment(home: Path) -> dict[str, str]:
