@@ -62,6 +62,9 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
         broken = steps - min(qcode["raw_prefix"])
         out.append(Mark("requests that do not begin with the one before", broken, 0, "", of))
         out.append(Mark("hidden model calls in a session", max(qcode["hidden"]), 0, "", of))
+    if decode := sections.get("decode"):
+        growth, stream = max((statistics.median(of["growth"]), name) for name, of in decode.items())
+        out.append(Mark("decoding ten times the text, a MB", growth, 1.5, "×", stream))
     return out
 
 
@@ -129,6 +132,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *(Column("B/step", "step_bytes"), Column("MB sent", "sent_mb", 2)),
         *(Column("peak MB", "peak_mb"), Column("× python", "peak_mb", 1, ratio=True)),
         *(Column("wall s", "wall_s", 2), Column("CPU s", "cpu_s", 2), Column("hidden", "hidden")),
+    ),
+    "decode": (
+        Column("MB/s by 64", "mb_s_64", 1),
+        *(Column("by 1,024", "mb_s_1024", 1), Column("by 65,536", "mb_s_65536", 1)),
+        *(Column("× join", "times_base", 1), Column("growth", "growth", 2)),
     ),
 }
 

@@ -36,7 +36,9 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
 ) -> None:
     file = tmp_path / "figures.json"
 
-    code = bench.main(["-n", "1", "--steps", "2", "--peers", "none", "--json", str(file)])
+    code = bench.main(
+        ["-n", "1", "--steps", "2", "--mb", "0.01", "--peers", "none", "--json", str(file)]
+    )
 
     found = json.loads(file.read_text())
     printed = capsys.readouterr().out
@@ -52,7 +54,8 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
     assert first["hidden"] == session["hidden"] == [0]
     assert len(session["step_ms"]) == 2
     assert session["raw_prefix"] == session["same_prefix"] == [2]
-    assert len(found["marks"]) == 10
+    assert min(found["sections"]["decode"]["prose"]["mb_s_1024"]) > 0
+    assert len(found["marks"]) == 11
     for mark in found["marks"]:
         assert mark["name"] in printed
 
