@@ -37,6 +37,10 @@ class Record(Protocol):
         """Note that a call is about to be run."""
         ...
 
+    def repaired(self, call_id: str, notes: Sequence[str]) -> None:
+        """Note that a call was read otherwise than it was written."""
+        ...
+
     def spent(self, usage: Usage) -> Usage:
         """Note a step's tokens; return the session's."""
         ...

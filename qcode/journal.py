@@ -9,6 +9,7 @@ One JSON object a line. The first names the format:
 {"type":"void"}                   the pieces so far are void: the request is sent again
 {"type":"run","call_id":…}        a tool call is about to be run
 {"type":"usage", …}               tokens of one step
+{"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"model","model":…}        another model from here on
 ```
@@ -190,6 +191,7 @@ class Loaded:
     system: str
     messages: list[Message] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
+    repairs: int = 0
     damaged: int = 0
     """Lines that could not be read (not counting a torn last one)."""
 
@@ -285,6 +287,8 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             loaded.model = str(record.get("model", loaded.model))
         elif kind == "usage":
             loaded.usage = loaded.usage + usage_from_json(record)
+        elif kind == "repair":
+            loaded.repairs += 1
     finish_pieces()
     loaded.messages = answer_orphans(messages, started)
 

@@ -234,6 +234,7 @@ class _Turn:
         call, tool = item.call, item.tool
         summary = tool.summary(item.params) if tool and not item.refusal else ""
         if item.decoded.notes and not item.refusal:
+            self.record.repaired(call.id, item.decoded.notes)
             self.emit(events.CallRepaired(call, item.decoded.notes))
         self.emit(events.ToolStarted(call, summary))
         if tool is None or item.refusal:

@@ -21,6 +21,8 @@ class JournalledHistory:
     journal: Journal
     items: list[Message] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
+    repairs: int = 0
+    """Calls of the session that were read otherwise than they were written."""
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -46,6 +48,11 @@ class JournalledHistory:
     def running(self, call_id: str) -> None:
         """Note that a call is about to be run."""
         self.journal.write({"type": "run", "call_id": call_id})
+
+    def repaired(self, call_id: str, notes: Sequence[str]) -> None:
+        """Note that a call was read otherwise than it was written."""
+        self.journal.write({"type": "repair", "call_id": call_id, "notes": list(notes)})
+        self.repairs += 1
 
     def spent(self, usage: Usage) -> Usage:
         """Note a step's tokens; return the session's."""

@@ -116,9 +116,9 @@ def parse(tool: Tool[P], arguments: str) -> P:
     except _Wrong as wrong:
         raise ToolError(f"{tool.name} was not run: {wrong} {usage(tool.params)}") from None
     except (ValueError, RecursionError) as error:
-        raise ToolError(
-            f"{tool.name} was not run: The arguments are not valid JSON: {error}."
-        ) from None
+        is_json = not isinstance(error, json.JSONDecodeError)
+        fault = "have too many digits or brackets" if is_json else f"are not valid JSON: {error}"
+        raise ToolError(f"{tool.name} was not run: The arguments {fault}.") from None
 
 
 def usage(params: type[Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Any
 
 
 class Ending(Enum):
@@ -32,7 +33,7 @@ _SPACE = re.compile(r"\s*")
 class Cursor:
     """Reads from `at` on; `reach` is how far anything was looked at."""
 
-    __slots__ = ("at", "ending", "line_start", "message_start", "reach", "text")
+    __slots__ = ("at", "ending", "line_start", "memo", "message_start", "reach", "text")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Cursor:
         *,
         line_start: bool = False,
         message_start: bool = False,
+        memo: dict[tuple[str, int], Any] | None = None,
     ) -> None:
         self.text = text
         self.at = at
@@ -51,6 +53,11 @@ class Cursor:
         self.message_start = message_start
         """Whether nothing but blanks stands before it."""
         self.reach = at
+        self.memo: dict[tuple[str, int], Any] = {} if memo is None else memo
+        """What long scans know of the text so far, by kind and place.
+
+        It is kept while a region is undecided, so that they go on where they stopped.
+        """
 
     @property
     def is_open(self) -> bool:

@@ -49,7 +49,7 @@ class InvokeFormat:
             opener,
             f"</{prefix}parameter>",
             nested=Nested(
-                rf"{re.escape(self._invoke)}[^<>\n]{{1,150}}>\s*(?=<{re.escape(prefix)}parameter)",
+                rf"{re.escape(self._invoke)}[^<>\n]{{1,150}}>\s{{0,20}}(?=<{re.escape(prefix)}parameter)",
                 re.escape(self._invoke),
                 self._end,
             ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from qcode.calls.cursor import Cursor, Ending
 from qcode.calls.found import Fault, Found
-from qcode.calls.lenient import Unreadable, end_of_value, loads
+from qcode.calls.lenient import Unreadable, ValueScan, end_of_value, loads
 from qcode.calls.offered import Offered
 from qcode.record import Record, replace
 
@@ -137,7 +137,7 @@ def read_object(cursor: Cursor, closers: tuple[str, ...] = ()) -> Read:
         Undecided: it has not ended yet.
     """
     text, start = cursor.text, cursor.at
-    end = end_of_value(text, start)
+    end = end_of_value(text, start, cursor.memo.setdefault(("value", start), ValueScan(start)))
     problem: Unreadable | None = None
     if end >= 0:
         cursor.at = end
@@ -147,7 +147,9 @@ def read_object(cursor: Cursor, closers: tuple[str, ...] = ()) -> Read:
             return Read(loaded.value, loaded.notes)
         except Unreadable as error:
             problem = error
-    # Its own brackets do not tell; a closing tag does.
+    # Its own brackets do not tell; a closing tag does, and where there is none yet, the end.
+    if end < 0:
+        cursor.await_more()
     closed = _first(text, closers, max(start, end))
     if closed < 0 or end < 0:
         cursor.await_more()

@@ -245,17 +245,48 @@ _REST = {
     '"""': re.compile(r'(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL),
     "'''": re.compile(r"(?:[^'\\]++|\\.|'(?!''))*+'''", re.DOTALL),
 }
+_BODY = {
+    '"': re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL),
+    "'": re.compile(r"(?:[^'\\]++|\\.)*+", re.DOTALL),
+}
 _BEFORE = frozenset("{[(,:")
 
 
-def end_of_value(text: str, at: int) -> int:
+class ValueScan:
+    """How far the search for a value's end has come, to go on when there is more text."""
+
+    __slots__ = ("at", "depth", "inside")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.depth = 0
+        self.inside = ""
+        """The quote of the string that `at` is in."""
+
+
+def end_of_value(text: str, at: int, scan: ValueScan | None = None) -> int:
     """Return the offset behind the object or list that begins at `text[at]`; -1 if it is open.
 
     JSON or a Python literal. Only strings and brackets are looked at, so the value
-    need not be readable. More text behind a value never changes where it ends.
+    need not be readable. More text behind a value never changes where it ends: with
+    `scan`, made for this place, a later search goes on where this one stopped.
     """
-    start, depth = at, 0
-    while (at := end_of(_SKIPPED.match(text, at))) < len(text):
+    start = at
+    scan = scan or ValueScan(at)
+    at, depth, inside = scan.at, scan.depth, scan.inside
+    while True:
+        if inside:
+            at = end_of(_BODY[inside].match(text, at))
+            if at == len(text) or text[at] != inside:  # it is cut, perhaps in an escape
+                scan.at, scan.depth, scan.inside = at, depth, inside
+                return -1
+            at, inside = at + 1, ""
+        at = end_of(_SKIPPED.match(text, at))
+        if at >= len(text):
+            return -1
+        # Up to three quotes belong together: what stands at the end may change with more.
+        if at <= len(text) - 3:
+            scan.at, scan.depth, scan.inside = at, depth, ""
         sign = text[at]
         at += 1
         if sign in "{[":
@@ -266,12 +297,17 @@ def end_of_value(text: str, at: int) -> int:
                 return at
         elif (begins := _may_begin(text, at - 1, start)) or sign == '"':
             if begins and text.startswith(sign * 2, at):
-                sign, at = sign * 3, at + 2
-            rest = _REST[sign].match(text, at)
-            if rest is None:
-                return -1
-            at = rest.end()
-    return -1
+                rest = _REST[sign * 3].match(text, at + 2)
+                if rest is None:
+                    return -1
+                at = rest.end()
+            elif at > len(text) - 3:
+                rest = _REST[sign].match(text, at)
+                if rest is None:
+                    return -1
+                at = rest.end()
+            else:
+                inside = sign
 
 
 def _may_begin(text: str, at: int, start: int) -> bool:

@@ -116,7 +116,7 @@ def _scan(text: str, at: int) -> _Scan:
             if text[at] in "\"'" or (text[at] in "+-\\" and at + 1 == length):
                 return _Scan(tokens, length, _missing(opened), True, notes)
             behind = BEHIND.match(text, at)
-            if end_of(behind) == length and behind and not behind["surplus"]:
+            if tokens and end_of(behind) == length and behind and not behind["surplus"]:
                 break
             raise _unexpected("character", tokens, text, at)
         kind, end, token = match.lastgroup or "", match.end(), match[0]
@@ -143,7 +143,7 @@ def _scan(text: str, at: int) -> _Scan:
 
 def _unexpected(what: str, tokens: list[_Token], text: str, at: int) -> Unreadable:
     hint = ""
-    if tokens[-1][0] == "string":
+    if tokens and tokens[-1][0] == "string":
         hint = ' behind a string (a quote inside a string is written \\")'
     return fault_at(f"unexpected {what}{hint}", text, at)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 from qcode.calls.cursor import Cursor, Ending, Undecided
 from qcode.calls.formats import Format, Place, at
@@ -23,8 +24,10 @@ WASTE = 8 << 20
 
 _EAGER = 2048
 """A held text up to this length is looked at again whenever it grows."""
-_CREDIT = 6
-"""How often, on average, each further character may be looked at while it is held."""
+_CREDIT = 32
+"""How often, on average, each further character may be copied while it is held."""
+_ATTEMPT = 512
+"""Characters that an attempt in vain counts for at least."""
 _MARKS = re.compile(r"[>}\])`]")
 """Without one of these a call hardly ends."""
 _INDENT = 8
@@ -71,10 +74,25 @@ class _Signs:
         self.search = re.compile(
             "|".join([f"<(?:{tags})", *others, rf"\n[ \t]{{0,{_INDENT}}}(?={line})"])
         ).search
+        self.everywhere = {
+            opener: (*self.anywhere.get(opener, ()), *self.line.get(opener, ()))
+            for opener in (*self.anywhere, *self.line)
+        }
+        # One opener may begin with another: the formats of both are asked, the longer first.
+        for table in (self.anywhere, self.everywhere):
+            for opener in sorted(table, key=len):
+                for shorter in table:
+                    if opener != shorter and opener.startswith(shorter):
+                        table[opener] = (*table[opener], *table[shorter])
+        longer_first = sorted(self.everywhere, key=len, reverse=True)
+        self.at_any = re.compile("|".join(map(re.escape, by_length))).match
+        self.at_line = re.compile("|".join(map(re.escape, longer_first))).match
         begun = {opener[:n] for opener in self.anywhere for n in range(1, len(opener))}
         self.begun = frozenset(begun)
         self.longest = max(map(len, self.anywhere))
-        self.first = frozenset(opener[0] for opener in self.anywhere)
+        first = re.escape("".join(sorted({opener[0] for opener in self.anywhere})))
+        self.first = re.compile(f"[{first}]").search
+        self.any_sign = re.compile(f"[\n{first}]").search
 
 
 @cache
@@ -105,6 +123,7 @@ class Scanner:
         """Pieces that came while a region was undecided."""
         self._waiting_length = 0
         self._held = False
+        self._memo: dict[tuple[str, int], Any] = {}
         self._credit = 0
         self._retry_length = 0
         self._line_blank = True
@@ -124,6 +143,8 @@ class Scanner:
 
     def feed(self, text: str) -> list[Item]:
         """Take the next piece."""
+        if not text:
+            return []
         if self._held:
             self._waiting.append(text)
             self._waiting_length += len(text)
@@ -133,9 +154,25 @@ class Scanner:
             text = "".join(self._waiting)
             self._waiting.clear()
             self._waiting_length = 0
+        elif self._is_plain(text):
+            self._line_blank = False
+            self._buffer = text[-1]
+            self._at = 1
+            return [Text(self._channel, text)]
         self._buffer = self._buffer[self._at - 1 :] + text
         self._at = 1
         return self._scan()
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether a piece is certainly text, to be given out without a further look."""
+        return (
+            self._at == len(self._buffer)
+            and not self._message_blank
+            and not self._fence
+            and self._buffer[-1] != "\n"
+            and self._signs.any_sign(text) is None
+            and not text.isspace()
+        )
 
     def finish(self, ending: Ending) -> list[Item]:
         """There is no more."""
@@ -161,7 +198,11 @@ class Scanner:
                 pass
         except Undecided:
             self._held = True
-            self._retry_length = 2 * (len(self._buffer) - self._at)
+            if self._at != 1:  # places in the text stay the same from here on
+                self._buffer = self._buffer[self._at - 1 :]
+                self._at = 1
+                self._memo.clear()
+            self._retry_length = 2 * len(self._buffer)
         out, self._out = self._out, []
         return out
 
@@ -213,18 +254,16 @@ class Scanner:
     def _try(self, *, is_line: bool) -> bool:
         """Ask the formats whose opener stands here; without a call the opener is text."""
         text, start = self._buffer, self._at
-        signs = self._signs
-        openers = [opener for opener in signs.anywhere if text.startswith(opener, start)]
-        forms = {opener: signs.anywhere[opener] for opener in openers}
-        if is_line:
-            forms |= {each: signs.line[each] for each in signs.line if text.startswith(each, start)}
+        table = self._signs.everywhere if is_line else self._signs.anywhere
+        match = (self._signs.at_line if is_line else self._signs.at_any)(text, start)
+        assert match is not None
+        opener = match[0]
         if text[start - 1] != "`":
-            for opener in sorted(forms, key=len, reverse=True):
-                for form in forms[opener]:
-                    if self._read(form):
-                        return True
+            for form in table[opener]:
+                if self._read(form):
+                    return True
         self._message_blank = False
-        self._give_out(start + min(map(len, forms)))
+        self._give_out(start + (1 if is_line else len(opener)))
         return False
 
     def _read(self, form: Format) -> bool:
@@ -235,10 +274,11 @@ class Scanner:
             self._ending,
             line_start=self._line_blank,
             message_start=self._message_blank,
+            memo=self._memo,
         )
         region = form.read(cursor, self._offered)
         if region is None or (self._channel == REASONING and not _is_draft(region, text, start)):
-            self._wasted += cursor.reach - start
+            self._wasted += max(cursor.reach - start, _ATTEMPT)
             return False
         self._take(form, region)
         return True
@@ -254,6 +294,8 @@ class Scanner:
             self._out.append(Calls(self._channel, region, text, form.name))
             self._message_blank = False
             self._content_blank = self._content_blank and self._channel != CONTENT
+        else:
+            self._wasted += _ATTEMPT
         if region.channel == CLOSED and self._channel == CONTENT:
             self._out.append(Closed())
             self._content_blank = True
@@ -262,6 +304,7 @@ class Scanner:
             if self._channel == CONTENT:
                 self._message_blank = self._content_blank
         self._at = region.end
+        self._memo.clear()
         self._line_blank = True
 
     def _give_out(self, end: int) -> None:
@@ -270,6 +313,7 @@ class Scanner:
             return
         piece = self._buffer[self._at : end]
         self._at = end
+        self._memo.clear()
         line = piece.rpartition("\n")
         if line[1]:
             self._line_blank = not line[2] or line[2].isspace()
@@ -287,10 +331,12 @@ class Scanner:
         if self._ending is not Ending.OPEN:
             return end
         signs = self._signs
-        for start in range(max(self._at, end - signs.longest + 1), end):
-            if text[start] in signs.first and text[start:] in signs.begun:
-                end = start
+        begin = max(self._at, end - signs.longest + 1)
+        while (match := signs.first(text, begin)) is not None:
+            if text[match.start() :] in signs.begun:
+                end = match.start()
                 break
+            begin = match.end()
         # An opener may follow at the start of a line: what leads up to it is held.
         newline = text.rfind("\n", max(self._at - 1, end - _INDENT - 3), end)
         if newline >= 0:

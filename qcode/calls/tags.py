@@ -14,6 +14,7 @@ from qcode.calls.cursor import Cursor, Ending
 from qcode.record import Record
 
 _LONGEST_OPENER = 200
+_LONGEST_TOKEN = 600
 
 
 class Tags(Record):
@@ -21,6 +22,8 @@ class Tags(Record):
 
     opener: re.Pattern[str]
     token: re.Pattern[str]
+    behind: re.Pattern[str]
+    """What makes a closer real, where it stands whole behind it."""
     after: tuple[str, ...]
     blank: re.Pattern[str]
     strips_newline: bool
@@ -45,20 +48,30 @@ def make_tags(
     strips_newline: bool,
     blank: str = r"\s*",
 ) -> Tags:
-    """Return the tags of a family.
+    """Return the tags of a family, all of which begin with `<`.
 
     `opener` is the pattern of a parameter's opening tag, with its name as the
     group `key`. `after` is what may follow a real closer besides another
     parameter and the end, the end of a call first; closing tags among it end a
     value that has none. With `strips_newline`, one newline at each end is markup.
     """
-    outer = "|".join(re.escape(each) for each in after if "/" in each)
+    outer = "|".join(re.escape(each[1:]) for each in after if "/" in each)
+    # Both alternatives begin with a literal, so the search skips to their characters.
     token = (
-        rf"(?P<example>{nested.example})|(?P<closer>{re.escape(closer)})|(?P<outer>{outer})"
+        rf"<(?:(?P<example>{nested.example[1:]})|(?P<closer>{re.escape(closer[1:])})"
+        rf"|(?P<outer>{outer}))"
         rf"|\n[ \t]*(?:(?P<opener>{opener})|(?P<mention>{nested.mention}))"
     )
     after = (nested.end, *(each for each in after if each != nested.end))
-    return Tags(re.compile(opener), re.compile(token), after, re.compile(blank), strips_newline)
+    behind = rf"{blank}(?:{'|'.join(map(re.escape, after))}|{opener})"
+    return Tags(
+        re.compile(opener),
+        re.compile(token),
+        re.compile(behind),
+        after,
+        re.compile(blank),
+        strips_newline,
+    )
 
 
 class Value(Record):
@@ -89,6 +102,24 @@ def read_value(cursor: Cursor, tags: Tags, is_next: Callable[[str], bool]) -> Va
     return value
 
 
+class _Scan:
+    """How far the search for a value's end has come."""
+
+    __slots__ = ("at", "calls", "depth", "outer", "paired", "plain")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.depth = 0
+        """Parameters that the value shows and that are open here."""
+        self.calls = 0
+        """Calls that it shows and that are open here."""
+        self.plain = True
+        """Whether it has shown neither so far."""
+        self.paired: tuple[int, int] | None = None
+        """A closer behind which a parameter follows that the tool has not."""
+        self.outer = -1
+
+
 def _scan(
     cursor: Cursor, tags: Tags, is_next: Callable[[str], bool], start: int, *, mentions: bool
 ) -> Value | None:
@@ -97,43 +128,46 @@ def _scan(
     What stands inside calls that the value shows is not looked at; `mentions`
     counts their bare beginnings as such.
     """
-    depth = calls = 0
-    is_plain = True
-    paired: re.Match[str] | None = None
-    outer: re.Match[str] | None = None
+    text = cursor.text
     # A sibling may begin on the value's first line.
-    scan = max(cursor.at, start - 1) if tags.strips_newline else start
-    for match in tags.token.finditer(cursor.text, scan):
+    begin = max(cursor.at, start - 1) if tags.strips_newline else start
+    scan = cursor.memo.setdefault((f"scan {mentions}", start), _Scan(begin))
+    for match in tags.token.finditer(text, scan.at):
+        # If a token cannot be judged yet, the search goes on with it.
+        scan.at = match.start()
         kind = match.lastgroup
         if kind in ("example", "mention"):
-            calls += kind == "example" or mentions
-            is_plain = False
-        elif calls:
-            calls -= match[0] == tags.after[0]
+            scan.calls += kind == "example" or mentions
+            scan.plain = False
+        elif scan.calls:
+            scan.calls -= match[0] == tags.after[0]
         elif kind == "opener":
-            if not depth and is_next(match["key"]):
+            if not scan.depth and is_next(match["key"]):
                 # The value has no closer of its own: its neighbour begins here.
                 return _end(cursor, tags, start, match.start(), match.start("opener"))
             # A file that shows this very format: its closer closes nothing of ours.
-            depth += 1
-            is_plain = False
+            scan.depth += 1
+            scan.plain = False
         elif kind == "outer":
-            if outer is None and is_plain:
-                outer = match
-        elif depth:
-            depth -= 1
+            if scan.outer < 0 and scan.plain:
+                scan.outer = match.start()
+        elif scan.depth:
+            scan.depth -= 1
         elif _is_real(cursor, tags, match.end(), is_next):
             return _end(cursor, tags, start, match.start(), match.end())
-        elif paired is None and is_plain and _precedes_any(cursor, tags, match.end()):
-            paired = match
+        elif scan.paired is None and scan.plain and _precedes_any(cursor, tags, match.end()):
+            scan.paired = match.span()
+        scan.at = match.end()
+    # No token is longer than that, so none begins before and ends behind it.
+    scan.at = max(scan.at, len(text) - _LONGEST_TOKEN)
     cursor.await_more()
     if cursor.ending is not Ending.NATURAL:
         return None
     # No closer makes sense: a parameter that the tool has not, or an outer closer, follows.
-    if paired is not None:
-        return _end(cursor, tags, start, paired.start(), paired.end())
-    if outer is not None and _closes_all(cursor, tags, outer.start()):
-        return _end(cursor, tags, start, outer.start(), outer.start())
+    if scan.paired is not None:
+        return _end(cursor, tags, start, *scan.paired)
+    if scan.outer >= 0 and _closes_all(cursor, tags, scan.outer):
+        return _end(cursor, tags, start, scan.outer, scan.outer)
     return None
 
 
@@ -165,18 +199,26 @@ def _end(cursor: Cursor, tags: Tags, start: int, end: int, behind: int) -> Value
 
 def _is_real(cursor: Cursor, tags: Tags, at: int, is_next: Callable[[str], bool]) -> bool:
     """Whether a closer makes sense, judged by what stands behind it."""
-    ahead = Cursor(cursor.text, at, cursor.ending)
-    ahead.skip(tags.blank)
-    if ahead.ended() or ahead.sees(*tags.after):
+    behind = tags.behind.match(cursor.text, at)
+    if behind is not None:
+        key = behind["key"]
+        return key is None or is_next(key)
+    if len(cursor.text) - at > _LONGEST_TOKEN:
+        ahead = cursor.text[at : at + 1]
+        if not ahead.isspace() and ahead != "\\":
+            return False
+    # Near the end, or behind many blanks: with care for what is still to come.
+    ahead_of = Cursor(cursor.text, at, cursor.ending)
+    ahead_of.skip(tags.blank)
+    if ahead_of.ended() or ahead_of.sees(*tags.after):
         return True
-    key = _opener(ahead, tags)
+    key = _opener(ahead_of, tags)
     return key is not None and is_next(key)
 
 
 def _precedes_any(cursor: Cursor, tags: Tags, at: int) -> bool:
-    ahead = Cursor(cursor.text, at, Ending.NATURAL)
-    ahead.skip(tags.blank)
-    return not ahead.ended() and _opener(ahead, tags) is not None
+    behind = tags.behind.match(cursor.text, at)
+    return behind is not None and behind["key"] is not None
 
 
 def _opener(cursor: Cursor, tags: Tags) -> str | None:

@@ -231,6 +231,10 @@ class _Run:
                     from qcode.ui import wire
 
                     self._line(wire.tool_result(self.session.id, result))
+            case events.Nudged(said, _) if self.stream:
+                from qcode.ui import wire
+
+                self._line(wire.user(self.session.id, said))
             case events.ErrorRaised(message_text, exit_code):
                 self.error = message_text
                 self.error_code = exit_code
@@ -341,6 +345,7 @@ class _Run:
             usage=budget.usage,
             files_changed=changed,
             verification=[o.to_json() for o in self.outcomes],
+            calls_repaired=self.session.history.repairs,
         )
         out_of_steps = (
             self.end is TurnEnd.BUDGET

@@ -140,6 +140,7 @@ def _json(loaded: Loaded) -> str:
             "cached_tokens": usage.cached_tokens,
             "cost_usd": usage.cost_usd,
         },
+        "calls_repaired": loaded.repairs,
         "messages": [to_json(message) for message in loaded.messages],
     }
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"

@@ -260,7 +260,7 @@ def _history(
     loaded = journal.load(entry.path)
     if loaded.model != chosen.target.model:
         opened.write({"type": "model", "model": chosen.target.model})
-    history = JournalledHistory(opened, loaded.messages, loaded.usage)
+    history = JournalledHistory(opened, loaded.messages, loaded.usage, loaded.repairs)
     # The system prompt of back then: the server may still hold this very prefix.
     return history, entry.id, loaded.system or system_prompt()
 

@@ -81,6 +81,7 @@ class Terminal:
         self._status = ""
         self._redrawn_at = 0.0
         self._turn_began = 0.0
+        self._repaired = 0
         self._answer_shown = False
         self._arguments = 0
         self._calls: dict[str, str] = {}
@@ -118,6 +119,7 @@ class Terminal:
             case events.UsageReported() | events.CheckpointMade():
                 pass
             case events.CallRepaired(_, notes):
+                self._repaired += 1
                 self.say(f"read as meant: {'; '.join(notes)}", "dim")
             case events.Nudged(_, reason):
                 self.say(reason, "dim")
@@ -207,7 +209,11 @@ class Terminal:
         self._outputs.clear()
         if event.end is TurnEnd.INTERRUPTED:
             self.say("interrupted")
-        self.say(usage_line(event.usage, self._clock() - self._turn_began), "dim")
+        line = usage_line(event.usage, self._clock() - self._turn_began)
+        if self._repaired:
+            line += f" · {self._repaired} call{'s' * (self._repaired > 1)} repaired"
+            self._repaired = 0
+        self.say(line, "dim")
 
     # -- what others show, too
 
@@ -230,8 +236,8 @@ class Terminal:
             self.say(f"… {len(messages) - len(last):,} earlier messages", "dim")
         for message in last:
             match message:
-                case UserMessage(text):
-                    self._recap_text(f"> {text.strip()}", "cyan")
+                case UserMessage(text, is_nudge):
+                    self._recap_text(f"> {text.strip()}", "dim" if is_nudge else "cyan")
                 case AssistantMessage():
                     self._recap_text(message.text.strip(), "")
                     if message.interrupted:

@@ -29,6 +29,7 @@ def markdown(session: Loaded, *, result_lines: int | None = None) -> str:
         ("model", printable(session.model)),
         ("created", session.created),
         ("tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"),
+        ("calls repaired", f"{session.repairs:,}" if session.repairs else ""),
     ]
     parts = [
         f"# {title(session.messages) or session.id}",
@@ -43,8 +44,8 @@ def markdown(session: Loaded, *, result_lines: int | None = None) -> str:
 
 def _message(message: Message, result_lines: int | None) -> Iterator[str]:
     match message:
-        case UserMessage(text):
-            yield "## Person"
+        case UserMessage(text, is_nudge):
+            yield "## qcode" if is_nudge else "## Person"
             yield printable(text).strip()
         case AssistantMessage():
             yield "## Model"

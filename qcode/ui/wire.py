@@ -110,6 +110,8 @@ class Outcome:
     usage: Usage
     files_changed: Sequence[str]
     verification: Sequence[JsonObject]
+    calls_repaired: int = 0
+    """Tool calls of the session that were read otherwise than they were written."""
 
 
 def subtype(end: TurnEnd, exit_code: int) -> str:
@@ -139,6 +141,7 @@ def result(session_id: str, outcome: Outcome, *, out_of_steps: bool) -> JsonObje
         "total_cost_usd": outcome.usage.cost_usd,
         "files_changed": list(outcome.files_changed),
         "verification": list(outcome.verification),
+        "calls_repaired": outcome.calls_repaired,
     }
     if outcome.error:
         message["error"] = outcome.error

@@ -27,7 +27,18 @@ SNIPPETS = st.lists(
             *("{", "}", "[", "]", "(", ")", ",", ":", '"', "'", "\\", "\n", " ", '"""', "'''"),
             *('"a"', "'b'", "1", "-", "1e9", ".5", "true", "None", "nul", "x", "NaN", "\\n"),
             *("\\d", "\\u12", "\\ud83d", "\ud83d", "```json\n", "```", "<|im_end|>", "</s>"),
-            *("</tool_call>", "{{", "}}", "{}", '{"a": 1}', "]<]minimax[>[", "#", "\0", "\r"),
+            *(
+                "</tool_call>",
+                "{{",
+                "}}",
+                "{}",
+                '{"a": 1}',
+                "]<]minimax[>[",
+                "[e~[",
+                "#",
+                "\0",
+                "\r",
+            ),
         ]
     ),
     max_size=25,
@@ -209,6 +220,7 @@ def test_a_fence_around_a_value_says_nothing(fence: str) -> None:
         ('"{}" {}', "behind the string"),
         (json.dumps(json.dumps(json.dumps("{}"))), "does not begin with a bracket"),
         ('{"a": 1} <tool_call>', "unexpected text"),
+        ("[e~[", "unexpected character"),
     ],
     ids=lambda value: value[:40],
 )

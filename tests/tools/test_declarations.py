@@ -15,10 +15,10 @@ from qcode.tools.schema import parse
 @pytest.mark.parametrize(
     "name, arguments, touch, summary",
     [
-        ("read_file", '{"path": "a"}', Touch(("a",)), "a"),
-        ("read_file", '{"path": "a", "offset": 4, "limit": 2}', Touch(("a",)), "a:5-6"),
-        ("write_file", '{"path": "a", "content": "1\\n2"}', Touch(("a",)), "a (2 lines)"),
-        ("edit", '{"path": "a", "old": "b", "new": "c"}', Touch(("a",)), "a"),
+        ("read_file", '{"file_path": "a"}', Touch(("a",)), "a"),
+        ("read_file", '{"file_path": "a", "offset": 4, "limit": 2}', Touch(("a",)), "a:5-6"),
+        ("write_file", '{"file_path": "a", "content": "1\\n2"}', Touch(("a",)), "a (2 lines)"),
+        ("edit", '{"file_path": "a", "old_string": "b", "new_string": "c"}', Touch(("a",)), "a"),
         ("list_directory", '{"path": "a"}', Touch(("a",)), "a"),
         ("glob", '{"pattern": "**/*.c", "path": "a"}', Touch(("a",)), "**/*.c in a"),
         ("glob", '{"pattern": "/x/*/y"}', Touch(("/x",)), "/x/*/y"),

@@ -21,7 +21,11 @@ _BLANK = r"(?:\s|\\n)*"
 _TAGS = make_tags(
     _KEY,
     "</arg_value>",
-    nested=Nested(rf"{_OPEN}{_BLANK}[\w.\-:/]{{1,150}}{_BLANK}(?=<arg_key>)", _OPEN, _CLOSE),
+    nested=Nested(
+        rf"{_OPEN}(?:\s|\\n){{0,20}}[\w.\-:/]{{1,150}}(?:\s|\\n){{0,20}}(?=<arg_key>)",
+        _OPEN,
+        _CLOSE,
+    ),
     after=(_CLOSE, _OPEN),
     strips_newline=False,
     blank=_BLANK,

@@ -23,7 +23,7 @@ _END = "</function>"
 
 
 def _tags(opener: str, function: str) -> Tags:
-    nested = Nested(rf"{function}[^<>\n]{{1,150}}>\s*(?=<parameter)", function, _END)
+    nested = Nested(function + r"[^<>\n]{1,150}>\s{0,20}(?=<parameter)", function, _END)
     return make_tags(
         opener, "</parameter>", nested=nested, after=(_END, _CLOSE), strips_newline=True
     )
