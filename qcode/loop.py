@@ -157,13 +157,10 @@ class _Turn:
 
     def _follow(self, advice: Advice) -> None:
         """Prepare the next request as advised."""
-        self.force_call = advice.turnaround is Turnaround.FORCE_CALL
-        if advice.turnaround is Turnaround.SWITCH:
-            choice = protocol_choice(self.agent.provider)
-            if choice is not None:
-                self.emit(events.ProtocolSwitched(choice.switch()))
-            else:
-                self.force_call = True
+        self.force_call = advice.turnaround is not Turnaround.AS_BEFORE
+        choice = protocol_choice(self.agent.provider)
+        if advice.turnaround is Turnaround.SWITCH and choice is not None:
+            self.emit(events.ProtocolSwitched(choice.switch()))
         if advice.nudge and not advice.give_up:
             self.record.append(UserMessage(advice.nudge, is_nudge=True))
             self.emit(events.Nudged(advice.nudge, advice.reason))
@@ -186,7 +183,9 @@ class _Turn:
                 words = CUT_SHORT if call.id in running else NOT_RUN
                 self._answer(call, Result(words, "interrupted", is_error=True), 0.0)
         return self.recovery.after_calls(
-            [item.fault for item in prepared]  # a refused argument is as unreadable
+            # An argument that its tool refuses is as unreadable.
+            [item.fault for item in prepared],
+            structured=any(each.format == "structured" for each in decoded),
         )
 
     def _answered(self, calls: Sequence[ToolCall]) -> int:

@@ -17,7 +17,11 @@ FORCED_FROM = 2
 The endpoint is asked to constrain it to the tools' schemas.
 """
 SWITCHED_FROM = 3
-"""So many, and the tools are offered in the other protocol."""
+"""So many, and the tools are offered in the other protocol, too.
+
+Sooner, with the first constraint, if no call came by the present one: llama.cpp held a model
+that writes its calls as text to `tool_choice`, and it wrote blank lines up to the limit.
+"""
 MISREAD_ALLOWED = 5
 """So many, and the turn ends."""
 EMPTY_ALLOWED = 2
@@ -29,7 +33,7 @@ class Turnaround(Enum):
 
     AS_BEFORE = "as before"
     FORCE_CALL = "force a call"
-    SWITCH = "switch the protocol"
+    SWITCH = "switch the protocol, and force a call"
 
 
 class Advice(Record):
@@ -52,10 +56,14 @@ class Recovery:
         self._misread = 0
         self._empty = 0
         self._announced = False
+        self._structured = False
+        """Whether a call came through the API's own field."""
+        self._switched = False
 
-    def after_calls(self, faults: Iterable[Fault]) -> Advice:
+    def after_calls(self, faults: Iterable[Fault], *, structured: bool) -> Advice:
         """Take an answer with calls; the model hears of their faults by their results."""
         self._empty = 0
+        self._structured |= structured
         unreadable = (Fault.INVALID, Fault.UNKNOWN_TOOL, Fault.MISSING_NAME)
         if all(fault in unreadable for fault in faults):
             return self._misheard("")
@@ -95,8 +103,9 @@ class Recovery:
                 "`qcode doctor` shows what the endpoint makes of them, or take another model"
             )
         turnaround = Turnaround.AS_BEFORE
-        if self._misread == SWITCHED_FROM:
-            turnaround = Turnaround.SWITCH
-        elif self._misread >= FORCED_FROM:
+        if self._misread >= FORCED_FROM:
             turnaround = Turnaround.FORCE_CALL
+            late = self._misread >= SWITCHED_FROM or not self._structured
+            if late and not self._switched:
+                turnaround, self._switched = Turnaround.SWITCH, True
         return Advice(nudge, reason, turnaround)

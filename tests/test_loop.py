@@ -666,6 +666,27 @@ def test_calls_that_cannot_be_read_are_forced_then_asked_for_in_the_prompt(tmp_p
     assert well_formed(session.history.messages)
 
 
+def test_a_model_that_writes_no_real_call_is_soon_held_to_one(tmp_path: Path) -> None:
+    words = [
+        scripted.text('```json\n{"name": "make_file", "arguments": {"path": "a"}}\n```'),
+        scripted.text('```json\n{"name": "a.txt", "arguments": {"file_path": "a.txt"}}\n```'),
+        scripted.text('{"name": "list_directory", "arguments": {"path": "."}}'),
+        scripted.text("It is empty."),
+    ]
+    with scripted.ScriptedServer(words) as server:
+        session = make_session(tmp_path, server)
+        session.agent.provider = SwitchingProvider(session.agent.provider)
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert "By its arguments it could be a call of `read_file`." in told_to(server.requests)[1]
+    assert ["tools" in r.json for r in server.requests] == [True, True, False, False]
+    assert ["response_format" in r.json for r in server.requests] == [False, False, True, False]
+    assert [m.name for m in session.history.messages if isinstance(m, ToolMessage)] == [
+        "list_directory"
+    ]
+
+
 def test_an_empty_answer_is_asked_for_once_more(tmp_path: Path) -> None:
     thought = scripted.text("", reasoning="I wonder.")
     with scripted.ScriptedServer([thought, scripted.text("Here.")]) as server:

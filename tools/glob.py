@@ -7,6 +7,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Annotated
 
 from qcode.errors import ToolError
 from qcode.record import Record
@@ -14,6 +15,7 @@ from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
 from qcode.tools.files import missing
 from qcode.tools.ignore import check_glob, translate, walk
+from qcode.tools.schema import HIDDEN
 
 FILES = 100
 """Files shown at most."""
@@ -23,6 +25,8 @@ _SECONDS = 30.0
 class Params(Record):
     pattern: str
     path: str | None = None
+    limit: Annotated[int | None, HIDDEN] = None
+    """Small models send one, as other tools have it."""
 
 
 class _Found:
@@ -106,9 +110,10 @@ def _result(found: _Found, params: Params) -> Result:
     if not count:
         note = f" ({found.note})" if found.note.startswith("stopped") else ""
         return Result(f"No file matches {clip(params.pattern)}.{note}", "no files")
-    lines = [os.fsencode(path).decode("utf-8", "replace") for _, path in found.files[:FILES]]
-    if count > FILES:
-        lines.append(f"[{count - FILES} more, older ones, not shown; use a narrower pattern]")
+    shown = min(FILES, max(1, params.limit or FILES))
+    lines = [os.fsencode(path).decode("utf-8", "replace") for _, path in found.files[:shown]]
+    if count > shown:
+        lines.append(f"[{count - shown} more, older ones, not shown; use a narrower pattern]")
     if found.note:
         lines.append(f"[{found.note}]")
     return Result("\n".join(lines), f"{count} file{'s' if count != 1 else ''}")

@@ -25,7 +25,7 @@ def answer_to(call: DecodedCall, schemas: Mapping[str, JsonObject]) -> str:
                 "  ", " "
             )
         case Fault.UNKNOWN_TOOL:
-            return unknown_tool(name, schemas)
+            return unknown_tool(name, schemas, call.call.arguments)
         case Fault.MISSING_NAME:
             return load("calls/nameless", detail=call.detail, tools=", ".join(schemas))
         case _ if name in schemas:
@@ -36,9 +36,27 @@ def answer_to(call: DecodedCall, schemas: Mapping[str, JsonObject]) -> str:
             return unknown_tool(name, schemas)
 
 
-def unknown_tool(name: str, schemas: Mapping[str, JsonObject]) -> str:
+def unknown_tool(name: str, schemas: Mapping[str, JsonObject], arguments: str = "") -> str:
     """Return what is said of a tool that there is not, the nearest names first."""
-    return load("calls/unknown", name=name[:_QUOTED], tools=", ".join(nearest(name, schemas)))
+    text = load("calls/unknown", name=name[:_QUOTED], tools=", ".join(nearest(name, schemas)))
+    fitting = _fitting(arguments, schemas)
+    return f"{text} {load('calls/fitting', tool=fitting)}" if fitting else text
+
+
+def _fitting(arguments: str, schemas: Mapping[str, JsonObject]) -> str:
+    """Return the only tool that takes these arguments by their very names."""
+    try:
+        given = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(given, dict) or not given:
+        return ""
+    fitting = [
+        name
+        for name, schema in schemas.items()
+        if set(schema.get("required", ())) <= given.keys() <= schema.get("properties", {}).keys()
+    ]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def mistaken(tool: str, problem: str, schema: JsonObject) -> str:

@@ -5,6 +5,7 @@ Nothing here is ever run. It decides whether the model is asked once more.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -45,15 +46,18 @@ def unheard_call(text: str, schemas: Mapping[str, JsonObject]) -> str:
         found = _TAG.search(ending)
         return "Its markup is not complete." if found and found.end() > len(ending) - 40 else ""
     name = matches[-1][1]
-    if name not in schemas:
-        return unknown_tool(name, schemas)
     begin = tail.rfind("{", 0, matches[-1].start())
+    problem, calls = "", []
     try:
         end = end_of_value(tail, begin) if begin >= 0 else -1
         value: Any = loads(tail[begin : end if end >= 0 else len(tail)]).value
+        calls = calls_of(value, Offered(schemas)) or []
     except Unreadable as error:
-        return f"{error.reason} A correct call has these arguments: {shown_example(schemas[name])}"
-    calls = calls_of(value, Offered(schemas)) or []
+        problem = error.reason
+    if name not in schemas:
+        return unknown_tool(name, schemas, json.dumps(calls[0].arguments) if calls else "")
+    if problem:
+        return f"{problem} A correct call has these arguments: {shown_example(schemas[name])}"
     for call in calls:
         if isinstance(call.arguments, dict):
             settled = coerce(call.arguments, schemas[name], raw=False).arguments
