@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcode.calls.example import example
-from qcode.calls.values import unknown, violations
+from qcode.calls.values import violations
 from qcode.tools import default_tools
 from qcode.tools.schema import schema
 
@@ -94,6 +94,4 @@ def test_an_example_follows_its_schema(of: Any) -> None:
     made = example(of)
 
     assert violations(made, of) == ()
-    if set(of.get("required", ())) <= set(of.get("properties", ())):
-        assert list(made) == of.get("required", [])
-        assert unknown(made, of | {"additionalProperties": True}) == ()
+    assert list(made) == of.get("required", [])
