@@ -113,24 +113,26 @@ def table(rows: Sequence[Row]) -> str:
 
     `meant` are the replies that mean a call, `run` those whose call was valid and run, `fits`
     those of them whose tool is one that the prompt asks for. `in the end` adds those that ran a
-    call after qcode had answered the first one, where it was played.
+    call after qcode had answered the first reply, where it was played; `fits then` is for them all.
     """
     columns = ("recording", "decoder", "replies", "meant", "run", "run/meant", "fits")
-    later = ("in the end", "of meant")
+    later = ("in the end", "of meant", "fits then")
     causes = [fate for fate in Fate if not fate.executed and fate is not Fate.NO_CALL]
     lines = [_line(*columns, *later, *causes)]
     lines.append("| --- | --- |" + " --: |" * (len(columns) + len(later) + len(causes) - 2))
     wanted = {prompt.id: prompt.tools for prompt in prompts()}
     for row in rows:
         meant = [one for one in row.scored if one.intended]
-        run = [one for one in meant if one.fate.executed]
-        fits = sum(bool(r.call and r.call.name in wanted.get(r.reply.id, ())) for r in run)
-        end = len(run) + sum(
-            bool(row.live.get(one.reply.id)) for one in meant if not one.fate.executed
-        )
+        run = {one.reply.id: one.call.name for one in meant if one.fate.executed and one.call}
+        end = run | {
+            one.reply.id: row.live[one.reply.id]
+            for one in meant
+            if one.reply.id not in run and row.live.get(one.reply.id)
+        }
+        fits = [sum(tool in wanted.get(key, ()) for key, tool in ran.items()) for ran in (run, end)]
         fates = Counter(one.fate for one in meant)
-        counts = (len(row.scored), len(meant), len(run), _share(len(run), len(meant)), fits)
-        ends = (end, _share(end, len(meant))) if row.live else ("", "")
+        counts = (len(row.scored), len(meant), len(run), _share(len(run), len(meant)), fits[0])
+        ends = (len(end), _share(len(end), len(meant)), fits[1]) if row.live else ("", "", "")
         lines.append(
             _line(row.name, row.decoder, *counts, *ends, *(fates[c] or "" for c in causes))
         )

@@ -141,7 +141,7 @@ def test_the_share_is_that_of_the_replies_that_mean_a_call() -> None:
 def test_a_call_that_ran_after_an_answer_counts_in_the_end() -> None:
     missed = Scored(reply(), "json", Fate.UNKNOWN)
 
-    assert "| 0.0 % | 0 | 1 | 100.0 % |" in table(
+    assert "| 0.0 % | 0 | 1 | 100.0 % | 0 |" in table(
         [Row("some", "new", [missed], {"some-01": "read_file"})]
     )
 
