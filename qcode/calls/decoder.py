@@ -16,8 +16,8 @@ from qcode.calls.cursor import Ending
 from qcode.calls.found import CONTENT, REASONING, Fault, Found
 from qcode.calls.native import Assembler, CallBegun, CallGrew
 from qcode.calls.offered import Offered
-from qcode.calls.scanner import Calls, Closed, Item, Scanner, Text, begins_sign
-from qcode.calls.settle import Settled, as_json, settle
+from qcode.calls.scanner import Calls, Closed, Item, Scanner, Text
+from qcode.calls.settle import Settled, settle
 from qcode.calls.values import unknown, violations
 from qcode.messages import JsonObject, ToolCall
 from qcode.providers import CallPart, ReasoningPart, TextPart
@@ -193,8 +193,6 @@ class Decoder:
             removed = removed or taken
             if not taken:
                 pieces.append(item.text)
-        if groups and said[-1] is not groups[-1] and begins_sign(pieces[-1].strip()):
-            pieces.pop()  # of an outer closer that was cut
         text = "".join(pieces)
         return (text.strip() if calls or removed else text), calls
 
@@ -217,7 +215,7 @@ class Decoder:
                 if violations(call.arguments, schema) or unknown(call.arguments, schema):
                     return len(thoughts), []
                 calls.append((call, item.format))
-        return kept, calls
+        return (kept, calls) if calls else (len(thoughts), [])
 
     def _named(self, calls: list[tuple[Settled, str]], promoted: bool) -> tuple[DecodedCall, ...]:
         """Give each call an id that no other call of the session has."""
@@ -230,7 +228,7 @@ class Decoder:
             used.add(call_id)
             out.append(
                 DecodedCall(
-                    ToolCall(call_id, call.name, as_json(call)),
+                    ToolCall(call_id, call.name, call.text),
                     call.fault,
                     call.detail,
                     call.notes,

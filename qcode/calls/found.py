@@ -57,3 +57,5 @@ class Region(Record):
     """What the text behind it is: `CONTENT`, `REASONING`, `CLOSED`, or as before."""
     pieces: tuple[tuple[str, str], ...] = ()
     """Channel and text of what stands in the region besides calls."""
+    is_text: bool = False
+    """No call after all, and what it holds is not looked through: an outer envelope is data."""

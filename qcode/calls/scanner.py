@@ -24,7 +24,7 @@ WASTE = 8 << 20
 
 _EAGER = 2048
 """A held text up to this length is looked at again whenever it grows."""
-_CREDIT = 32
+_CREDIT = 8
 """How often, on average, each further character may be copied while it is held."""
 _ATTEMPT = 512
 """Characters that an attempt in vain counts for at least."""
@@ -100,11 +100,6 @@ def _signs() -> _Signs:
     return _Signs()
 
 
-def begins_sign(text: str) -> bool:
-    """Whether a text is the cut beginning of some family's markup, and no word."""
-    return len(text) > 1 and text in _signs().begun
-
-
 class Scanner:
     """Feed it a text in pieces, then `finish`; both return what is certain by then.
 
@@ -131,6 +126,8 @@ class Scanner:
         self._message_blank = True
         """Whether only blanks were given out since the message, or its content, began."""
         self._content_blank = True
+        self._after_calls = False
+        """Whether only blanks were given out since the last call."""
         self._fence = ""
         """The backticks that opened the code block which the text is in."""
         self._wasted = 0
@@ -155,7 +152,8 @@ class Scanner:
             self._waiting.clear()
             self._waiting_length = 0
         elif self._is_plain(text):
-            self._line_blank = False
+            self._line_blank = self._after_calls = False
+            self._content_blank = self._content_blank and self._channel != CONTENT
             self._buffer = text[-1]
             self._at = 1
             return [Text(self._channel, text)]
@@ -277,6 +275,10 @@ class Scanner:
             memo=self._memo,
         )
         region = form.read(cursor, self._offered)
+        if region is not None and region.is_text:
+            self._wasted += max(cursor.reach - start, _ATTEMPT)
+            self._give_out(region.end)
+            return True
         if region is None or (self._channel == REASONING and not _is_draft(region, text, start)):
             self._wasted += max(cursor.reach - start, _ATTEMPT)
             return False
@@ -293,6 +295,7 @@ class Scanner:
         if region.calls:
             self._out.append(Calls(self._channel, region, text, form.name))
             self._message_blank = False
+            self._after_calls = True
             self._content_blank = self._content_blank and self._channel != CONTENT
         else:
             self._wasted += _ATTEMPT
@@ -314,6 +317,10 @@ class Scanner:
         piece = self._buffer[self._at : end]
         self._at = end
         self._memo.clear()
+        if self._after_calls and not piece.isspace():
+            self._after_calls = False
+            if self._ending is not Ending.OPEN and self._begins_sign(piece.strip()):
+                return  # of an outer closer that was cut
         line = piece.rpartition("\n")
         if line[1]:
             self._line_blank = not line[2] or line[2].isspace()
@@ -323,6 +330,10 @@ class Scanner:
             self._message_blank = False
             self._content_blank = self._content_blank and self._channel != CONTENT
         self._out.append(Text(self._channel, piece))
+
+    def _begins_sign(self, text: str) -> bool:
+        """Whether a text is the cut beginning of some family's markup, and no word."""
+        return len(text) > 1 and text in self._signs.begun
 
     def _certain(self) -> int:
         """Return the end of what cannot be the beginning of an opener."""

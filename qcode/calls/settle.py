@@ -19,8 +19,8 @@ class Settled(Record):
 
     name: str
     arguments: dict[str, Any]
-    written: str = ""
-    """The arguments as JSON text if the model wrote exactly these."""
+    text: str = "{}"
+    """The arguments as JSON: the model's own text where it is right."""
     id: str = ""
     fault: Fault = Fault.NONE
     detail: str = ""
@@ -46,7 +46,9 @@ def settle(found: Found, offered: Offered, ending: Ending) -> Settled:
         return faulty(Fault.MISSING_NAME, found.detail)
     if tool is None:
         # Kept as it was written: the history shows the model what it did.
-        return replace(faulty(Fault.UNKNOWN_TOOL, ""), arguments=_readable(found.arguments))
+        readable = _readable(found.arguments)
+        text = json.dumps(readable)  # escaped: nobody checked what is in it
+        return replace(faulty(Fault.UNKNOWN_TOOL, ""), arguments=readable, text=text)
     schema = offered.schema(tool)
     arguments, notes, written = found.arguments, list(found.notes), ""
     if isinstance(arguments, str):
@@ -72,21 +74,30 @@ def settle(found: Found, offered: Offered, ending: Ending) -> Settled:
     missing = [each for each in schema.get("required", ()) if each not in coerced.arguments]
     if missing and (found.unclosed or CLOSED in notes):
         return faulty(Fault.TRUNCATED, f"It ends before `{missing[0]}`.")
+    if repr(coerced.arguments) == repr(arguments):
+        text = written or json.dumps(arguments, ensure_ascii=False)
+    else:
+        text = json.dumps(coerced.arguments, ensure_ascii=False)
+    if not _is_encodable(text):
+        return faulty(Fault.INVALID, "A value has half of a surrogate pair, which is no character.")
     if name not in found.name:
         notes.insert(0, f"the tool is called `{name}`, not `{found.name[:60]}`")
     return Settled(
         name,
         coerced.arguments,
-        written if coerced.arguments == arguments else "",
+        text,
         id=found.id,
         notes=tuple(dict.fromkeys(notes)),
         is_exact=name == found.name,
     )
 
 
-def as_json(call: Settled) -> str:
-    """Return the arguments as JSON text: the model's own where it is right."""
-    return call.written or json.dumps(call.arguments, ensure_ascii=False)
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _readable(arguments: Any) -> dict[str, Any]:
@@ -103,4 +114,5 @@ def _only_text(schema: JsonObject) -> str | None:
     required = schema.get("required") or []
     if len(required) != 1:
         return None
-    return required[0] if schema["properties"][required[0]].get("type") == "string" else None
+    parameter = (schema.get("properties") or {}).get(required[0]) or {}
+    return required[0] if parameter.get("type") == "string" else None

@@ -143,7 +143,10 @@ def _scan(
             scan.calls -= match[0] == tags.after[0]
         elif kind == "opener":
             if not scan.depth and is_next(match["key"]):
-                # The value has no closer of its own: its neighbour begins here.
+                # The value has no closer of its own: its neighbour begins here. Or it has one,
+                # and between them stood a parameter that the tool has not.
+                if scan.paired is not None:
+                    return _end(cursor, tags, start, *scan.paired)
                 return _end(cursor, tags, start, match.start(), match.start("opener"))
             # A file that shows this very format: its closer closes nothing of ours.
             scan.depth += 1
@@ -191,7 +194,10 @@ def _newline(cursor: Cursor) -> int:
 def _end(cursor: Cursor, tags: Tags, start: int, end: int, behind: int) -> Value:
     value = cursor.text[start : max(start, end)]
     if tags.strips_newline and value.endswith("\n"):
-        value = value[:-1].removesuffix("\r")
+        # The lines of the markup end alike.
+        value = value[:-1]
+        if cursor.text[start - 2 : start] == "\r\n":
+            value = value.removesuffix("\r")
     cursor.at = behind
     cursor.reach = max(cursor.reach, behind)
     return Value(value, closed=True)

@@ -523,17 +523,12 @@ def test_a_value_that_was_cut_is_not_used_even_at_a_natural_end(
             assert value == whole
 
 
-# Known faults of the decoder.
-
-
-@pytest.mark.xfail(reason="an empty body is taken for an empty command")
 def test_a_harmony_call_without_a_body_is_not_run() -> None:
     text = harmony([("bash", {"command": "ls"})]).partition("{")[0]
 
     assert run(text).calls == []
 
 
-@pytest.mark.xfail(reason="only JSON is looked through for them")
 @pytest.mark.parametrize("form", [qwen3_coder, glm, minimax, minimax_m3, dsml])
 def test_half_a_surrogate_pair_between_tags_is_refused(form: Renderer) -> None:
     assert run(form([("bash", {"command": "echo \ud83d"})])).calls == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qcode.calls.cursor import Ending
 from qcode.calls.found import Found
 from qcode.calls.offered import Offered
-from qcode.calls.settle import as_json, settle
+from qcode.calls.settle import settle
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools import default_tools
@@ -52,7 +52,7 @@ def understood(tool: Tool[Any], arguments: str) -> Any:
     call = settle(Found(tool.name, arguments), offered, Ending.NATURAL)
     if call.fault:
         raise ToolError(f"{call.fault}: {call.detail}")
-    return parse(tool, as_json(call))
+    return parse(tool, call.text)
 
 
 def read(**arguments: Any) -> Params:

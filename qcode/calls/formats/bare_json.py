@@ -33,11 +33,15 @@ class BareJson:
     place = Place.LINE
 
     def read(self, cursor: Cursor, offered: Offered) -> Region | None:
+        begin = cursor.at
         calls = read_objects(cursor, offered)
-        if calls is None:
-            return None
-        strays.skip(cursor)
-        return Region(cursor.at, tuple(calls), is_bare=True) if cursor.ended() else None
+        end = cursor.at
+        if calls is not None:
+            strays.skip(cursor)
+            if cursor.ended():
+                return Region(cursor.at, tuple(calls), is_bare=True)
+        # Markup inside the strings of an object is no markup, whatever the object is.
+        return Region(end, is_text=True) if end > begin else None
 
 
 def read_objects(cursor: Cursor, offered: Offered) -> list[Found] | None:
@@ -49,6 +53,8 @@ def read_objects(cursor: Cursor, offered: Offered) -> list[Found] | None:
             return calls or None
         cursor.at = begin
         read = read_object(cursor, _ENDS)
+        if read.fault is Fault.TRUNCATED:
+            cursor.at = begin
         found = calls_of(read.value, offered, strict=True) if read.fault is Fault.NONE else None
         if not found or not all(_is_certain(call, offered) for call in found):
             return None

@@ -76,9 +76,10 @@ def _call(cursor: Cursor, name: str) -> Found:
     if not ends:
         cursor.await_more()
         cursor.at = len(cursor.text)
-        if cursor.ending is Ending.CUT:
+        body = cursor.text[start:]
+        if cursor.ending is Ending.CUT or not body:
             return Found(name, {}, fault=Fault.TRUNCATED, detail="It ends within its body.")
-        return Found(name, cursor.text[start:], as_text=True)
+        return Found(name, body, as_text=True) if body.strip() else Found(name, {})
     cursor.at = min(ends)
     body = cursor.text[start : cursor.at]
     cursor.take(*_ENDS)
