@@ -784,7 +784,7 @@ def test_each_request_begins_with_the_one_before(
     for before, after in itertools.pairwise(raw):
         # What is asked of one answer alone stands behind the messages.
         begun = BEHIND_MESSAGES.sub(b"", before)
-        assert len(begun) >= len(before) - 44
+        assert len(begun) >= len(before) - 46
         assert after.startswith(begun)
         assert len(json.loads(after)["messages"]) >= len(json.loads(before)["messages"])
 

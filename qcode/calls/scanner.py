@@ -326,7 +326,7 @@ class Scanner:
             self._line_blank = not line[2] or line[2].isspace()
         else:
             self._line_blank = self._line_blank and piece.isspace()
-        if self._message_blank and not piece.isspace():
+        if not piece.isspace():
             self._message_blank = False
             self._content_blank = self._content_blank and self._channel != CONTENT
         self._out.append(Text(self._channel, piece))

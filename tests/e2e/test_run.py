@@ -375,8 +375,8 @@ def test_whoever_stops_reading_ends_the_run_quietly(work: Path) -> None:
         process = program.start("run", "-y", "-o", "stream-json", "hello", stdout=writing)
         os.close(writing)
         os.read(reading, 100)
-        os.close(reading)
         wait_for(server, 1)
+        os.close(reading)
         ended = program.end(process)
 
     assert ended.code == 141
