@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -368,8 +369,14 @@ def test_a_closed_terminal_ends_it_with_its_commands(work: Path) -> None:
 
 
 def test_whoever_stops_reading_ends_the_run_quietly(work: Path) -> None:
-    script = [scripted.call("run_shell_command", command="sleep 1000")]
-    with scripted.ScriptedServer(script) as server:
+    closed = threading.Event()
+
+    def answer(_request: scripted.Seen) -> scripted.Stream:
+        # Not before nobody reads: what is written sooner may still fit into the pipe.
+        closed.wait(30)
+        return scripted.call("run_shell_command", command="sleep 1000")
+
+    with scripted.ScriptedServer(answer) as server:
         program = make(work, server)
         reading, writing = os.pipe()
         process = program.start("run", "-y", "-o", "stream-json", "hello", stdout=writing)
@@ -377,6 +384,7 @@ def test_whoever_stops_reading_ends_the_run_quietly(work: Path) -> None:
         os.read(reading, 100)
         wait_for(server, 1)
         os.close(reading)
+        closed.set()
         ended = program.end(process)
 
     assert ended.code == 141
