@@ -44,6 +44,8 @@ class Chosen:
     context_window: int | None
     profile: profiles.Profile | None = None
     """What `qcode doctor` found out."""
+    is_embedded: bool = False
+    """Served by `qcode local`, with a template under which native tools work best."""
 
 
 def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
@@ -96,6 +98,7 @@ def _embedded(settings: Settings, note: Note) -> Chosen:
     return Chosen(
         Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),
         settings.context_window or running.context_window,
+        is_embedded=True,
     )
 
 
@@ -114,6 +117,7 @@ def _found(settings: Settings, note: Note, unresolved: UsageError) -> Chosen:
         return Chosen(
             Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),
             settings.context_window or running.context_window,
+            is_embedded=True,
         )
     servers = [server for server in discover() if server.models]
     for server in servers:
@@ -221,11 +225,12 @@ def open_session(
 
 def _provider(chosen: Chosen, settings: Settings, session_id: str) -> Provider:
     profile = chosen.profile
+    known = "native" if chosen.is_embedded else profile.protocol if profile else None
     return make_provider(
         chosen.target,
         session_key=session_id,
         tool_protocol=settings.tool_protocol,
-        protocol=profile.protocol if profile else "native",
+        protocol=known,
         style=(profile.style or None) if profile else None,
         plain_schemas=profile.plain_schemas if profile else False,
     )

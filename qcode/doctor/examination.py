@@ -16,6 +16,7 @@ from qcode.messages import UserMessage
 from qcode.profiles import Profile, Protocol
 from qcode.prompts import load
 from qcode.providers import Provider, Request
+from qcode.providers.protocol import first_protocol
 from qcode.providers.registry import Target, make_provider
 from qcode.record import replace as replace_record
 
@@ -207,7 +208,7 @@ class Examination:
             yield flow.speed(measured, self._own_prompt_tokens, server.kind)
         self.profile = replace_record(
             profile,
-            protocol=_protocol(outcomes),
+            protocol=_protocol(outcomes, self.target.model),
             plain_schemas=_has_learnt_plain_schemas(provider),
             parallel_calls=len(outcomes) > 1 and len(outcomes[1].got) > 1,
             reasoning=where,
@@ -234,17 +235,20 @@ class Examination:
         return arrival, window.long_prompt(arrival, self._server)
 
 
-def _protocol(outcomes: list[calls.Outcome]) -> Protocol:
+def _protocol(outcomes: list[calls.Outcome], model: str) -> Protocol:
     """Native, unless tools are refused or nothing at all came of them.
 
-    Calls that come as text under native tools are read there, so that they are no reason.
+    Calls that come as text under native tools are read there, so that they are no
+    reason, but for models that are known to write better ones when the prompt tells how.
     """
     if any(calls.refused(outcome) for outcome in outcomes):
         return "prompted"
     answered = [outcome for outcome in outcomes if outcome.answer is not None]
     if answered and all(outcome.channel == "none" for outcome in answered):
         return "prompted"
-    return "native"
+    if any(outcome.channel == "structured" for outcome in answered):
+        return "native"
+    return first_protocol(model)
 
 
 def _has_learnt_plain_schemas(provider: Provider) -> bool:

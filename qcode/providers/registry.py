@@ -88,7 +88,7 @@ def make_provider(
     *,
     session_key: str,
     tool_protocol: Literal["auto", "native", "prompted"] = "auto",
-    protocol: ToolProtocol = "native",
+    protocol: ToolProtocol | None = None,
     style: str | None = None,
     plain_schemas: bool = False,
 ) -> Provider:
@@ -112,8 +112,9 @@ def make_provider(
     # All that OpenAI serves there takes tools.
     if tool_protocol == "native" or target.kind == "responses":
         return provider
-    from qcode.providers.protocol import SwitchingProvider
+    from qcode.providers.protocol import SwitchingProvider, first_protocol
 
+    protocol = protocol or first_protocol(target.model)
     return SwitchingProvider(provider, protocol=protocol, style=style)
 
 

@@ -123,3 +123,23 @@ def test_plain_schemas_are_passed_on() -> None:
 
 def test_an_adapter_alone_has_no_choice() -> None:
     assert protocol_choice(ChatProvider(base_url="http://127.0.0.1:1/v1", model="m")) is None
+
+
+@pytest.mark.parametrize(
+    "model, first",
+    [
+        ("qwen2.5-coder-1.5b-instruct", "prompted"),
+        ("Qwen/Qwen2.5-Coder-32B-Instruct", "prompted"),
+        ("qwen2.5-coder:7b", "prompted"),
+        ("qwen3-coder:30b", "native"),
+        ("Qwen2.5-7B-Instruct", "native"),
+        ("gpt-oss-20b", "native"),
+    ],
+)
+def test_a_session_begins_with_what_suits_the_model(model: str, first: str) -> None:
+    target = Target(model=model, base_url="http://127.0.0.1:1/v1", api_key=None, kind="chat")
+
+    choice = protocol_choice(make_provider(target, session_key="s"))
+
+    assert choice is not None
+    assert choice.protocol == first
