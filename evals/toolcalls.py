@@ -39,7 +39,7 @@ def main() -> int:
         "--serve",
         choices=SERVINGS,
         default="text",
-        help="with the model's own template, or qcode's",
+        help="see docs/toolcalls.md",
     )
     recording.add_argument("--out", type=Path, help=f"(`{RECORDINGS}/MODEL-SERVE.jsonl`)")
     recording.add_argument("--max-tokens", type=int, default=MAX_TOKENS, metavar="N")

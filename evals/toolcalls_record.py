@@ -7,7 +7,7 @@ import http.client
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,17 @@ from qcode.local.fetch import fetch
 from qcode.local.process import stop
 from qcode.messages import JsonObject, UserMessage
 from qcode.paths import data_dir
-from qcode.providers import Request, ToolSpec
+from qcode.providers import Delta, Provider, Request, ToolSpec
 from qcode.providers.chat_body import BodyRenderer, Dialect
+from qcode.providers.prompted import PromptedProvider
 from qcode.tools import default_tools
 from qcode.tools.schema import schema
 
 FOLDER = Path(__file__).resolve().parent / "toolcalls"
 WORKSPACE = FOLDER / "workspace"
-SERVINGS = ("text", "qcode")
+SERVINGS = ("text", "qcode", "prompted")
+"""The model's own chat template, or qcode's; `prompted` is the first with the tools in the
+system prompt, as qcode asks a server of its user's own that has such a model."""
 CONTEXT = 16_384
 """Tokens; what `qcode local up` serves with."""
 MAX_TOKENS = 400
@@ -123,6 +126,24 @@ def serve(model: str, serving: str, folder: Path) -> Iterator[Served]:
         started.detach()
 
 
+class Named(Provider):
+    """The name of a model, by which `PromptedProvider` chooses its style; it is asked nothing."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    @property
+    def model(self) -> str:
+        return self._model
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+        raise NotImplementedError
+        yield  # makes it a generator
+
+    async def close(self) -> None:
+        raise NotImplementedError
+
+
 class Notes:
     """Tells what takes long in lines on stderr."""
 
@@ -150,9 +171,12 @@ def record(model: str, serving: str, out: Path, max_tokens: int) -> None:
         out.open("a", encoding="utf-8") as file,
     ):
         body = BodyRenderer(served.model, {}, Dialect())
+        prompted = PromptedProvider(Named(served.model)) if serving == "prompted" else None
         for number, prompt in enumerate(asked, start=1):
             begun = time.monotonic()
-            answer = ask(served.port, body.render(request(prompt.text, max_tokens)))
+            native = request(prompt.text, max_tokens)
+            asked_for = prompted.translate(native) if prompted else native
+            answer = ask(served.port, body.render(asked_for))
             seconds = round(time.monotonic() - begun, 1)
             head = {"id": prompt.id, "model": served.model, "serve": serving}
             line = {**head, "prompt": prompt.text, "max_tokens": max_tokens, "seconds": seconds}
