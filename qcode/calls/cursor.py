@@ -33,7 +33,9 @@ _SPACE = re.compile(r"\s*")
 class Cursor:
     """Reads from `at` on; `reach` is how far anything was looked at."""
 
-    __slots__ = ("at", "ending", "line_start", "memo", "message_start", "reach", "text")
+    __slots__ = (
+        "after_calls", "at", "ending", "line_start", "memo", "message_start", "reach", "text",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Cursor:
         *,
         line_start: bool = False,
         message_start: bool = False,
+        after_calls: bool = False,
         memo: dict[tuple[str, int], Any] | None = None,
     ) -> None:
         self.text = text
@@ -52,6 +55,8 @@ class Cursor:
         """Whether only blanks stand between the start of a line and `at`, as it was given."""
         self.message_start = message_start
         """Whether nothing but blanks stands before it."""
+        self.after_calls = after_calls
+        """Whether nothing but blanks stands between a call and it."""
         self.reach = at
         self.memo: dict[tuple[str, int], Any] = {} if memo is None else memo
         """What long scans know of the text so far, by kind and place.
@@ -123,6 +128,13 @@ class Cursor:
         self.at += len(found)
         self.reach = max(self.reach, self.at)
         return found
+
+    def cut_in(self, *literals: str) -> bool:
+        """Whether the text ends here, within one of the literals."""
+        rest = self.text[self.at :]
+        return bool(rest) and any(
+            len(rest) < len(each) and each.startswith(rest) for each in literals
+        )
 
     def match(self, pattern: re.Pattern[str], longest: int) -> re.Match[str] | None:
         """Match a pattern here whose matches, and what decides them, take up to `longest`.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from qcode.calls.cursor import Ending
+from qcode.calls.formats import strays
 from qcode.calls.found import CONTENT, REASONING, Fault, Found
 from qcode.calls.native import Assembler, CallBegun, CallGrew
 from qcode.calls.offered import Offered
@@ -194,7 +195,7 @@ class Decoder:
             if not taken:
                 pieces.append(item.text)
         text = "".join(pieces)
-        return (text.strip() if calls or removed else text), calls
+        return (strays.strip(text) if calls or removed else text), calls
 
     def _promoted(self, thoughts: list[Item]) -> tuple[int, list[tuple[Settled, str]]]:
         """Return how many items of the reasoning stay, and the whole, valid calls at its end."""

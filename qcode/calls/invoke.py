@@ -11,6 +11,8 @@ from qcode.calls.jsoncalls import read_object
 from qcode.calls.offered import Offered
 from qcode.calls.tags import Nested, make_tags, read_value
 
+_CUT = re.compile(r"</?[^<>\n]{0,160}")
+"""The beginning of a tag, at the end of the text."""
 _QUOTED = re.compile(r"""\s*["']?([^"'<>]*)""")
 
 
@@ -67,6 +69,9 @@ class InvokeFormat:
         if wrapped and on_its_line and cursor.ended():
             cut = Found("", {}, fault=Fault.TRUNCATED, detail="It ends after its opening tag.")
             return Region(cursor.at, (cut,))
+        if wrapped and not cursor.is_open and cursor.cut_in(self._invoke):
+            cut = Found("", {}, fault=Fault.TRUNCATED, detail="It ends within a tag.")
+            return Region(len(cursor.text), (cut,))
         calls: list[Found] = []
         end = cursor.at
         while cursor.sees(self._invoke):
@@ -118,6 +123,16 @@ class InvokeFormat:
                 fault = Fault.NONE if cursor.ending is Ending.NATURAL else Fault.TRUNCATED
                 return Found(name, arguments, as_text=True, fault=fault, unclosed=True)
             opener = cursor.match(self._parameter, 250)
+            if opener is None and _CUT.fullmatch(cursor.text, cursor.at):
+                cursor.await_more()
+                is_closer = cursor.text.startswith("</", cursor.at)
+                cursor.at = len(cursor.text)
+                whole = is_closer and cursor.ending is Ending.NATURAL
+                fault = Fault.NONE if whole else Fault.TRUNCATED
+                detail = "" if whole else "It ends within a tag."
+                return Found(
+                    name, arguments, as_text=True, fault=fault, detail=detail, unclosed=True
+                )
             if opener is None:
                 return self._junk(cursor, name, has_arguments=bool(arguments), exact=exact)
             key = opener["key"]

@@ -34,6 +34,9 @@ def calls_of(value: Any, offered: Offered, *, strict: bool = False) -> list[Foun
         return [call for found in each for call in found or ()]
     if not isinstance(value, dict) or _is_definition(value):
         return None
+    several = value.get("tool_calls")
+    if isinstance(several, list) and len(value) == 1:
+        return calls_of(several, offered, strict=strict)
     inner = value.get("function")
     if isinstance(inner, dict):
         found = None if _is_definition(inner) else _one(inner, offered, strict=strict)
@@ -63,6 +66,8 @@ def _one(value: dict[str, Any], offered: Offered, *, strict: bool) -> Found | No
                 return Found(name, arguments)
         return None
     name = value[named]
+    if not name.strip() and key is not None and not strict:
+        return Found("", {}, fault=Fault.MISSING_NAME)
     if offered.is_placeholder(name):
         return None
     if key is not None:
@@ -106,11 +111,15 @@ def read_calls(
     return [Found(match[1], {}, fault=read.fault, detail=read.detail)]
 
 
-_BEGINS = re.compile(r"""[{\[]\s*(\{\s*)?(["']?(n(a(m(e.{0,120})?)?)?)?)?$""", re.DOTALL)
+_BEGINS = re.compile(
+    r"""[{\[]\s*(\{\s*)?(["']?(n(a(m(e.{0,120})?)?)?)?)?\Z"""
+    r"""|\{\s*["'](?:arguments|parameters)["']\s*:""",
+    re.DOTALL,
+)
 
 
 def _begins_call(text: str) -> bool:
-    return len(text) < 160 and _BEGINS.match(text) is not None
+    return _BEGINS.match(text) is not None
 
 
 class Read(Record):

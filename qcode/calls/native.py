@@ -128,7 +128,7 @@ class Assembler:
         ):
             name = name[:half]
         nothing = text in ("", "null")
-        return Found(name, "{}" if nothing else slot.text(), id=slot.id)
+        return Found(name, "" if nothing else slot.text(), id=slot.id, unclosed=nothing)
 
     def _slot(self, part: CallPart) -> _Slot:
         found = self._known(part)

@@ -200,7 +200,10 @@ def _decode(
         Unreadable: they are none; with `cut` if more text could make them some.
             `half` says that a string, a word or a number has begun behind them.
     """
-    python = any(kind == "string" and _is_python(token) for kind, _, token in tokens)
+    python = any(
+        (kind == "string" and _is_python(token)) or (kind == "word" and token[0] in "TFN")
+        for kind, _, token in tokens
+    )
     rewritten: list[str] = []
     out = [
         _MARKS[token[2]] if token[0] == "mark" else _rewritten(text, token, python, rewritten)

@@ -14,6 +14,8 @@ from typing import Any
 
 from qcode.calls.cursor import Cursor, Ending, Undecided
 from qcode.calls.formats import Format, Place, at
+from qcode.calls.formats.fenced import FENCES
+from qcode.calls.formats.strays import skip
 from qcode.calls.formats.thinking import CLOSERS
 from qcode.calls.found import CLOSED, CONTENT, REASONING, Fault, Region
 from qcode.calls.offered import Offered
@@ -30,6 +32,9 @@ _ATTEMPT = 512
 """Characters that an attempt in vain counts for at least."""
 _MARKS = re.compile(r"[>}\])`]")
 """Without one of these a call hardly ends."""
+_QUOTES = "\"'“‘«"
+_CUT_TAG = re.compile(r"</?[^\s<>]{0,40}|\][^\s]{0,40}")
+"""An outer closer that was cut, behind a call."""
 _INDENT = 8
 """Blanks before an opener that starts a line."""
 _FENCE_LINE = 64
@@ -130,6 +135,8 @@ class Scanner:
         """Whether only blanks were given out since the last call."""
         self._fence = ""
         """The backticks that opened the code block which the text is in."""
+        self._at_line_sign = False
+        """Whether what is undecided is a sign by standing at the start of a line."""
         self._wasted = 0
         self._out: list[Item] = []
 
@@ -214,15 +221,19 @@ class Scanner:
         if self._message_blank and self._begin_message():
             return True
         text = self._buffer
-        begin = self._at - 1 if text[self._at - 1] == "\n" else self._at
-        match = self._signs.search(text, begin)
-        if match is None:
-            self._give_out(self._certain())
-            return False
-        is_line = text[match.start()] == "\n"
-        start = match.end() if is_line else match.start()
-        self._give_out(start)
-        if not self._try(is_line=is_line) and is_line and self._channel == CONTENT:
+        if not self._at_line_sign:
+            begin = self._at - 1 if text[self._at - 1] == "\n" else self._at
+            match = self._signs.search(text, begin)
+            if match is None:
+                self._give_out(self._certain())
+                return False
+            # Kept while the sign is undecided: what made it one may have been given out.
+            self._at_line_sign = text[match.start()] == "\n"
+            self._give_out(match.end() if self._at_line_sign else match.start())
+        is_line, start = self._at_line_sign, self._at
+        taken = self._try(is_line=is_line)
+        self._at_line_sign = False
+        if not taken and is_line and self._channel == CONTENT:
             self._enter_fence(start)
         return True
 
@@ -256,10 +267,9 @@ class Scanner:
         match = (self._signs.at_line if is_line else self._signs.at_any)(text, start)
         assert match is not None
         opener = match[0]
-        if text[start - 1] != "`":
-            for form in table[opener]:
-                if self._read(form):
-                    return True
+        for form in table[opener]:
+            if self._read(form):
+                return True
         self._message_blank = False
         self._give_out(start + (1 if is_line else len(opener)))
         return False
@@ -272,10 +282,11 @@ class Scanner:
             self._ending,
             line_start=self._line_blank,
             message_start=self._message_blank,
+            after_calls=self._after_calls,
             memo=self._memo,
         )
         region = form.read(cursor, self._offered)
-        if region is not None and region.is_text:
+        if region is not None and (region.is_text or self._is_quoted(form, region)):
             self._wasted += max(cursor.reach - start, _ATTEMPT)
             self._give_out(region.end)
             return True
@@ -284,6 +295,24 @@ class Scanner:
             return False
         self._take(form, region)
         return True
+
+    def _is_quoted(self, form: Format, region: Region) -> bool:
+        """Whether a region is spoken of: quoted, or with prose around it on its line."""
+        text, start = self._buffer, self._at
+        if text[start - 1] == "`":
+            return True
+        if not region.calls or self._channel != CONTENT or form.place is not Place.ANYWHERE:
+            return False
+        if text[start - 1] in _QUOTES:
+            return True
+        if self._line_blank:
+            return False
+        behind = Cursor(text, region.end, self._ending)
+        skip(behind)
+        if behind.ended():
+            return False
+        rest = text[region.end : behind.at]
+        return "\n" not in rest and not behind.sees(*self._signs.anywhere)
 
     def _take(self, form: Format, region: Region) -> None:
         if region.calls and region.calls[-1].fault is Fault.TRUNCATED:
@@ -333,7 +362,7 @@ class Scanner:
 
     def _begins_sign(self, text: str) -> bool:
         """Whether a text is the cut beginning of some family's markup, and no word."""
-        return len(text) > 1 and text in self._signs.begun
+        return text in self._signs.begun or _CUT_TAG.fullmatch(text) is not None
 
     def _certain(self) -> int:
         """Return the end of what cannot be the beginning of an opener."""
@@ -358,10 +387,11 @@ class Scanner:
 
     def _enter_fence(self, start: int) -> None:
         """From here to the closing fence all is text, if a code block begins here."""
-        if not self._buffer.startswith("```", start):
+        mark = self._buffer[start]
+        if not self._buffer.startswith(FENCES, start):
             return
         end = start
-        while end < len(self._buffer) and self._buffer[end] == "`":
+        while end < len(self._buffer) and self._buffer[end] == mark:
             end += 1
         self._fence = self._buffer[start:end]
         self._give_out(end)
@@ -379,12 +409,12 @@ class Scanner:
             line = text[begin : line_end if line_end >= 0 else len(text)]
             if line_end < 0 and self._ending is Ending.OPEN:
                 bare = line.strip(" \t\r")
-                if len(line) < _FENCE_LINE and not bare.strip("`"):
+                if len(line) < _FENCE_LINE and not bare.strip(self._fence[0]):
                     self._give_out(begin - 1)  # it may become the closing fence
                     return False
                 continue
             bare = line.strip(" \t\r")
-            if bare.startswith(self._fence) and not bare.strip("`"):
+            if bare.startswith(self._fence) and not bare.strip(self._fence[0]):
                 self._fence = ""
                 self._give_out(begin + len(line))
                 return True

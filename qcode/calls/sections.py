@@ -49,6 +49,9 @@ class SectionFormat:
                 return None
             cut = Found("", {}, fault=Fault.TRUNCATED, detail="It ends after its opening token.")
             return Region(cursor.at, (cut,))
+        if wrapped and not cursor.is_open and cursor.cut_in(*self._call):
+            cut = Found("", {}, fault=Fault.TRUNCATED, detail="It ends after its opening token.")
+            return Region(len(cursor.text), (cut,))
         end = cursor.at
         while cursor.take(*self._call):
             found = self._one(cursor, offered)

@@ -51,6 +51,10 @@ def settle(found: Found, offered: Offered, ending: Ending) -> Settled:
         return replace(faulty(Fault.UNKNOWN_TOOL, ""), arguments=readable, text=text)
     schema = offered.schema(tool)
     arguments, notes, written = found.arguments, list(found.notes), ""
+    if isinstance(arguments, str) and not arguments.strip():
+        if found.unclosed and ending is Ending.CUT:
+            return faulty(Fault.TRUNCATED, "It ends before its arguments.")
+        arguments = {}
     if isinstance(arguments, str):
         try:
             loaded = loads(arguments, ended=ending is not Ending.CUT)
@@ -72,7 +76,8 @@ def settle(found: Found, offered: Offered, ending: Ending) -> Settled:
     coerced = coerce(arguments, schema, raw=found.as_text)
     notes += coerced.notes
     missing = [each for each in schema.get("required", ()) if each not in coerced.arguments]
-    if missing and (found.unclosed or CLOSED in notes):
+    is_open = found.unclosed and not isinstance(found.arguments, str)
+    if missing and (is_open or CLOSED in notes):
         return faulty(Fault.TRUNCATED, f"It ends before `{missing[0]}`.")
     if repr(coerced.arguments) == repr(arguments):
         text = written or json.dumps(arguments, ensure_ascii=False)

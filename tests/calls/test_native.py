@@ -134,7 +134,12 @@ def test_missing_and_repeated_ids_are_made_up() -> None:
 
 @pytest.mark.parametrize("arguments", ["", None, "null", " "])
 def test_no_arguments_are_an_empty_object(arguments: str | None) -> None:
-    assert assemble(CallPart(0, "x", "list", arguments)) == (ToolCall("x", "list", "{}"),)
+    decoder = Decoder({"list": {"type": "object"}}, lambda: "new")
+    decoder.feed(CallPart(0, "x", "list", arguments))
+
+    _shown, decoded = decoder.finish("stop")
+
+    assert [each.call for each in decoded.calls] == [ToolCall("x", "list", "{}")]
 
 
 def test_malformed_arguments_stay_as_written() -> None:

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 RUNNER = ROOT / "tests/vectors.py"
 REFERENCE = ROOT.parent / "shared/tool-calls/vectors.jsonl"
 OWN = Path(__file__).with_name("vectors.jsonl")
+OF_THE_RULES = Path(__file__).with_name("vectors-spec.jsonl")
+"""Written from the rules alone, by somebody who had not seen the decoder."""
 
 
 def run(path: Path) -> subprocess.CompletedProcess[str]:
@@ -24,7 +26,7 @@ def run(path: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [REFERENCE, OWN], ids=["reference", "own"])
+@pytest.mark.parametrize("path", [REFERENCE, OWN, OF_THE_RULES], ids=["reference", "own", "rules"])
 def test_every_vector_passes_whole_and_in_pieces(path: Path) -> None:
     done = run(path)
 

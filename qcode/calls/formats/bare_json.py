@@ -20,7 +20,7 @@ from qcode.record import replace
 
 _LIKELY = re.compile(
     r"(?:\[\s*)?\{\s*[\"'](?:name|tool_name|function_name|tool|function|type|id"
-    r"|arguments|parameters|args|input|params)[\"']\s*:"
+    r"|arguments|parameters|args|input|params|tool_calls)[\"']\s*:"
 )
 _ENDS = ("```",)
 

@@ -29,7 +29,8 @@ FORMATS = (
         section_end=_token("tool calls end"),
         header=re.compile(
             rf"\s*(?:function{_SEPARATOR}(?=[^\s<{{]))?(?P<name>[^\s<>{{}}|｜`]{{1,120}})\s*"
-            rf"(?:{_SEPARATOR})?\s*(?:```(?:json)?\s*)?(?=[{{\[])"
+            rf"(?:{_SEPARATOR})?\s*(?:```(?:json)?\s*)?"
+            r"(?=[{\[]|<[｜|]{0,2}tool[▁_ ]call[▁_ ]end)"
         ),
     ),
 )

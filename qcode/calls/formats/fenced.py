@@ -13,26 +13,26 @@ from qcode.calls.formats.bare_json import BareJson, read_objects
 from qcode.calls.found import Found, Region
 from qcode.calls.offered import Offered
 
-_FENCE = "```"
-_INFO = re.compile(r"`{0,20}[^\n`]{0,60}(?=\n|\{|\[)")
+FENCES = ("```", "~~~")
+_INFO = re.compile(r"[`~]{0,20}[^\n`]{0,60}(?=\n|\{|\[)")
 
 
 class Fenced:
     """One code block after another to the end of the message, each full of calls."""
 
     name = "fenced"
-    openers = (_FENCE,)
+    openers = FENCES
     place = Place.LINE
 
     def read(self, cursor: Cursor, offered: Offered) -> Region | None:
         calls: list[Found] = []
         is_bare = True
-        while cursor.take(_FENCE):
+        while fence := cursor.take(*FENCES):
             if cursor.match(_INFO, 90) is None:
                 return None
             cursor.space()
             begin = len(calls)
-            while not cursor.sees(_FENCE):
+            while not cursor.sees(fence):
                 if len(calls) > begin and cursor.ended():
                     break  # the closing fence of the last block is often missing
                 region = _inner(cursor, offered)
@@ -44,7 +44,7 @@ class Fenced:
                 cursor.space()
             if len(calls) == begin:
                 return None
-            cursor.take(_FENCE)
+            cursor.take(fence)
             strays.skip(cursor)
         return Region(cursor.at, tuple(calls), is_bare=is_bare) if cursor.ended() else None
 

@@ -21,7 +21,8 @@ _MESSAGE = "<|message|>"
 _HEADER = re.compile(
     r"(?:<\|start\|>|<\|channel\|>|<\|constrain\|>|[\w.\-:=/ ])*?<\|message\|>|"
     r"(?:<\|start\|>|<\|channel\|>)"
-    r"(?:<\|start\|>|<\|channel\|>|<\|constrain\|>|[\w.\-:=/ ]){0,300}$"
+    r"(?:<\|start\|>|<\|channel\|>|<\|constrain\|>|[\w.\-:=/ ]){0,300}"
+    r"(?:<\|?[a-z]{0,12}\|?)?\Z"
 )
 _RECIPIENT = re.compile(r"\bto=([^\s<]+)")
 _CHANNEL = re.compile(r"\b(analysis|commentary|final)\b")
@@ -77,7 +78,8 @@ def _call(cursor: Cursor, name: str) -> Found:
         cursor.await_more()
         cursor.at = len(cursor.text)
         body = cursor.text[start:]
-        if cursor.ending is Ending.CUT or not body:
+        is_cut = any(body.endswith(end[:n]) for end in _ENDS for n in range(2, len(end)))
+        if cursor.ending is Ending.CUT or not body or is_cut:
             return Found(name, {}, fault=Fault.TRUNCATED, detail="It ends within its body.")
         return Found(name, body, as_text=True) if body.strip() else Found(name, {})
     cursor.at = min(ends)

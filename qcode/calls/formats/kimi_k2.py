@@ -18,7 +18,7 @@ FORMATS = (
         section_end=("<|tool_calls_section_end|>", "<|tool_call_section_end|>"),
         header=re.compile(
             r"\s*(?P<id>(?:functions\.)?(?P<name>[^\s<>:|{}]{1,120})(?::\d+)?)\s*"
-            r"<\|tool_call_argument_begin\|>"
+            r"(?:<\|tool_call_argument_begin\|>|(?=<\|tool_call_end\|>))"
         ),
     ),
 )

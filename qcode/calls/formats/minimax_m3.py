@@ -20,6 +20,13 @@ _CLOSE = f"{_TOKEN}</tool_call>"
 _INVOKE = f"{_TOKEN}<invoke name="
 _END = f"{_TOKEN}</invoke>"
 _CHILD = re.compile(re.escape(_TOKEN) + r"<([^\s<>/\"=]{1,150})>")
+_CUT = re.compile(
+    "|".join(re.escape(_TOKEN[:n]) for n in range(len(_TOKEN), 0, -1))
+    + r"|"
+    + re.escape(_TOKEN)
+    + r"</?[^\s<>]{0,150}"
+)
+"""The beginning of a tag, at the end of the text."""
 _DEEPEST = 40
 
 
@@ -51,16 +58,24 @@ class MiniMaxM3:
 
 
 def _call(cursor: Cursor, name: str) -> Found:
-    arguments: dict[str, Any] = {}
+    given: list[tuple[str, Any]] = []
     while True:
         cursor.space()
         if cursor.take(_END):
-            return Found(name, arguments, as_text=True)
+            return Found(name, _mapping(given), as_text=True)
         if cursor.sees(_CLOSE, _INVOKE):
-            return Found(name, arguments, as_text=True, unclosed=True)
-        if cursor.ended():
-            fault = Fault.NONE if cursor.ending is Ending.NATURAL else Fault.TRUNCATED
-            return Found(name, arguments, as_text=True, fault=fault, unclosed=True)
+            return Found(name, _mapping(given), as_text=True, unclosed=True)
+        is_cut = _CUT.fullmatch(cursor.text, cursor.at) is not None
+        if cursor.ended() or is_cut:
+            cursor.await_more()
+            cursor.at = len(cursor.text)
+            fault = (
+                Fault.NONE if cursor.ending is Ending.NATURAL and not is_cut else Fault.TRUNCATED
+            )
+            detail = "It ends within a tag." if is_cut else ""
+            return Found(
+                name, _mapping(given), as_text=True, fault=fault, detail=detail, unclosed=True
+            )
         child = cursor.match(_CHILD, 180)
         if child is None:
             near = cursor.text[cursor.at : cursor.at + 40]
@@ -75,7 +90,7 @@ def _call(cursor: Cursor, name: str) -> Found:
             cursor.at = len(cursor.text)
             detail = f"It ends within `{child[1]}`."
             return Found(name, {}, fault=Fault.TRUNCATED, detail=detail)
-        arguments.setdefault(child[1], value[0])
+        given.append((child[1], value[0]))
 
 
 def _element(cursor: Cursor, tag: str, depth: int) -> tuple[Any] | None:
@@ -119,6 +134,12 @@ def _joined(children: list[tuple[str, Any]]) -> Any:
     names = [name for name, _value in children]
     if all(name == "item" for name in names):
         return [value for _name, value in children]
+    return _mapping(children)
+
+
+def _mapping(children: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the values by name; a name that is repeated has a list of them."""
+    names = [name for name, _value in children]
     out: dict[str, Any] = {}
     for name, value in children:
         if names.count(name) > 1:

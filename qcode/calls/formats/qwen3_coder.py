@@ -34,6 +34,8 @@ _ATTRIBUTE_TAGS = _tags(
     r"<parameter\s+name=[\"']?(?P<key>[^\s<>=\"']{1,150})[\"']?\s*>", r"<function\s+name="
 )
 """A call keeps to one spelling; a file that it writes may hold the other."""
+_CUT = re.compile(r"</?[^<>\n]{0,160}")
+"""The beginning of a tag, at the end of the text."""
 _INLINE = re.compile(r"<parameter=(?P<key>[\w.\-]{1,150})=")
 """`<parameter=KEY=VALUE</parameter>`, a slip."""
 
@@ -54,7 +56,10 @@ class Qwen3Coder:
         elif not cursor.line_start:
             return None
         if not cursor.sees(*_FUNCTION):
-            return None
+            if not wrapped or cursor.is_open or not cursor.cut_in(*_FUNCTION):
+                return None
+            cut = Found("", {}, fault=Fault.TRUNCATED, detail="It ends within a tag.")
+            return Region(len(cursor.text), (cut,))
         calls: list[Found] = []
         while True:
             call = _function(cursor, offered, exact=not wrapped)
@@ -89,6 +94,8 @@ def _function(cursor: Cursor, offered: Offered, *, exact: bool) -> Found | None:
     if offered.is_placeholder(name) or (exact and name not in offered):
         return None
     cursor.space()
+    if cursor.take(f"<function={name}>"):  # doubled
+        cursor.space()
     if cursor.sees("{"):
         read = read_object(cursor, (_END, _CLOSE))
         if read.fault is Fault.NONE:
@@ -107,6 +114,14 @@ def _function(cursor: Cursor, offered: Offered, *, exact: bool) -> Found | None:
             return Found(name, arguments, as_text=True, fault=fault, unclosed=True)
         tags = _ATTRIBUTE_TAGS if cursor.sees("<parameter ") else _TAGS
         opener = cursor.match(_INLINE, 160) or cursor.match(tags.opener, 200)
+        if opener is None and _CUT.fullmatch(cursor.text, cursor.at):
+            cursor.await_more()
+            is_closer = cursor.text.startswith("</", cursor.at)
+            cursor.at = len(cursor.text)
+            whole = is_closer and cursor.ending is Ending.NATURAL
+            fault = Fault.NONE if whole else Fault.TRUNCATED
+            detail = "" if whole else "It ends within a tag."
+            return Found(name, arguments, as_text=True, fault=fault, detail=detail, unclosed=True)
         if opener is None:
             return _junk(cursor, name, arguments, exact=exact)
         key = opener["key"]

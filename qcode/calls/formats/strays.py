@@ -21,28 +21,42 @@ TOKENS = (
     "<｜end▁of▁sentence｜>",
     "</s>",
     "[e~[",
-    "</tool_call>",
-    "</function>",
 )
+_CLOSERS = ("</tool_call>", "</function>", "</invoke>", "</minimax:tool_call>", "</tool_calls>")
+"""Of a call that had no opener, or one too many; elsewhere they are words."""
 
 
 def skip(cursor: Cursor) -> None:
     """Go on behind blanks and such tokens."""
     cursor.space()
-    while cursor.take(*TOKENS):
+    while cursor.take(*TOKENS, *_CLOSERS):
         cursor.space()
+
+
+def strip(text: str) -> str:
+    """Return the text without blanks and such tokens at its edges."""
+    while True:
+        text = text.strip()
+        for token in TOKENS:
+            if text.startswith(token) or text.endswith(token):
+                text = text.removeprefix(token).removesuffix(token)
+                break
+        else:
+            return text
 
 
 class Strays:
     """Tokens with nothing but blanks before or behind them."""
 
     name = ""
-    openers = TOKENS
+    openers = (*TOKENS, *_CLOSERS)
     place = Place.ANYWHERE
 
     def read(self, cursor: Cursor, offered: Offered) -> Region | None:
+        if cursor.sees(*_CLOSERS) and not cursor.after_calls:
+            return None
         if cursor.message_start:
-            cursor.take(*TOKENS)
+            cursor.take(*TOKENS, *_CLOSERS)
             return Region(cursor.at)
         skip(cursor)
         return Region(cursor.at) if cursor.ended() else None
