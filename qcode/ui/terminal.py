@@ -237,7 +237,8 @@ class Terminal:
         for message in last:
             match message:
                 case UserMessage(text, is_nudge):
-                    self._recap_text(f"> {text.strip()}", "dim" if is_nudge else "cyan")
+                    who = "qcode:" if is_nudge else ">"
+                    self._recap_text(f"{who} {text.strip()}", "dim" if is_nudge else "cyan")
                 case AssistantMessage():
                     self._recap_text(message.text.strip(), "")
                     if message.interrupted:

@@ -212,6 +212,15 @@ def test_the_end_of_a_reopened_session_is_shown() -> None:
     )
 
 
+def test_a_nudge_in_a_reopened_session_is_not_shown_as_the_persons() -> None:
+    stream = io.StringIO()
+    messages = [UserMessage("go on"), UserMessage("You said it twice.", is_nudge=True)]
+
+    Terminal(stream, PLAIN, columns=lambda: 80).recap(messages)
+
+    assert stream.getvalue() == "> go on\nqcode: You said it twice.\n"
+
+
 def test_usage_is_one_line() -> None:
     assert usage_line(Usage(1000, 20)) == "1,000 tokens in · 20 out"
     assert usage_line(Usage(1000, 20, 900, 0.5), 3.21) == (
