@@ -61,6 +61,11 @@ class Gatherer:
             lambda: f"call_{next(self._numbers)}",
         )
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a piece of the answer has come."""
+        return self._pieces > 0
+
     def take(self, delta: Delta) -> None:
         """Take the next delta; those that are no piece of the answer change nothing."""
         match delta:
@@ -118,8 +123,9 @@ async def ask(provider: Provider, request: Request) -> Answer:
                     case _:
                         gatherer.take(delta)
     except TimeoutError:
+        missing = "ended" if gatherer.has_begun else "begun"
         raise ProviderError(
-            f"`{provider.model}` has not ended its answer within {PATIENCE_S / 60:.0f} minutes",
+            f"`{provider.model}` has not {missing} its answer within {PATIENCE_S / 60:.0f} minutes",
             fault=ProviderFault.STREAM_BROKEN,
             hint="see the server's own log",
         ) from None

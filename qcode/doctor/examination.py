@@ -37,6 +37,9 @@ class Examination:
 
     `own_prompt_tokens` is about how much qcode itself says before a session's
     first message; `deep` spends more on long prompts and long answers.
+
+    Raises:
+        UsageError: the base URL or the key cannot be used at all.
     """
 
     def __init__(
@@ -51,10 +54,15 @@ class Examination:
         self.checks: list[Check] = []
         self.profile: Profile | None = None
         """What is to be kept; None if the endpoint cannot be used."""
+        self.waiting_for = ""
+        """What the server was asked for last, to follow `waiting for`; empty at the end."""
         self._environ = environ
         self._own_prompt_tokens = own_prompt_tokens
         self._deep = deep
         self._wire: Wire | None = None
+        if target.base_url is not None:
+            self._wire = Wire(target, target.base_url, environ)
+        self._provider = self._make_provider()
         self._server = Server(UNKNOWN)
         # New to every server, so that nothing of it can be in its cache.
         self._system = load("doctor/system", mark=secrets.token_hex(4))
@@ -66,11 +74,7 @@ class Examination:
         return 3 if failed & UNUSABLE else 1 if failed else 0
 
     async def run(self) -> AsyncGenerator[Check, None]:
-        """Yield each check as it is done.
-
-        Raises:
-            UsageError: the base URL or the key cannot be used at all.
-        """
+        """Yield each check as it is done."""
         try:
             async for check in self._run():
                 self.checks.append(check)
@@ -78,13 +82,15 @@ class Examination:
                 if check.status == "fail" and check.name in UNUSABLE:
                     return
         finally:
+            self.waiting_for = ""
+            await self._provider.close()
             if self._wire is not None:
                 await self._wire.close()
 
     async def _run(self) -> AsyncGenerator[Check, None]:
         listing: Reply | None = None
-        if self.target.base_url is not None:
-            self._wire = Wire(self.target, self.target.base_url, self._environ)
+        if self._wire is not None:
+            self.waiting_for = "the list of models"
             try:
                 listing = await self._wire.models()
             except ProviderError as error:
@@ -96,12 +102,8 @@ class Examination:
             if not self.target.model and not self._take_a_model():
                 yield self._no_model(listing)
                 return
-        provider = self._provider()
-        try:
-            async for check in self._ask(provider, listing):
-                yield check
-        finally:
-            await provider.close()
+        async for check in self._ask(self._provider, listing):
+            yield check
 
     def _take_a_model(self) -> bool:
         """Take the first model of the list where none was named; return whether there is one."""
@@ -111,7 +113,9 @@ class Examination:
             return False
         self.target = replace(self.target, model=self._server.models[0])
         if self._wire is not None:
-            self._wire.target = self.target
+            self._wire.take(self.target)
+        # The one before has asked nothing yet.
+        self._provider = self._make_provider()
         return True
 
     def _no_model(self, listing: Reply) -> Check:
@@ -124,7 +128,7 @@ class Examination:
             return Check("reachable", "fail", error.message, error.hint)
         return Check("model", "fail", "the server lists no models", "name one with -m")
 
-    def _provider(self) -> Provider:
+    def _make_provider(self) -> Provider:
         if self.target.kind != "chat":
             return make_provider(self.target, session_key="doctor", tool_protocol="native")
         # Without the retries: what goes wrong now and then is to be seen.
@@ -142,6 +146,7 @@ class Examination:
 
     async def _ask(self, provider: Provider, listing: Reply | None) -> AsyncGenerator[Check, None]:
         refusal: ProviderError | None = None
+        self.waiting_for = "the first answer"
         try:
             # Has the model loaded, so that no later time holds the loading.
             # Without the system prompt, which is to be new to it afterwards.
@@ -180,16 +185,20 @@ class Examination:
         )
         answers: list[Answer] = []
         try:
+            self.waiting_for = "an answer to measure"
             answers.append(await self._look(provider, self._count(_COUNTING)))
             # The very same prompt again; only its answer may be shorter.
+            self.waiting_for = "an answer to the same prompt again"
             answers.append(await self._look(provider, self._count(8)))
         except ProviderError as error:
+            refusal = refusal or error
             yield Check("streaming", "fail", error.message, error.hint)
         if answers:
             yield flow.streaming(answers[0], server.kind)
         outcomes: list[calls.Outcome] = []
         for question in calls.questions():
             room = _DEEP_ROOM if self._deep else _ROOM
+            self.waiting_for = f"an answer: {question.name}"
             outcome = await calls.put(provider, self._system, question, room)
             outcomes.append(outcome)
             yield calls.judge(question, outcome, server.kind)
@@ -198,6 +207,9 @@ class Examination:
         seen = answers + [outcome.answer for outcome in outcomes if outcome.answer]
         check, where = flow.reasoning(seen, server.kind)
         yield check
+        if not seen:
+            yield self._no_answer(refusal)
+            return
         measured = flow.Speeds(None, None)
         cached: bool | None = None
         if len(answers) == 2:
@@ -217,6 +229,12 @@ class Examination:
             generation_tps=measured.generation_tps,
         )
 
+    @staticmethod
+    def _no_answer(error: ProviderError | None) -> Check:
+        why, hint = (f": {error.message}", error.hint) if error is not None else ("", "")
+        fix = hint or "see the server's own log"
+        return Check("answer", "fail", f"no answer came that sessions could use{why}", fix)
+
     def _count(self, max_tokens: int) -> Request:
         return Request(self._system, [UserMessage(load("doctor/count"))], (), max_tokens)
 
@@ -228,6 +246,7 @@ class Examination:
 
     async def _send_long(self, provider: Provider) -> tuple[window.Arrival | None, Check]:
         tokens = window.tokens_to_send(self._server, deep=self._deep)
+        self.waiting_for = "an answer to a long prompt"
         try:
             arrival = await window.send_long(provider, tokens)
         except ProviderError as error:

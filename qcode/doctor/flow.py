@@ -45,6 +45,8 @@ def streaming(answer: Answer, kind: str) -> Check:
 
 def reasoning(answers: list[Answer], kind: str) -> tuple[Check, str]:
     """Say where reasoning came in any of the answers; also as a profile has it."""
+    if not answers:
+        return Check("reasoning", "skip", "there was no answer to look for it in"), ""
     field = next((a.reasoning_field for a in answers if a.reasoning_field), "")
     if field or any(a.reasoning for a in answers):
         where = f"`{field}`" if field else "a field of its own"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qcode.doctor.answer import PATIENCE_S, Answer, Gatherer
 from qcode.errors import ProviderError, ProviderFault
 from qcode.messages import JsonObject
-from qcode.providers import Done, Request
+from qcode.providers import Delta, Done, Request
 from qcode.providers.chat import PATH
 from qcode.providers.chat_body import BodyRenderer, Dialect
-from qcode.providers.chat_stream import read_delta, usage_from
+from qcode.providers.chat_stream import AnswerReader
 from qcode.providers.connection import HttpError, parse_origin
 from qcode.providers.endpoint import Endpoint
 from qcode.providers.http import HttpClient
@@ -80,6 +80,11 @@ class Wire:
         # Servers have their own paths beside `/v1`, not below it.
         root = replace(origin, path=origin.path.removesuffix("/v1"))
         self._root = HttpClient(root, connect_timeout_s=_CONNECT_TIMEOUT_S, environ=environ)
+
+    def take(self, target: Target) -> None:
+        """Ask for another model of the same endpoint from now on."""
+        self.target = target
+        self.endpoint = replace(self.endpoint, model=target.model)
 
     async def close(self) -> None:
         """Give up the connections."""
@@ -148,7 +153,8 @@ class Wire:
 
                 raise error_below_http(self.endpoint, error, heard=False) from error
             except TimeoutError:
-                raise self._broken("it did not end its answer") from None
+                minutes = f"{PATIENCE_S / 60:.0f} minutes"
+                raise self._broken(f"it did not end its answer within {minutes}") from None
             if isinstance(reply, Answer):
                 return reply
             dialect = dialect.after_refusal(reply.body.decode(errors="replace"))
@@ -167,78 +173,90 @@ class Wire:
 
     async def _chat(self, request: Request, body: bytes) -> Answer | Reply:
         exchange = await self._api.start("POST", PATH, self._headers, body)
-        reading = _Reading(request)
-        plain = bytearray()
-        sse = SseParser()
+        refusal = bytearray()
+        reading: _Reading | None = None
         try:
             while (data := await exchange.receive(PATIENCE_S)) is not None:
                 head = exchange.head
-                streamed = head is not None and "event-stream" in head.headers.get(
-                    "content-type", ""
-                )
-                if streamed and head is not None and head.status == 200:
-                    for event in sse.feed(data):
-                        reading.event(event.data)
+                if head is None:
+                    continue
+                if head.status == 200:
+                    reading = reading or _Reading(self.endpoint, request, head.headers)
+                    reading.feed(data)
                 else:
-                    plain += data
-                if len(plain) > _MAX_BYTES:
+                    refusal += data
+                if len(refusal) > _MAX_BYTES:
                     raise self._broken("it is endless")
             head = exchange.head
             assert head is not None, "a whole reply has a head"
             if head.status != 200:
-                return Reply(head.status, head.headers, bytes(plain))
-            for event in sse.finish():
-                reading.event(event.data)
-            if plain:
-                reading.event(plain.decode(errors="replace"))
+                return Reply(head.status, head.headers, bytes(refusal))
+            reading = reading or _Reading(self.endpoint, request, head.headers)
+            return reading.answer()
         finally:
             exchange.close()
-        if reading.complaint is not None:
-            from qcode.providers.chat_faults import error_in_stream
-
-            raise error_in_stream(self.endpoint, reading.complaint)
-        return reading.answer()
 
 
 class _Reading:
-    """Reads the chunks of one answer, or the one object that it is."""
+    """Reads one answer as the provider does, and beside it what the provider drops."""
 
-    def __init__(self, request: Request) -> None:
-        self.complaint: object = None
-        """The error inside of the stream, if there is one."""
+    def __init__(self, endpoint: Endpoint, request: Request, headers: Mapping[str, str]) -> None:
+        kind = headers.get("content-type", "")
+        self._reader = AnswerReader(endpoint, kind)
         self._gatherer = Gatherer(request)
-        self._finish: str | None = None
+        self._done = Done()
+        self._sse = SseParser() if "event-stream" in kind.lower() else None
+        self._plain = bytearray()
         self._field = ""
-        self._usage: JsonObject | None = None
-        self._timings: JsonObject | None = None
+        self._timings: JsonObject = {}
 
-    def event(self, data: str) -> None:
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            ProviderError: they report an error, or are not in the format.
+        """
+        self._take(self._reader.feed(data))
+        if self._sse is None:
+            self._plain += data
+            return
+        for event in self._sse.feed(data):
+            self._look(event.data)
+
+    def answer(self) -> Answer:
+        """Return the answer.
+
+        Raises:
+            ProviderError: it is not whole, or empty.
+        """
+        self._take(self._reader.finish())
+        for event in self._sse.finish() if self._sse else ():
+            self._look(event.data)
+        self._look(self._plain.decode(errors="replace"))
+        timings = {
+            name: float(value)
+            for name, value in self._timings.items()
+            if isinstance(value, int | float)
+        }
+        return self._gatherer.answer(self._done, self._field, timings)
+
+    def _take(self, deltas: Iterable[Delta]) -> None:
+        for delta in deltas:
+            if isinstance(delta, Done):
+                self._done = delta
+            self._gatherer.take(delta)
+
+    def _look(self, data: str) -> None:
         try:
             chunk = as_object(json.loads(data))
         except (ValueError, RecursionError):
-            return  # [DONE], or what the provider has already complained of
-        if chunk.get("error"):
-            self.complaint = chunk["error"]
-        self._usage = as_object(chunk.get("usage")) or self._usage
+            return  # no chunk, or one that the reader complains of
         self._timings = as_object(chunk.get("timings")) or self._timings
         for choice in as_objects(chunk.get("choices"))[:1]:
             said = as_object(choice.get("delta") or choice.get("message"))
             for field in _REASONING_FIELDS:
                 if said.get(field) and not self._field:
                     self._field = field
-            for delta in read_delta(said, numbered="message" in choice):
-                self._gatherer.take(delta)
-            if choice.get("finish_reason"):
-                self._finish = str(choice["finish_reason"])
-
-    def answer(self) -> Answer:
-        timings = {
-            name: float(value)
-            for name, value in (self._timings or {}).items()
-            if isinstance(value, int | float)
-        }
-        done = Done(self._finish, usage_from(self._usage, self._timings))
-        return self._gatherer.answer(done, self._field, timings)
 
 
 def as_object(value: object) -> JsonObject:

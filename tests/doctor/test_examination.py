@@ -5,7 +5,7 @@ import asyncio
 import doctored
 import pytest
 from doctored import Model
-from scripted_server import Reply, ScriptedServer, html
+from scripted_server import DONE, Raw, Reply, ScriptedServer, cut, empty, html, raw, text
 
 from qcode.doctor.check import Check
 from qcode.doctor.examination import Examination
@@ -295,6 +295,40 @@ def test_nobody_there_is_unusable() -> None:
     assert "connection refused" in check.finding
     assert check.fix == "is a server running there?"
     assert (seen.code, seen.profile) == (3, None)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        cut(text("a b c")),
+        cut(text("a b c"), reset=True),
+        raw(Raw(b"data: {garbage\n\n"), DONE),
+        raw(Raw(b"no stream of events at all\n\n")),
+        empty(),
+    ],
+)
+def test_nothing_is_learnt_where_every_answer_breaks(reply: Reply) -> None:
+    with ScriptedServer(lambda _: reply, routes=doctored.vllm()) as server:
+        seen = examine(server)
+
+    assert (seen.code, seen.profile) == (3, None)
+    assert statuses(seen)["reasoning"] == "skip"
+    assert seen.checks[-1].name == "answer"
+    assert seen.checks[-1].finding.startswith("no answer came that sessions could use: ")
+    assert "prompt cache" not in statuses(seen)
+
+
+def test_one_answer_that_breaks_is_no_reason_to_give_up() -> None:
+    model = Model()
+    replies = iter([cut(text("ready"))])
+    with ScriptedServer(
+        lambda seen: next(replies, None) or model(seen), routes=doctored.vllm()
+    ) as server:
+        seen = examine(server)
+
+    assert statuses(seen)["first answer"] == "warn"
+    assert seen.code == 0
+    assert seen.profile is not None
 
 
 def test_a_web_page_is_no_endpoint() -> None:
