@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from qcode import __version__, paths
 from qcode.cli import slash
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
+from qcode.cli.process import run_to_end
 from qcode.cli.start import (
     Chosen,
     NoModelError,
@@ -93,7 +94,7 @@ def converse(
             terminal=terminal,
             prompt=prompt,
         )
-        return asyncio.run(conversation.run(entry, first))
+        return run_to_end(lambda: conversation.run(entry, first))
 
 
 def _look() -> Look:

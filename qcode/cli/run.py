@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from qcode import events, journal, paths
 from qcode.approvals import Nobody
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
+from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import (
     NoModelError,
     choose_model,
@@ -51,8 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the task; return the exit code."""
-    if sys.stdout is None:
-        raise UsageError("stdout is closed, so the answer could go nowhere", hint="redirect it")
+    require_stdout("the answer")
     if not all(command.strip() for command in args.verify):
         raise UsageError("--verify needs a command", hint='for instance --verify "make test"')
     cwd = enter_directory(args)
@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
         )
     session = open_session(settings, chosen, Nobody(), cwd=cwd, added=added, entry=entry)
     warn_without_git(session, cwd, note)
-    return asyncio.run(_Run(args, session, cwd).run(prompt))
+    return run_to_end(lambda: _Run(args, session, cwd).run(prompt))
 
 
 def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qcode import journal, paths
+from qcode.cli.process import require_stdout
 from qcode.errors import UsageError
 from qcode.journal import Entry, Loaded
 from qcode.messages import JsonObject, to_json
@@ -81,6 +82,7 @@ def _moment(entry: Entry) -> datetime:
 
 
 def _list(args: argparse.Namespace) -> int:
+    require_stdout("the list")
     cwd = Path.cwd()
     every = list(journal.entries(folder()))
     listed = every if args.all else here(every, cwd)
@@ -108,12 +110,15 @@ def _entry_json(entry: Entry) -> JsonObject:
 
 
 def _show(args: argparse.Namespace) -> int:
+    require_stdout("the session")
     loaded = journal.load(journal.find(folder(), args.id).path)
     print(markdown(loaded, result_lines=RESULT_LINES), end="")
     return 0
 
 
 def _export(args: argparse.Namespace) -> int:
+    if not args.output:
+        require_stdout("the session")
     loaded = journal.load(journal.find(folder(), args.id).path)
     text = markdown(loaded) if args.format == "md" else _json(loaded)
     if args.output:
