@@ -25,7 +25,7 @@ from qcode.cli.start import (
 )
 from qcode.cli.task import read_prompt
 from qcode.context import estimate_tokens
-from qcode.errors import UsageError
+from qcode.errors import QcodeError, UsageError
 from qcode.events import Event, TurnEnd
 from qcode.prompts import load
 from qcode.repeats import RUT_TEMPERATURE
@@ -303,7 +303,30 @@ class _Run:
     def _line(self, message: dict[str, object]) -> None:
         from qcode.ui import wire
 
-        print(wire.dump(message), flush=True)
+        self._print(wire.dump(message))
+
+    def _print(self, text: str) -> None:
+        """Print on stdout.
+
+        Raises:
+            BrokenPipeError: nobody reads it any more.
+            QcodeError: it cannot be written.
+        """
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            what = "the answer" if self.args.output == "text" else "the output"
+            name = self.session.id
+            kept = (
+                f"the session is saved: `qcode sessions show {name}` prints it, "
+                f"`qcode run --resume {name}` goes on"
+            )
+            raise QcodeError(
+                f"cannot write {what} to stdout: {error.strerror or error}",
+                hint=kept if self.session.history.messages else "",
+            ) from error
 
     def _finish(self, code: int, before: dict[str, tuple[int, int]]) -> None:
         """Print the answer or the result, then the one line that says how it ended."""
@@ -314,7 +337,7 @@ class _Run:
             if self.answer:
                 # A terminal obeys escape sequences, and a model can write them.
                 shown = printable(self.answer) if _on_terminal(sys.stdout) else self.answer
-                print(encodable(shown), flush=True)
+                self._print(encodable(shown))
         else:
             self._line(self._result(code, before))
         if self.signal is not None:

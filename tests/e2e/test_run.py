@@ -531,6 +531,28 @@ def test_full_disk_while_journalling_is_one_line(work: Path) -> None:
     assert load(journal).messages
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_an_answer_that_cannot_be_written_names_stdout_and_the_session(
+    work: Path, output: str
+) -> None:
+    with (
+        scripted.ScriptedServer([scripted.text("Hello.")]) as server,
+        open("/dev/full", "w") as full,
+    ):
+        program = make(work, server)
+        ended = program.end(program.start("run", "-o", output, "hello", stdout=full))
+
+    (journal,) = sessions()
+    what = "answer" if output == "text" else "output"
+    assert ended.code == 1
+    assert ended.err == (
+        f"qcode: cannot write the {what} to stdout: No space left on device; "
+        f"the session is saved: `qcode sessions show {journal.stem}` prints it, "
+        f"`qcode run --resume {journal.stem}` goes on\n"
+    )
+
+
 def test_no_git_repository_is_told(tmp_path: Path) -> None:
     with scripted.ScriptedServer([scripted.text("ok")]) as server:
         ended = make(tmp_path, server).run("run", "-y", "hello")
