@@ -6,25 +6,36 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import sys
-from collections.abc import AsyncGenerator, Iterable
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 from qcode import profiles
 from qcode.cli.options import add_model, add_place, enter_directory, settings_from
+from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import NoModelError, choose_model, note_on_stderr
 from qcode.config import Settings
 from qcode.doctor import place
 from qcode.doctor.check import Check
 from qcode.doctor.examination import Examination
+from qcode.errors import QcodeError
 from qcode.providers.registry import Target, resolve
 from qcode.ui.printable import one_line, printable
 
 MARKS = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "skip": "--"}
 """What stands before a check; it is told apart without colour."""
 
+SIGN_EVERY_S = 30.0
+"""Seconds between two signs of life where there is no terminal."""
+
+_UNNOTICED_S = 1.0
+"""A shorter wait is not worth a line."""
+_TICK_S = 0.5
 _NAME_COLUMNS = 20
 _INDENT = " " * 6
 
@@ -41,24 +52,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Check the endpoint and this machine; return the exit code."""
+    require_stdout("what is found")
+    try:
+        return _check(args)
+    except QcodeError as error:
+        if args.json:
+            print(json.dumps({"error": str(error), "exit_code": error.exit_code}, indent=2))
+        if not isinstance(error, NoModelError):
+            raise
+        # The one message of several lines; the dispatcher would make one of them.
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def _check(args: argparse.Namespace) -> int:
     cwd = enter_directory(args)
     settings = settings_from(args, cwd)
     for warning in settings.warnings:
         note_on_stderr(warning)
-    try:
-        target = _target(args, settings)
-    except NoModelError as nothing:
-        # The one message of several lines; the dispatcher would make one of them.
-        print(nothing, file=sys.stderr)
-        return nothing.exit_code
     examination = Examination(
-        target,
+        _target(args, settings),
         environ=os.environ,
         own_prompt_tokens=_own_prompt_tokens(),
         deep=args.deep,
     )
     try:
-        checks = asyncio.run(_examine(examination, cwd, silent=args.json))
+        checks = run_to_end(lambda: _examine(examination, cwd, silent=args.json))
     except KeyboardInterrupt:
         print("qcode: interrupted; nothing was kept", file=sys.stderr)
         return 130
@@ -95,18 +114,70 @@ async def _examine(examination: Examination, cwd: Path, *, silent: bool) -> list
         place_named = examination.target.base_url or "its provider"
         model = examination.target.model or "its first model"
         print(printable(f"{model} at {place_named}\n"), flush=True)
-    wait, go_on = ("…", "\r \r") if sys.stdout.isatty() and not silent else ("", "")
-    async with aclosing(_all(examination, cwd)) as checks:
-        print(wait, end="", flush=True)
-        async for check in checks:
-            out.append(check)
-            if not silent:
-                print(go_on, end="")
-                for line in lines(check):
-                    print(line)
-                print(wait, end="", flush=True)
-        print(go_on, end="", flush=True)
+    waiting = Waiting(sys.stderr)
+    ticking = asyncio.create_task(_tick(waiting, examination))
+    try:
+        async with aclosing(_all(examination, cwd)) as checks:
+            async for check in checks:
+                out.append(check)
+                waiting.clear()
+                if not silent:
+                    print("\n".join(lines(check)), flush=True)
+    finally:
+        ticking.cancel()
+        waiting.clear()
     return out
+
+
+async def _tick(waiting: Waiting, examination: Examination) -> None:
+    while True:
+        waiting.tick(examination.waiting_for)
+        await asyncio.sleep(_TICK_S)
+
+
+class Waiting:
+    """Says what is waited for and how long: one line redrawn on a terminal, elsewhere a few."""
+
+    def __init__(self, stream: TextIO | None, *, clock: Callable[[], float] = time.monotonic):
+        self._stream = stream
+        self._live = stream is not None and stream.isatty()
+        self._clock = clock
+        self._what = ""
+        self._since = 0.0
+        self._next_sign_s = SIGN_EVERY_S
+        self._drawn = False
+
+    def tick(self, what: str) -> None:
+        """Take what is waited for now; nothing is said of an empty one."""
+        now = self._clock()
+        if what != self._what:
+            self._what, self._since, self._next_sign_s = what, now, SIGN_EVERY_S
+        waited_s = now - self._since
+        text = f"waiting for {what}, {waited_s:.0f} s"
+        if not what:
+            self.clear()
+        elif self._live and waited_s >= _UNNOTICED_S:
+            columns = shutil.get_terminal_size().columns - 1
+            self._write(f"\r\x1b[K{one_line(f'{text} (Ctrl-C stops)', columns)}")
+            self._drawn = True
+        elif not self._live and waited_s >= self._next_sign_s:
+            self._next_sign_s = waited_s + SIGN_EVERY_S
+            self._write(f"qcode: {one_line(text, 400)}\n")
+
+    def clear(self) -> None:
+        """Take the redrawn line away."""
+        if self._drawn:
+            self._drawn = False
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._stream = None  # nobody looks any more; that ends no check
 
 
 async def _all(examination: Examination, cwd: Path) -> AsyncGenerator[Check, None]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import pty
 import signal
 from pathlib import Path
 
@@ -10,10 +13,11 @@ import doctored
 import pytest
 from doctored import Model
 from program import Program, repository
-from scripted_server import ScriptedServer, Stall, Stream, text
+from scripted_server import ScriptedServer, Stall, Stream, cut, text
 
 from qcode import profiles
 from qcode.cli import run_command
+from qcode.cli.doctor import Waiting
 
 
 @pytest.fixture
@@ -109,6 +113,69 @@ def test_without_any_model_it_says_what_to_choose(
 ) -> None:
     assert run_command(["doctor", "--base-url", "nonsense"]) == 2
     assert "base URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:99999/v1"])
+def test_wrong_use_is_one_line_and_json_for_programs(
+    work: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    arguments = ["doctor", "--base-url", url, "-m", "scripted"]
+    codes = run_command(arguments), run_command([*arguments, "--json"])
+
+    out = capsys.readouterr()
+    said, again = out.err.splitlines()
+    assert codes == (2, 2)
+    assert said == again
+    # Without --json there is nothing on stdout, and no heading.
+    assert json.loads(out.out) == {"error": said.removeprefix("qcode: "), "exit_code": 2}
+
+
+def test_an_endpoint_of_which_every_answer_breaks_is_3_and_nothing_is_kept(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ScriptedServer(lambda _: cut(text("a b c")), routes=doctored.vllm()) as server:
+        code = run_command(["doctor", "--base-url", server.base_url, "-m", "scripted"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 3
+    assert lines[-1] == "the endpoint cannot be used (6 failed, 1 to look at)"
+    assert profiles.load(server.base_url, "scripted") is None
+
+
+def test_a_terminal_shows_what_is_waited_for(work: Path) -> None:
+    master, slave = pty.openpty()
+    try:
+        with ScriptedServer([Stream((Stall(),))], routes=doctored.vllm()) as server:
+            program = Program(work, server.base_url)
+            process = program.start("doctor", stderr=slave)
+            shown = b""
+            while b"s (Ctrl-C stops)" not in shown:
+                shown += os.read(master, 1 << 16)
+            process.send_signal(signal.SIGINT)
+            ended = program.end(process)
+        shown += os.read(master, 1 << 16)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+    assert ended.code == 130
+    assert b"\r\x1b[Kwaiting for the first answer, 1 s (Ctrl-C stops)" in shown
+    # The line is taken back before anything else is said.
+    assert shown.endswith(b"\r\x1b[Kqcode: interrupted; nothing was kept\r\n")
+
+
+def test_elsewhere_a_long_wait_gives_a_sign_of_life_now_and_then() -> None:
+    stream = io.StringIO()
+    now = 100.0
+    waiting = Waiting(stream, clock=lambda: now)
+    for what, waited_s in [("a list", 29), ("an answer", 0), ("an answer", 75), ("", 80)]:
+        for second in range(waited_s + 1):
+            now = 1000.0 * len(what) + second
+            waiting.tick(what)
+
+    assert stream.getvalue() == (
+        "qcode: waiting for an answer, 30 s\nqcode: waiting for an answer, 60 s\n"
+    )
 
 
 def test_outside_of_a_repository_is_no_failure(

@@ -36,7 +36,7 @@ def default_handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("command", ["sessions list", "sessions"])
+@pytest.mark.parametrize("command", ["doctor", "doctor --json", "sessions list", "sessions"])
 def test_a_closed_stdout_is_told_in_one_line(tmp_path: Path, command: str) -> None:
     with ScriptedServer() as server:
         ended = subprocess.run(
@@ -54,7 +54,7 @@ def test_a_closed_stdout_is_told_in_one_line(tmp_path: Path, command: str) -> No
     assert server.others == []
 
 
-@pytest.mark.parametrize("command", [["run", "hello"]])
+@pytest.mark.parametrize("command", [["run", "hello"], ["doctor"]])
 def test_an_interrupt_while_the_loop_is_made_is_one_line(
     tmp_path: Path, command: list[str]
 ) -> None:
