@@ -37,6 +37,10 @@ class Record(Protocol):
         """Note that a call is about to be run."""
         ...
 
+    def told_by(self, protocol: str) -> None:
+        """Note how the model is told of tools from here on."""
+        ...
+
     def repaired(self, call_id: str, notes: Sequence[str]) -> None:
         """Note that a call was read otherwise than it was written."""
         ...

@@ -12,6 +12,7 @@ One JSON object a line. The first names the format:
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"model","model":…}        another model from here on
+{"type":"protocol","protocol":…}  how the model is told of tools from here on
 ```
 
 A process may be killed at any byte. The loader takes a torn last line as never
@@ -192,6 +193,8 @@ class Loaded:
     messages: list[Message] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     repairs: int = 0
+    protocol: str = ""
+    """How the model was told of tools in the end, if that changed."""
     damaged: int = 0
     """Lines that could not be read (not counting a torn last one)."""
 
@@ -285,6 +288,9 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             started.add(str(record.get("call_id")))
         elif kind == "model":
             loaded.model = str(record.get("model", loaded.model))
+            loaded.protocol = ""
+        elif kind == "protocol":
+            loaded.protocol = str(record.get("protocol", ""))
         elif kind == "usage":
             loaded.usage = loaded.usage + usage_from_json(record)
         elif kind == "repair":

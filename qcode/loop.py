@@ -122,8 +122,8 @@ class _Turn:
                 return self._give_up(advice.give_up)
             if self.repeats.is_over:
                 return self._give_up(
-                    f"the model made the same call {self.repeats.count} times with the same "
-                    "result and was stopped; say what to do differently, or take another model"
+                    f"{self.repeats.problem} and was stopped; "
+                    "say what to do differently, or take another model"
                 )
 
     def _give_up(self, why: str) -> TurnEnd:
@@ -149,7 +149,11 @@ class _Turn:
             RUT_TEMPERATURE if self.repeats.is_stuck else self.agent.temperature,
             force_call=self.force_call,
         )
+        choice = protocol_choice(self.agent.provider)
+        before = choice.protocol if choice else ""
         answer = await ask(self.agent, self.record, request, self.emit)
+        if choice is not None and choice.protocol != before:
+            self.record.told_by(choice.protocol)  # the server would have no tools
         self.usage = self.usage + answer.done.usage
         self.budget.spend(answer.done.usage)
         self.emit(events.UsageReported(answer.done.usage, self.record.spent(answer.done.usage)))
@@ -160,7 +164,9 @@ class _Turn:
         self.force_call = advice.turnaround is not Turnaround.AS_BEFORE
         choice = protocol_choice(self.agent.provider)
         if advice.turnaround is Turnaround.SWITCH and choice is not None:
-            self.emit(events.ProtocolSwitched(choice.switch()))
+            protocol = choice.switch()
+            self.record.told_by(protocol)
+            self.emit(events.ProtocolSwitched(protocol))
         if advice.nudge and not advice.give_up:
             self.record.append(UserMessage(advice.nudge, is_nudge=True))
             self.emit(events.Nudged(advice.nudge, advice.reason))

@@ -55,7 +55,7 @@ class Recovery:
         self._schemas = schemas
         self._misread = 0
         self._empty = 0
-        self._announced = False
+        self._announced = self._shown = self._acted = False
         self._structured = False
         """Whether a call came through the API's own field."""
         self._switched = False
@@ -69,6 +69,7 @@ class Recovery:
             return self._misheard("")
         # A cut call was well-formed as far as it went.
         self._misread = 0
+        self._acted = True
         return Advice()
 
     def after_text(self, decoded: Decoded, finish_reason: str | None) -> Advice | None:
@@ -87,13 +88,27 @@ class Recovery:
         # Slow to import, and needed only at the end of a turn.
         from qcode.calls.intent import announces, unheard_call
 
-        if problem := unheard_call(decoded.text, self._schemas):
-            nudge = load("calls/unheard", problem=problem)
-            return self._misheard(nudge, "the model's call was no call; asked once more")
-        if not self._announced and announces(decoded.text):
+        if unheard := unheard_call(decoded.text, self._schemas):
+            nudge = load("calls/unheard", problem=unheard.problem)
+            reason = "what looked like a call was none; asked once more"
+            if unheard.is_attempt:
+                return self._misheard(nudge, reason)
+            # An example in an answer is asked about once, and then is what it is.
+            if not self._shown:
+                self._shown = True
+                return Advice(nudge, reason)
+            return None
+        if not announces(decoded.text):
+            return None
+        if not self._announced:
             self._announced = True
             return Advice(load("calls/announced"), "the model announced a step; asked to take it")
-        return None
+        if self._acted:
+            return None
+        return Advice(
+            give_up="the model only says what it would do, and calls no tool; "
+            "`qcode doctor` shows whether its calls arrive, or take another model"
+        )
 
     def _misheard(self, nudge: str, reason: str = "") -> Advice:
         self._misread += 1

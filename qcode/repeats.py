@@ -22,6 +22,14 @@ PRESSED = 3
 ALLOWED = 4
 """At this many the turn is ended: the model is not going to find out of it."""
 
+VAIN_ALLOWED = 20
+"""So many calls in a row that failed or came to nothing new end the turn, too."""
+MOVES_ALLOWED = 10
+"""So often files may change between identical calls with identical results.
+
+A command that writes a log changes something each time, and gets nowhere all the same.
+"""
+
 RUT = 2
 """After this many calls in vain in a row, too, the model is asked with more chance."""
 RUT_TEMPERATURE = 0.8
@@ -51,6 +59,9 @@ class Repeats:
     """How often each call came to each result since a file was last changed."""
     _states: dict[_Key, Hashable] = field(default_factory=dict)
     """The workspace's state when a call was first seen to repeat."""
+    _moves: dict[_Key, int] = field(default_factory=dict)
+    _edits: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often each very change was made in this turn: back and forth is a circle as well."""
     _step: set[_Key] = field(default_factory=set)
     """Seen in this step already: the model has not read a result between them."""
 
@@ -61,6 +72,12 @@ class Repeats:
     async def see(self, call: ToolCall, result: Result) -> int:
         """Take a call and what it came to; return how often it came to that."""
         if result.diff:
+            edit = (call.name, _canonical(call.arguments))
+            self._edits[edit] = self._edits.get(edit, 0) + 1
+            if self._edits[edit] >= NOTED:
+                self.count = self._edits[edit]
+                self.failed += 1
+                return self.count
             self._seen.clear()
             self._states.clear()
         key = (call.name, _canonical(call.arguments), _PASSING.sub("#", result.text))
@@ -82,7 +99,8 @@ class Repeats:
         now = await self.state()
         before = self._states.get(key, now)
         self._states[key] = now
-        return now != before
+        self._moves[key] = self._moves.get(key, 0) + (now != before)
+        return now != before and self._moves[key] <= MOVES_ALLOWED
 
     @property
     def is_stuck(self) -> bool:
@@ -92,7 +110,14 @@ class Repeats:
     @property
     def is_over(self) -> bool:
         """Whether the turn should end."""
-        return self.count >= ALLOWED
+        return self.count >= ALLOWED or self.failed >= VAIN_ALLOWED
+
+    @property
+    def problem(self) -> str:
+        """What the model did, for a person."""
+        if self.count >= ALLOWED:
+            return f"the model made the same call {self.count} times with the same result"
+        return f"the model made {self.failed} calls in a row that failed or came to nothing new"
 
 
 def reminder(count: int) -> str:

@@ -49,6 +49,10 @@ class JournalledHistory:
         """Note that a call is about to be run."""
         self.journal.write({"type": "run", "call_id": call_id})
 
+    def told_by(self, protocol: str) -> None:
+        """Note how the model is told of tools from here on."""
+        self.journal.write({"type": "protocol", "protocol": protocol})
+
     def repaired(self, call_id: str, notes: Sequence[str]) -> None:
         """Note that a call was read otherwise than it was written."""
         self.journal.write({"type": "repair", "call_id": call_id, "notes": list(notes)})

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from qcode.calls.cursor import Ending
+from qcode.calls.disclaims import disclaims
 from qcode.calls.formats import strays
 from qcode.calls.found import CONTENT, REASONING, Fault, Found
 from qcode.calls.native import Assembler, CallBegun, CallGrew
@@ -189,7 +190,7 @@ class Decoder:
             if structured:
                 taken = all(_is_among(call, structured) for call in settled)
             else:
-                taken = not (wrapped and item.region.is_bare)
+                taken = not (wrapped and item.region.is_bare) and not disclaims("".join(pieces))
                 calls += [(call, item.format) for call in settled] if taken else []
             removed = removed or taken
             if not taken:
@@ -204,6 +205,8 @@ class Decoder:
             isinstance(thoughts[kept - 1], Calls) or not _raw(thoughts[kept - 1]).strip()
         ):
             kept -= 1
+        if disclaims("".join(_raw(item) for item in thoughts[:kept][-20:])):
+            return len(thoughts), []
         calls: list[tuple[Settled, str]] = []
         for item in thoughts[kept:]:
             if not isinstance(item, Calls):

@@ -10,18 +10,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from qcode.calls.disclaims import disclaims
 from qcode.calls.feedback import shown_example, unknown_tool
-from qcode.calls.jsoncalls import ARGUMENT_KEYS, calls_of
+from qcode.calls.jsoncalls import ARGUMENT_KEYS
 from qcode.calls.lenient import Unreadable, end_of_value, loads
-from qcode.calls.offered import Offered
 from qcode.calls.values import coerce, unknown, violations
 from qcode.messages import JsonObject
+from qcode.record import Record
 
 _CALL_LIKE = re.compile(
     r"[\"'](?:name|tool|function|tool_name)[\"']\s*:\s*[\"']([^\"'\n]{1,80})[\"']\s*,?\s*"
     rf"[\"'](?:{'|'.join(ARGUMENT_KEYS)})[\"']\s*:"
 )
-_TAG = re.compile(r"</?(?:tool_call|function|invoke|function_call)\b[^>\n]{0,80}>")
+_ONLY_A_CALL = frozenset({"name", "tool", "function", "tool_name", "type", "id", *ARGUMENT_KEYS})
+_OPEN_TAG = re.compile(
+    r"(?:^|\n)[ \t]*</?(?:tool_call|function|invoke|function_call)\b[^>\n]{0,80}>\s*\Z"
+)
 _WITHIN = 4000
 """Characters at the end of an answer in which a call may stand."""
 
@@ -37,34 +41,44 @@ _OFFERS = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
 
 
-def unheard_call(text: str, schemas: Mapping[str, JsonObject]) -> str:
-    """Return why what looks like a call was none, or nothing if nothing looks like one."""
+class Unheard(Record):
+    """Text that looks like a call and was not taken for one."""
+
+    problem: str
+    """Why, in sentences for the model."""
+    is_attempt: bool
+    """Whether it ends the answer and says nothing but a call: hardly an example."""
+
+
+def unheard_call(text: str, schemas: Mapping[str, JsonObject]) -> Unheard | None:
+    """Return what looks like a call at the end of an answer that has none."""
     tail = text[-_WITHIN:]
     matches = list(_CALL_LIKE.finditer(tail))
     if not matches:
-        ending = tail.rstrip()[-200:]
-        found = _TAG.search(ending)
-        return "Its markup is not complete." if found and found.end() > len(ending) - 40 else ""
-    name = matches[-1][1]
-    begin = tail.rfind("{", 0, matches[-1].start())
-    problem, calls = "", []
+        return Unheard("Its markup is not complete.", True) if _OPEN_TAG.search(tail) else None
+    name, begin = matches[-1][1], tail.rfind("{", 0, matches[-1].start())
+    end = end_of_value(tail, begin) if begin >= 0 else -1
+    behind = tail[end:].strip(" \t\r\n`}]") if end >= 0 else ""
+    problem, arguments = "", None
     try:
-        end = end_of_value(tail, begin) if begin >= 0 else -1
         value: Any = loads(tail[begin : end if end >= 0 else len(tail)]).value
-        calls = calls_of(value, Offered(schemas)) or []
+        if not isinstance(value, dict) or not value.keys() <= _ONLY_A_CALL:
+            return None
+        arguments = next((value[key] for key in ARGUMENT_KEYS if key in value), None)
     except Unreadable as error:
         problem = error.reason
+    if behind and name not in schemas:
+        return None
+    is_attempt = not behind and not disclaims(tail[:begin].removesuffix("```json\n"))
     if name not in schemas:
-        return unknown_tool(name, schemas, json.dumps(calls[0].arguments) if calls else "")
-    if problem:
-        return f"{problem} A correct call has these arguments: {shown_example(schemas[name])}"
-    for call in calls:
-        if isinstance(call.arguments, dict):
-            settled = coerce(call.arguments, schemas[name], raw=False).arguments
-            wrong = (*violations(settled, schemas[name]), *unknown(settled, schemas[name]))
-            if wrong:
-                return " ".join(wrong)
-    return "Other text follows it."
+        return Unheard(unknown_tool(name, schemas, json.dumps(arguments)), is_attempt)
+    shown = f"A correct call has these arguments: {shown_example(schemas[name])}"
+    if not problem and isinstance(arguments, dict):
+        settled = coerce(arguments, schemas[name], raw=False).arguments
+        problem = " ".join((*violations(settled, schemas[name]), *unknown(settled, schemas[name])))
+    if not problem:
+        problem = "Other text stands behind it." if behind else "It has to stand alone."
+    return Unheard(f"{problem} {shown}", is_attempt)
 
 
 def announces(text: str) -> bool:

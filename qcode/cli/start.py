@@ -19,7 +19,7 @@ from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.errors import UsageError
 from qcode.permissions import Mode
-from qcode.providers import Provider, ToolSpec
+from qcode.providers import Provider, ToolProtocol, ToolSpec
 from qcode.providers.registry import Target, make_provider, resolve
 from qcode.session import JournalledHistory, Session
 from qcode.tools import default_tools
@@ -181,7 +181,7 @@ def open_session(
         UsageError: the journal is in use or cannot be read.
         QcodeError: the journal cannot be written.
     """
-    history, session_id, system = _history(chosen, cwd, entry)
+    history, session_id, system, protocol = _history(chosen, cwd, entry)
     tools = {tool.name: tool for tool in default_tools()}
     specs = tuple(
         ToolSpec(tool.name, tool.description, schema(tool.params)) for tool in tools.values()
@@ -201,7 +201,7 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=_provider(chosen, settings, session_id),
+        provider=_provider(chosen, settings, session_id, protocol),
         system=system,
         tools=tools,
         specs=specs,
@@ -223,9 +223,12 @@ def open_session(
     return Session(session_id, agent, history, budget)
 
 
-def _provider(chosen: Chosen, settings: Settings, session_id: str) -> Provider:
+def _provider(
+    chosen: Chosen, settings: Settings, session_id: str, begun: ToolProtocol | None
+) -> Provider:
+    """Return the provider; `begun` is the protocol that a reopened session had come to."""
     profile = chosen.profile
-    known = "native" if chosen.is_embedded else profile.protocol if profile else None
+    known = begun or ("native" if chosen.is_embedded else profile.protocol if profile else None)
     return make_provider(
         chosen.target,
         session_key=session_id,
@@ -247,7 +250,7 @@ async def _workspace_state(cwd: Path) -> Hashable:
 
 def _history(
     chosen: Chosen, cwd: Path, entry: journal.Entry | None
-) -> tuple[JournalledHistory, str, str]:
+) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
     if entry is None:
         session_id, system = journal.new_id(), system_prompt()
         header = {
@@ -259,7 +262,7 @@ def _history(
             "system": system,
         }
         opened = journal.Journal.create(paths.state_dir() / "sessions", header)
-        return JournalledHistory(opened), session_id, system
+        return JournalledHistory(opened), session_id, system, None
     # Locked first, read second: another process may still be writing.
     opened = journal.Journal.reopen(entry.path)
     loaded = journal.load(entry.path)
@@ -267,7 +270,10 @@ def _history(
         opened.write({"type": "model", "model": chosen.target.model})
     history = JournalledHistory(opened, loaded.messages, loaded.usage, loaded.repairs)
     # The system prompt of back then: the server may still hold this very prefix.
-    return history, entry.id, loaded.system or system_prompt()
+    protocols: dict[str, ToolProtocol] = {"native": "native", "prompted": "prompted"}
+    same_model = loaded.model == chosen.target.model
+    protocol = protocols.get(loaded.protocol) if same_model else None
+    return history, entry.id, loaded.system or system_prompt(), protocol
 
 
 def newest_session(cwd: Path) -> journal.Entry:

@@ -20,7 +20,6 @@ from qcode.messages import (
     ToolMessage,
     UserMessage,
 )
-from qcode.prompts import load
 from qcode.providers import Delta, Provider, Request, ToolSpec
 from qcode.providers.schemas import call_schema
 from qcode.providers.styles import STYLES, Style, style_for
@@ -76,8 +75,7 @@ class PromptedProvider(Provider):
     def _describe(self, system: str, tools: Sequence[ToolSpec]) -> str:
         if not tools:
             return system
-        listed = "\n".join(self._style.tool(spec) for spec in tools)
-        text = load(f"protocols/{self._style.prompt}", tools=listed)
+        text = self._style.describe(tools)
         return f"{system}\n\n{text}" if system else text
 
 

@@ -10,7 +10,9 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
+from qcode.calls.example import example
 from qcode.messages import ToolCall, ToolMessage
+from qcode.prompts import load
 from qcode.providers import ToolSpec
 from qcode.providers.chat_body import safe_arguments
 from qcode.record import Record
@@ -27,6 +29,19 @@ class Style(Record):
     """Gets the call that is answered, too, if it is known."""
     around: tuple[str, str] = ("", "")
     """What stands before and behind all calls of one answer."""
+    shows_example: bool = False
+    """Whether the prompt has a place for a call, `{{example}}`.
+
+    Models trained on the form need none; small ones make up fewer names with one.
+    """
+
+    def describe(self, tools: Sequence[ToolSpec]) -> str:
+        """Return what the model is told of the tools, and of calling them."""
+        values = {"tools": "\n".join(self.tool(spec) for spec in tools)}
+        if self.shows_example:
+            arguments = json.dumps(example(tools[0].parameters), ensure_ascii=False)
+            values["example"] = self.call(ToolCall("", tools[0].name, arguments))
+        return load(f"protocols/{self.prompt}", **values)
 
     def calls(self, calls: Sequence[ToolCall]) -> str:
         """Return all calls of one answer."""
@@ -161,7 +176,7 @@ STYLES = {
     "hermes": Style("hermes", _wrapped_tool, _hermes_call, _tagged_result),
     "qwen3-coder": Style("qwen3-coder", _xml_tool, _qwen_call, _tagged_result),
     "qwen3.5": Style("qwen3-coder", _wrapped_tool, _qwen_call, _tagged_result),
-    "fenced": Style("fenced", _bare_tool, _fenced_call, _fenced_result),
+    "fenced": Style("fenced", _bare_tool, _fenced_call, _fenced_result, shows_example=True),
     "glm": Style("glm", _wrapped_tool, _glm_call, _tagged_result),
     "minimax": Style(
         "minimax",

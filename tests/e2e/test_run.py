@@ -402,6 +402,18 @@ def test_the_time_budget_is_for_verification_too(work: Path) -> None:
     assert time.monotonic() - started < 20
 
 
+def test_a_reopened_session_tells_of_tools_as_it_had_come_to(work: Path) -> None:
+    refused = scripted.fault(400, "this model does not support tools")
+    with scripted.ScriptedServer([refused, scripted.text("One."), scripted.text("Two.")]) as server:
+        program = make(work, server)
+        assert program.run("run", "-o", "json", "one").code == 0
+        assert program.run("run", "-o", "json", "-c", "two").code == 0
+
+    asked = [request.json for request in server.requests]
+    assert ["tools" in body for body in asked] == [True, False, False]
+    assert asked[2]["messages"][:2] == asked[1]["messages"]
+
+
 def test_half_a_surrogate_pair_is_written_as_json(work: Path) -> None:
     half = scripted.stream(scripted.Raw(
         b'data: {"choices":[{"index":0,"delta":{"content":"a\\ud800b"}}]}\n\n'
