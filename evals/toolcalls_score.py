@@ -120,7 +120,7 @@ def structured_alone(reply: Reply, _tools: Mapping[str, Tool[Any]]) -> Sequence[
 def decoded(reply: Reply, tools: Mapping[str, Tool[Any]]) -> Sequence[Call]:
     """Decode as qcode does now: structured calls and those in the text."""
     numbers = itertools.count(1)
-    schemas = {name: schema(tool.params) for name, tool in tools.items()}
+    schemas = {name: schema(tool.params, hidden=True) for name, tool in tools.items()}
     decoder = Decoder(schemas, lambda: f"call_{next(numbers)}")
     for delta in reply.deltas:
         for part in read_delta(delta):
