@@ -68,9 +68,9 @@ class _Signs:
     """The openers of all formats, prepared for the search."""
 
     def __init__(self) -> None:
-        self.anywhere = at(Place.ANYWHERE)
-        self.line = at(Place.LINE)
-        self.message = at(Place.MESSAGE)
+        self.anywhere = dict(at(Place.ANYWHERE))
+        self.line = dict(at(Place.LINE))
+        self.message = dict(at(Place.MESSAGE))
         by_length = sorted(self.anywhere, key=len, reverse=True)
         # Alternatives that begin with a literal let the search skip to its characters.
         tags = "|".join(re.escape(each[1:]) for each in by_length if each.startswith("<"))

@@ -6,7 +6,9 @@ registry reads the whole package once, when the first answer comes in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
@@ -64,11 +66,12 @@ def formats() -> tuple[Format, ...]:
     return tuple(_formats)
 
 
-def at(place: Place) -> dict[str, tuple[Format, ...]]:
-    """Return the formats that are looked for at a place, by opener."""
+@cache
+def at(place: Place) -> Mapping[str, tuple[Format, ...]]:
+    """Return the formats that are looked for at a place, by opener, the longest first."""
     table: dict[str, tuple[Format, ...]] = {}
     for form in formats():
         if form.place is place:
             for opener in form.openers:
                 table[opener] = (*table.get(opener, ()), form)
-    return table
+    return {opener: table[opener] for opener in sorted(table, key=len, reverse=True)}

@@ -6,6 +6,7 @@ An example with prose behind it is documentation.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from qcode.calls.cursor import Cursor
 from qcode.calls.formats import Format, Place, at, strays
@@ -55,7 +56,9 @@ def _inner(cursor: Cursor, offered: Offered) -> Region | None:
         found = read_objects(cursor, offered)
         return Region(cursor.at, tuple(found), is_bare=True) if found else None
     table = at(Place.ANYWHERE)
-    opener = cursor.sees(*sorted(table, key=len, reverse=True))
+    if cursor.text[cursor.at : cursor.at + 1] not in _first_characters():
+        return None  # as most code begins
+    opener = cursor.sees(*table)
     for form in table.get(opener, ()):
         inner = Cursor(cursor.text, cursor.at, cursor.ending, line_start=True)
         region = form.read(inner, offered)
@@ -63,6 +66,12 @@ def _inner(cursor: Cursor, offered: Offered) -> Region | None:
         if region is not None:
             return region
     return None
+
+
+@cache
+def _first_characters() -> frozenset[str]:
+    """Return what a call in a block may begin with; nothing stands for what is still to come."""
+    return frozenset({"", *(opener[0] for opener in at(Place.ANYWHERE))})
 
 
 FORMATS: tuple[Format, ...] = (Fenced(),)
