@@ -16,9 +16,9 @@ from typing import Any
 # Run as a script in a checkout, perhaps by a Python that has no qcode installed.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from qcode.calls.decoder import Decoder  # noqa: E402
-from qcode.providers import CallPart, ReasoningPart, TextPart  # noqa: E402
-from qcode.providers.chat_stream import read_delta  # noqa: E402
+from qcode.calls.decoder import Decoder
+from qcode.providers import CallPart, ReasoningPart, TextPart
+from qcode.providers.chat_stream import read_delta
 
 Json = dict[str, Any]
 CHUNKS = (0, 1, 3, 7, 64)
