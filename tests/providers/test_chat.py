@@ -413,6 +413,7 @@ def test_tls_is_checked_against_the_named_certificates(tmp_path: Path) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(reply % len(body) + body)
         await writer.drain()
+        writer.close()
 
     async def run(environ: dict[str, str]) -> list[Delta]:
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
