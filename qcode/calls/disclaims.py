@@ -11,12 +11,14 @@ import re
 _WITHIN = 240
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _DISCLAIMS = re.compile(
-    r"\b(?:for (?:example|instance)|e\.g\.|an example|such as|looks? like (?:this|so)|the form is"
-    r"|(?:(?:did|do|does|will|would|should|must|shall|can|may) ?not|never"
-    r"|don't|didn't|won't|shouldn't|mustn't) (?:run|execute|call|follow|obey|do|use)"
-    r"|refus(?:e|ed|ing)|injection|injected|suspicious|malicious)\b",
+    r"(?:\bfor (?:example|instance)|\be\.g\.|\blooks? like (?:this|so)|\bthe form is)\s*[:,]?\s*\Z"
+    r"|\b(?:(?:did|do|does|will|would|should|must|shall|may) ?not|never"
+    r"|don't|didn't|won't|shouldn't|mustn't) "
+    r"(?:do|(?:run|execute|call|follow|obey|do|use) (?:it|this|that|these|them)|follow)\b"
+    r"|\brefus(?:e|ed|ing) to\b|\bprompt injection\b",
     re.IGNORECASE,
 )
+"""Narrow on purpose: "I did not run the tests yet" comes before real calls, too."""
 
 
 def disclaims(text: str) -> bool:

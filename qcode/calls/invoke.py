@@ -9,10 +9,8 @@ from qcode.calls.formats import Place
 from qcode.calls.found import Fault, Found, Region
 from qcode.calls.jsoncalls import read_object
 from qcode.calls.offered import Offered
-from qcode.calls.tags import Nested, make_tags, read_value
+from qcode.calls.tags import Nested, cut_in_tag, make_tags, read_value
 
-_CUT = re.compile(r"</?[^<>\n]{0,160}")
-"""The beginning of a tag, at the end of the text."""
 _QUOTED = re.compile(r"""\s*["']?([^"'<>]*)""")
 
 
@@ -123,16 +121,8 @@ class InvokeFormat:
                 fault = Fault.NONE if cursor.ending is Ending.NATURAL else Fault.TRUNCATED
                 return Found(name, arguments, as_text=True, fault=fault, unclosed=True)
             opener = cursor.match(self._parameter, 250)
-            if opener is None and _CUT.fullmatch(cursor.text, cursor.at):
-                cursor.await_more()
-                is_closer = cursor.text.startswith("</", cursor.at)
-                cursor.at = len(cursor.text)
-                whole = is_closer and cursor.ending is Ending.NATURAL
-                fault = Fault.NONE if whole else Fault.TRUNCATED
-                detail = "" if whole else "It ends within a tag."
-                return Found(
-                    name, arguments, as_text=True, fault=fault, detail=detail, unclosed=True
-                )
+            if opener is None and (cut := cut_in_tag(cursor, name, arguments)) is not None:
+                return cut
             if opener is None:
                 return self._junk(cursor, name, has_arguments=bool(arguments), exact=exact)
             key = opener["key"]

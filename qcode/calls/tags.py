@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable
 
 from qcode.calls.cursor import Cursor, Ending
+from qcode.calls.found import Fault, Found
 from qcode.record import Record
 
 _LONGEST_OPENER = 200
 _LONGEST_TOKEN = 600
+_CUT_TAG = re.compile(r"</?[^<>\n]{0,160}")
 
 
 class Tags(Record):
@@ -180,6 +182,29 @@ def _closes_all(cursor: Cursor, tags: Tags, at: int) -> bool:
     while ahead.take(*(each for each in tags.after if "/" in each)):
         ahead.skip(tags.blank)
     return ahead.ended() or cursor.text.startswith("<", ahead.at)
+
+
+def cut_in_tag(cursor: Cursor, name: str, arguments: dict[str, str]) -> Found | None:
+    """Return the call if the text ends here within a tag, else None.
+
+    An outer closer that is cut lacks nothing, unless the answer was.
+
+    Raises:
+        Undecided: the tag may go on.
+    """
+    if _CUT_TAG.fullmatch(cursor.text, cursor.at) is None:
+        return None
+    cursor.await_more()
+    is_whole = cursor.text.startswith("</", cursor.at) and cursor.ending is Ending.NATURAL
+    cursor.at = len(cursor.text)
+    return Found(
+        name,
+        arguments,
+        as_text=True,
+        fault=Fault.NONE if is_whole else Fault.TRUNCATED,
+        detail="" if is_whole else "It ends within a tag.",
+        unclosed=True,
+    )
 
 
 def _newline(cursor: Cursor) -> int:

@@ -14,7 +14,7 @@ from qcode.calls.formats import Place
 from qcode.calls.found import Fault, Found, Region
 from qcode.calls.jsoncalls import read_object
 from qcode.calls.offered import Offered
-from qcode.calls.tags import Nested, Tags, make_tags, read_value
+from qcode.calls.tags import Nested, Tags, cut_in_tag, make_tags, read_value
 
 _OPEN = "<tool_call>"
 _CLOSE = "</tool_call>"
@@ -34,8 +34,6 @@ _ATTRIBUTE_TAGS = _tags(
     r"<parameter\s+name=[\"']?(?P<key>[^\s<>=\"']{1,150})[\"']?\s*>", r"<function\s+name="
 )
 """A call keeps to one spelling; a file that it writes may hold the other."""
-_CUT = re.compile(r"</?[^<>\n]{0,160}")
-"""The beginning of a tag, at the end of the text."""
 _INLINE = re.compile(r"<parameter=(?P<key>[\w.\-]{1,150})=")
 """`<parameter=KEY=VALUE</parameter>`, a slip."""
 
@@ -114,14 +112,8 @@ def _function(cursor: Cursor, offered: Offered, *, exact: bool) -> Found | None:
             return Found(name, arguments, as_text=True, fault=fault, unclosed=True)
         tags = _ATTRIBUTE_TAGS if cursor.sees("<parameter ") else _TAGS
         opener = cursor.match(_INLINE, 160) or cursor.match(tags.opener, 200)
-        if opener is None and _CUT.fullmatch(cursor.text, cursor.at):
-            cursor.await_more()
-            is_closer = cursor.text.startswith("</", cursor.at)
-            cursor.at = len(cursor.text)
-            whole = is_closer and cursor.ending is Ending.NATURAL
-            fault = Fault.NONE if whole else Fault.TRUNCATED
-            detail = "" if whole else "It ends within a tag."
-            return Found(name, arguments, as_text=True, fault=fault, detail=detail, unclosed=True)
+        if opener is None and (cut := cut_in_tag(cursor, name, arguments)) is not None:
+            return cut
         if opener is None:
             return _junk(cursor, name, arguments, exact=exact)
         key = opener["key"]
