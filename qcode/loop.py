@@ -93,7 +93,9 @@ class _Turn:
         self.steps = 0
         self.usage = Usage()
         self.repeats = Repeats(agent.workspace_state)
-        self.recovery = Recovery(agent.schemas)
+        choice = protocol_choice(agent.provider)
+        prompted = choice is not None and choice.protocol == "prompted"
+        self.recovery = Recovery(agent.schemas, prompted=prompted)
         self.force_call = False
         self.asking = asyncio.Lock()  # one question at a time, also from parallel calls
 

@@ -51,8 +51,11 @@ class Advice(Record):
 class Recovery:
     """Keeps count over one turn; one `Advice` an answer."""
 
-    def __init__(self, schemas: Mapping[str, JsonObject]) -> None:
+    def __init__(self, schemas: Mapping[str, JsonObject], *, prompted: bool = False) -> None:
         self._schemas = schemas
+        self._prompted = prompted
+        """Whether the turn begins with the tools in the prompt, where a constraint is tried first:
+        such models rarely write better calls natively."""
         self._misread = 0
         self._empty = 0
         self._announced = self._shown = self._acted = False
@@ -120,7 +123,9 @@ class Recovery:
         turnaround = Turnaround.AS_BEFORE
         if self._misread >= FORCED_FROM:
             turnaround = Turnaround.FORCE_CALL
-            late = self._misread >= SWITCHED_FROM or not self._structured
+            late = self._misread >= SWITCHED_FROM + self._prompted or not (
+                self._structured or self._prompted
+            )
             if late and not self._switched:
                 turnaround, self._switched = Turnaround.SWITCH, True
         return Advice(nudge, reason, turnaround)

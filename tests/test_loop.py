@@ -688,6 +688,21 @@ def test_a_model_that_writes_no_real_call_is_soon_held_to_one(tmp_path: Path) ->
     ]
 
 
+def test_a_model_told_in_the_prompt_is_held_to_a_call_there_first(tmp_path: Path) -> None:
+    def bad(_request: Any) -> Any:
+        return scripted.text(f'{{"name": "file{next(numbers)}", "arguments": {{"a": 1}}}}')
+
+    numbers = itertools.count()
+    with scripted.ScriptedServer(bad) as server:
+        session = make_session(tmp_path, server)
+        session.agent.provider = SwitchingProvider(session.agent.provider, protocol="prompted")
+        seen = play(session, "go")
+
+    assert end_of(seen) is TurnEnd.GAVE_UP
+    asked = [(("tools" in r.json), "response_format" in r.json) for r in server.requests]
+    assert asked == [(False, False), (False, False), (False, True), (False, True), (True, False)]
+
+
 def test_an_empty_answer_is_asked_for_once_more(tmp_path: Path) -> None:
     thought = scripted.text("", reasoning="I wonder.")
     with scripted.ScriptedServer([thought, scripted.text("Here.")]) as server:
@@ -753,6 +768,17 @@ def test_a_call_that_is_quoted_is_not_run(tmp_path: Path, words: str) -> None:
     assert end_of(seen) is TurnEnd.ANSWERED
     assert not (tmp_path / "work" / "ran").exists()
     assert session.history.messages[-1] == AssistantMessage(words)
+
+
+def test_arguments_without_a_call_are_told_what_they_lack(tmp_path: Path) -> None:
+    words = scripted.text('```json\n{"todos": [{"content": "a", "status": "pending"}]}\n```')
+    with scripted.ScriptedServer([words, scripted.text("Well.")]) as server:
+        seen = play(make_session(tmp_path, server), "make a list")
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    assert "It has no name" in told_to(server.requests)[0]
+    assert "it could be a call of `todo_write`" in told_to(server.requests)[0]
+    assert not any(isinstance(e, events.ToolStarted) for e in seen)
 
 
 def test_json_that_is_an_answer_is_not_made_a_call(tmp_path: Path) -> None:

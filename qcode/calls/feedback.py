@@ -39,16 +39,15 @@ def answer_to(call: DecodedCall, schemas: Mapping[str, JsonObject]) -> str:
 def unknown_tool(name: str, schemas: Mapping[str, JsonObject], arguments: str = "") -> str:
     """Return what is said of a tool that there is not, the nearest names first."""
     text = load("calls/unknown", name=name[:_QUOTED], tools=", ".join(nearest(name, schemas)))
-    fitting = _fitting(arguments, schemas)
+    try:
+        fitting = fitting_tool(json.loads(arguments), schemas)
+    except (ValueError, RecursionError):
+        fitting = ""
     return f"{text} {load('calls/fitting', tool=fitting)}" if fitting else text
 
 
-def _fitting(arguments: str, schemas: Mapping[str, JsonObject]) -> str:
-    """Return the only tool that takes these arguments by their very names."""
-    try:
-        given = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return ""
+def fitting_tool(given: object, schemas: Mapping[str, JsonObject]) -> str:
+    """Return the only tool that takes these arguments by their very names, if there is one."""
     if not isinstance(given, dict) or not given:
         return ""
     fitting = [

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qcode.calls.disclaims import disclaims
-from qcode.calls.feedback import shown_example, unknown_tool
+from qcode.calls.feedback import fitting_tool, shown_example, unknown_tool
 from qcode.calls.jsoncalls import ARGUMENT_KEYS
 from qcode.calls.lenient import Unreadable, end_of_value, loads
 from qcode.calls.values import coerce, unknown, violations
 from qcode.messages import JsonObject
+from qcode.prompts import load
 from qcode.record import Record
 
 _CALL_LIKE = re.compile(
@@ -26,6 +27,7 @@ _ONLY_A_CALL = frozenset({"name", "tool", "function", "tool_name", "type", "id",
 _OPEN_TAG = re.compile(
     r"(?:^|\n)[ \t]*</?(?:tool_call|function|invoke|function_call)\b[^>\n]{0,80}>\s*\Z"
 )
+_LAST_OBJECT = re.compile(r"(?:\A|\n)[ \t]*(?:```[a-z]*\s*)?(\{(?:.|\n)*\})\s*(?:```)?\s*\Z")
 _WITHIN = 4000
 """Characters at the end of an answer in which a call may stand."""
 
@@ -55,7 +57,9 @@ def unheard_call(text: str, schemas: Mapping[str, JsonObject]) -> Unheard | None
     tail = text[-_WITHIN:]
     matches = list(_CALL_LIKE.finditer(tail))
     if not matches:
-        return Unheard("Its markup is not complete.", True) if _OPEN_TAG.search(tail) else None
+        if _OPEN_TAG.search(tail):
+            return Unheard("Its markup is not complete.", True)
+        return _nameless(tail, schemas)
     name, begin = matches[-1][1], tail.rfind("{", 0, matches[-1].start())
     end = end_of_value(tail, begin) if begin >= 0 else -1
     behind = tail[end:].strip(" \t\r\n`}]") if end >= 0 else ""
@@ -79,6 +83,22 @@ def unheard_call(text: str, schemas: Mapping[str, JsonObject]) -> Unheard | None
     if not problem:
         problem = "Other text stands behind it." if behind else "It has to stand alone."
     return Unheard(f"{problem} {shown}", is_attempt)
+
+
+def _nameless(tail: str, schemas: Mapping[str, JsonObject]) -> Unheard | None:
+    """Return what is said of arguments without a call around them, at the end of an answer."""
+    block = _LAST_OBJECT.search(tail)
+    if block is None or disclaims(tail[: block.start()]):
+        return None
+    try:
+        value = loads(block[1]).value
+    except Unreadable:
+        return None
+    tool = fitting_tool(value, schemas)
+    if not tool:
+        return None
+    problem = f"It has no name: arguments alone call nothing. {load('calls/fitting', tool=tool)}"
+    return Unheard(problem, is_attempt=True)
 
 
 def announces(text: str) -> bool:
