@@ -1,0 +1,364 @@
+"""Several files written and deleted as one: all of it happens, or none.
+
+New contents are written to temporary files first, beside the files they are to
+replace. Then every file is looked at again, and only if each is what it was when
+it was read do the temporary files take their places, one rename a file. When that
+fails on the way, what was done is taken back. So a reader, and whoever looks after
+a process was killed, finds each file old or new and never half.
+
+What a killed process leaves are files named `.qcode-*.tmp`; the next transaction
+in that folder removes them. Those in use are locked, which is how they are told
+from those left over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from qcode.record import Record
+
+_LEFTOVER = re.compile(r"\.qcode-[0-9a-f]{12}\.tmp")
+_ACL = "system.posix_acl_access"
+
+
+class Write(Record):
+    """A file that is to have this content; `path` is no symlink."""
+
+    path: Path
+    data: bytes
+    before: os.stat_result | None
+    """The file as it was read; None: there must be none."""
+    like: Path | None = None
+    """For a new file: another one whose mode, owner and attributes it takes."""
+
+
+class Delete(Record):
+    """A file or symlink that is to go."""
+
+    path: Path
+    before: os.stat_result
+    """As `os.lstat` told it."""
+
+
+Change: TypeAlias = Write | Delete
+
+
+class Conflict(Exception):
+    """A file is not what it was when it was read; nothing was changed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} was changed meanwhile")
+        self.path = path
+
+
+class Incomplete(Exception):
+    """It failed, and these files could not be put back: they have their new content."""
+
+    def __init__(self, paths: Sequence[Path], cause: str) -> None:
+        super().__init__(f"{cause}; not put back: {', '.join(map(str, paths))}")
+        self.paths = tuple(paths)
+        self.cause = cause
+
+
+def commit(changes: Sequence[Change]) -> None:
+    """Make all changes, or none; their paths are real and distinct.
+
+    Missing folders are made. A file that is replaced keeps mode, owner and extended
+    attributes as far as the system lets them be set, and gets a later time stamp.
+    Contents are synced, folders are not: after a power cut a file is old or new.
+
+    Raises:
+        OSError: it could not be done; nothing was changed. `filename` is the file's.
+        Conflict: a file was changed meanwhile; nothing was changed.
+        Incomplete: it could neither be done nor be taken back.
+    """
+    # What is moved is there twice for a moment rather than not at all.
+    steps = [_Step(each) for each in sorted(changes, key=lambda each: isinstance(each, Delete))]
+    folders: list[Path] = []
+    try:
+        for folder in dict.fromkeys(step.path.parent for step in steps):
+            _make(folder, folders)
+            _sweep(folder)
+        for step in steps:
+            step.prepare(keep=len(steps) > 1)
+        for step in steps:
+            step.check()
+        _apply(steps)
+    except BaseException:
+        for step in steps:
+            step.clean()
+        for folder in reversed(folders):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    for step in steps:
+        step.clean()
+
+
+def _apply(steps: Sequence[_Step]) -> None:
+    begun: list[_Step] = []
+    try:
+        for step in steps:
+            step.check()
+            begun.append(step)
+            step.apply()
+    except BaseException as error:
+        stuck = [step.path for step in reversed(begun) if len(steps) > 1 and not step.undo()]
+        if stuck:
+            raise Incomplete(stuck, getattr(error, "strerror", None) or str(error)) from error
+        raise
+
+
+class _Step:
+    """One change on its way."""
+
+    def __init__(self, change: Change) -> None:
+        self.path = change.path
+        self._change = change
+        self._new: _Temporary | None = None
+        self._old: _Temporary | None = None
+        self._link = ""
+        """Where a symlink that is to go leads."""
+        self._lock = -1
+
+    def prepare(self, *, keep: bool) -> None:
+        """Write the new content aside, and keep the old one reachable."""
+        with _naming(self.path):
+            if isinstance(self._change, Write):
+                self._new = self._written(self._change)
+            if keep and self._change.before is not None:
+                self._keep(self._change.before)
+
+    def _written(self, change: Write) -> _Temporary:
+        like, source = change.before, change.path
+        if change.like is not None:
+            like, source = os.stat(change.like), change.like
+        # Not readable by more people than the old one, not even for a moment.
+        new = _Temporary(self.path.parent, 0o666 if like is None else 0o600)
+        try:
+            new.fill(change.data)
+            if like is not None:
+                _dress(new.descriptor, like, source)
+            if change.before is not None:
+                _make_later(new.descriptor, change.before)
+            os.fsync(new.descriptor)
+        except BaseException:
+            new.remove()
+            raise
+        return new
+
+    def _keep(self, before: os.stat_result) -> None:
+        if stat.S_ISLNK(before.st_mode):
+            self._link = os.readlink(self.path)
+            return
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._lock = os.open(self.path, flags)
+        # Not waited for: it is the person's own file, and may be locked for long.
+        _lock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        name = _name(self.path.parent)
+        try:
+            os.link(self.path, name, follow_symlinks=False)
+        except OSError:
+            # Not every file system has hard links, nor may every file be linked.
+            self._old = _Temporary(self.path.parent, 0o600)
+            self._old.fill(self.path.read_bytes())
+            _dress(self._old.descriptor, before, self.path)
+            os.utime(self._old.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        else:
+            self._old = _Temporary.of(name)
+
+    def check(self) -> None:
+        """Make sure that nobody else changed the file.
+
+        Raises:
+            Conflict: somebody did.
+        """
+        with _naming(self.path):
+            if not _is_same(self.path, self._change.before):
+                raise Conflict(self.path)
+
+    def apply(self) -> None:
+        """Do it."""
+        with _naming(self.path):
+            if self._new is None:
+                os.unlink(self.path)
+            else:
+                os.replace(self._new.path, self.path)
+
+    def undo(self) -> bool:
+        """Take it back if it was done; return whether the file is not as it was made here."""
+        try:
+            if self._new is None:
+                if not os.path.lexists(self.path):
+                    self._put_back()
+            elif self._new.is_at(self.path):
+                if self._change.before is None:
+                    os.unlink(self.path)
+                else:
+                    self._put_back()
+        except OSError:
+            return False
+        return True
+
+    def _put_back(self) -> None:
+        if self._old is None:
+            os.symlink(self._link, self.path)
+        else:
+            os.replace(self._old.path, self.path)
+
+    def clean(self) -> None:
+        """Remove what is left beside the file."""
+        for each in (self._new, self._old):
+            if each is not None:
+                each.remove()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+class _Temporary:
+    """A file beside another one, locked as long as it is in use."""
+
+    def __init__(self, folder: Path, mode: int) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        while True:
+            self.path = _name(folder)
+            self.descriptor = os.open(self.path, flags, mode)
+            _lock(self.descriptor, fcntl.LOCK_EX)
+            # Another process may have swept it before it was locked.
+            if os.fstat(self.descriptor).st_nlink:
+                return
+            os.close(self.descriptor)
+
+    @classmethod
+    def of(cls, path: Path) -> _Temporary:
+        """Return one for a file that is there and locked by its owner."""
+        made = cls.__new__(cls)
+        made.path, made.descriptor = path, -1
+        return made
+
+    def fill(self, data: bytes) -> None:
+        """Write the content."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this very file has that name."""
+        try:
+            there = os.lstat(path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self.descriptor))
+
+    def remove(self) -> None:
+        """Give up the name, if it is still there, and the lock."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error name the file that it is about, not one beside it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _name(folder: Path) -> Path:
+    return folder / f".qcode-{os.urandom(6).hex()}.tmp"
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    with contextlib.suppress(OSError):  # where there are no locks, nothing is swept either
+        fcntl.flock(descriptor, kind)
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    missing = []
+    for each in (folder, *folder.parents):
+        if os.path.isdir(each):
+            break
+        missing.append(each)
+    for each in reversed(missing):
+        try:
+            with _naming(each):
+                os.mkdir(each)
+        except FileExistsError:
+            if not os.path.isdir(each):  # else somebody else was quicker
+                raise
+        else:
+            made.append(each)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(".qcode-") and _LEFTOVER.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    _remove_unlocked(folder / name)
+
+
+def _remove_unlocked(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
+def _dress(descriptor: int, like: os.stat_result, source: Path) -> None:
+    """Give a file the owner, the attributes and the mode of another."""
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (like.st_uid, like.st_gid):
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+    _copy_attributes(descriptor, source)
+    # Last: a change of owner takes the set-user-id bit away.
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+
+
+def _copy_attributes(descriptor: int, source: Path) -> None:
+    if not hasattr(os, "listxattr"):
+        return
+    try:
+        names = os.listxattr(source, follow_symlinks=False)
+        if _ACL in set(os.listxattr(descriptor)) - set(names):
+            os.removexattr(descriptor, _ACL)  # the folder's default, which the old file had not
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError):
+            os.setxattr(descriptor, name, os.getxattr(source, name, follow_symlinks=False))
+
+
+def _make_later(descriptor: int, before: os.stat_result) -> None:
+    """Let no program that compares time stamps take the new content for the old."""
+    now = os.fstat(descriptor)
+    if now.st_mtime_ns <= before.st_mtime_ns:
+        os.utime(descriptor, ns=(now.st_atime_ns, before.st_mtime_ns + 1))
+
+
+def _is_same(path: Path, before: os.stat_result | None) -> bool:
+    try:
+        now = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return before is None
+    return before is not None and (
+        (now.st_ino, now.st_size, now.st_mtime_ns)
+        == (before.st_ino, before.st_size, before.st_mtime_ns)
+    )
