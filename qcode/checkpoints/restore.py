@@ -1,0 +1,353 @@
+"""Making paths what a state says they were, exactly, and nothing else.
+
+Each file is put in place whole: written beside its place, given its
+permissions, then renamed. What can be seen to fail is looked for before
+anything is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Mapping, Set
+from pathlib import Path
+
+from qcode.checkpoints.states import DIRECTORY, Entry
+from qcode.checkpoints.store import Store
+from qcode.errors import QcodeError
+
+TEMPORARY = ".qcode-tmp-"
+"""Names of what is being written begin with this; such a file is no part of any state."""
+
+
+def restore(
+    root: Path,
+    store: Store,
+    wanted: Mapping[str, Entry | None],
+    *,
+    ignored: Callable[[Iterable[str]], Set[str]] | None = None,
+) -> None:
+    """Make each path that entry, or remove it (None).
+
+    An entry that is not kept leaves its path as it is. Parents are made where
+    they are missing; directories that lose their last file are removed, unless
+    they are wanted as directories. Nothing is written or removed through a link
+    in place of a directory.
+
+    With `ignored` (`Files.ignored`), what would be removed is asked about when
+    the `.gitignore` files are in place: what they ignore stays, since the state
+    that lacks it could not have had it.
+
+    Raises:
+        QcodeError: nothing was touched, since an object is missing or something
+            else stands in the way; or the system refused a change in between,
+            then some paths are as wanted and the others as they were.
+    """
+    top = os.path.abspath(root)
+    if ignored is not None and any(entry is None for entry in wanted.values()):
+        _Restoring(top, store, wanted).check()
+        rules = {path: entry for path, entry in wanted.items() if _name(path) == ".gitignore"}
+        _Restoring(top, store, rules).run()
+        stays = ignored(path for path, entry in wanted.items() if entry is None)
+        wanted = {path: entry for path, entry in wanted.items() if path not in stays}
+    _Restoring(top, store, wanted).run()
+
+
+class _Restoring:
+    def __init__(self, root: str, store: Store, wanted: Mapping[str, Entry | None]) -> None:
+        self.root = root
+        self.store = store
+        self.wanted = {
+            path: entry for path, entry in wanted.items() if entry is None or entry.is_kept
+        }
+        self.opened: dict[str, int] = {}
+        """Directories that were made writable for the time being, and their permissions."""
+        self.emptied: set[str] = set()
+        self.needed = {
+            parent
+            for path, entry in self.wanted.items()
+            if entry is not None
+            for parent in _parents(path)
+        }
+
+    def check(self) -> None:
+        """Look for what can be seen to fail.
+
+        Raises:
+            QcodeError: there is something.
+        """
+        path = ""
+        try:
+            for path, entry in self.wanted.items():
+                self._check(path, entry)
+        except OSError as error:
+            raise QcodeError(
+                f"`{path}` cannot be looked at: {error.strerror or error}",
+                hint="nothing was changed",
+            ) from error
+        finally:
+            self._end()
+
+    def run(self) -> None:
+        """Change what there is to be changed.
+
+        Raises:
+            QcodeError: something is in the way, or the system refuses.
+        """
+        self.check()
+        path = ""
+        try:
+            # What is deep first: a directory has to be empty before it goes.
+            for path in sorted(self.wanted, key=_depth, reverse=True):
+                self._clear(path)
+            for path in sorted(self.emptied, key=_depth, reverse=True):
+                self._remove_directory(path)
+            for path in sorted(self.wanted, key=_depth):
+                self._make(path)
+            for path in sorted(self.wanted, key=_depth, reverse=True):
+                self._set_permissions(path)
+        except OSError as error:
+            raise QcodeError(
+                f"`{path}` could not be restored: {error.strerror or error}",
+                hint="some files may be restored already",
+            ) from error
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Give back the permissions that directories had."""
+        for directory, mode in self.opened.items():
+            try:
+                os.chmod(directory, mode)
+            except OSError:
+                pass
+        self.opened.clear()
+
+    # Before anything is touched.
+
+    def _check(self, path: str, entry: Entry | None) -> None:
+        parts = path.split("/")
+        if path.startswith("/") or not {"", ".", "..", ".git"}.isdisjoint(parts):
+            raise QcodeError(f"`{path}` is no path that a checkpoint can have")
+        if entry is None:
+            return
+        if entry.oid and not self.store.has(entry.oid):
+            raise QcodeError(
+                f"what was in `{path}` is missing from `{self.store.git_dir}`",
+                hint="nothing was changed",
+            )
+        self._check_parents(path)
+        if not entry.is_directory:
+            self._check_inside(path)
+
+    def _check_parents(self, path: str) -> None:
+        """Refuse a path that leads through a link or a file which is to stay."""
+        for parent in _parents(path):
+            found = self._lstat(parent)
+            if found is None:
+                return
+            if stat.S_ISDIR(found.st_mode):
+                continue
+            if parent in self.wanted:
+                then = self.wanted[parent]
+                if then is None or then.is_directory:
+                    return  # it goes, and what is below it is made anew
+            kind = "a link" if stat.S_ISLNK(found.st_mode) else "no directory"
+            raise QcodeError(
+                f"`{path}` cannot be restored: `{parent}` is {kind}",
+                hint="nothing was changed; remove it first",
+            )
+
+    def _check_inside(self, path: str) -> None:
+        """Refuse a file in whose place a directory has something that is to stay."""
+        found = self._lstat(path)
+        if found is None or not stat.S_ISDIR(found.st_mode) or not self._is_real(path):
+            return
+        waiting = [path]
+        while waiting:
+            directory = waiting.pop()
+            with os.scandir(self._full(directory)) as found_inside:
+                entries = list(found_inside)
+            for entry in entries:
+                inner = f"{directory}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(inner)
+                elif self.wanted.get(inner, self) is not None:
+                    raise QcodeError(
+                        f"`{path}` cannot be restored: it is a directory now, with `{inner}`",
+                        hint="nothing was changed; move that away first",
+                    )
+            self.emptied.add(directory)
+
+    # The steps.
+
+    def _clear(self, path: str) -> None:
+        """Remove what is at a path, unless a file there is replaced as it is, or it is right."""
+        entry, found = self.wanted[path], self._lstat(path)
+        if found is None or not self._is_real(path):
+            return
+        if stat.S_ISDIR(found.st_mode):
+            if entry is None:
+                self.emptied.update((path, *_parents(path)))
+            return  # what is wanted in its place comes when it is empty
+        if entry is None or entry.is_directory:
+            self._open_parent(path)
+            os.unlink(self._full(path))
+            self.emptied.update(_parents(path))
+
+    def _remove_directory(self, path: str) -> None:
+        """Remove a directory if nothing is in it, and it is not wanted."""
+        entry = self.wanted.get(path)
+        if path in self.needed or (entry is not None and entry.is_directory):
+            return
+        if not self._is_real(path):
+            return
+        self._open_parent(path)
+        try:
+            os.rmdir(self._full(path))
+        except FileNotFoundError:
+            return
+        except OSError:
+            if entry is not None:
+                raise  # its place is needed
+            return  # something is left in it
+        self.opened.pop(self._full(path), None)
+
+    def _make(self, path: str) -> None:
+        entry = self.wanted[path]
+        if entry is None:
+            return
+        for parent in _parents(path):
+            self._make_directory(parent)
+        if entry.is_directory:
+            self._make_directory(path)
+            return
+        self._open_parent(path)
+        full = self._full(path)
+        data = self.store.get(entry.oid)
+        if entry.is_link:
+            _put(full, lambda fresh: os.symlink(os.fsdecode(data), fresh))
+        elif _holds(full, data):
+            os.chmod(full, stat.S_IMODE(entry.mode))
+        else:
+            permissions = stat.S_IMODE(entry.mode)
+            _put(full, lambda fresh: _write(fresh, data, permissions))
+
+    def _make_directory(self, path: str) -> None:
+        found = self._lstat(path)
+        if found is None:
+            self._open_parent(path)
+            os.mkdir(self._full(path), 0o700)
+            os.chmod(self._full(path), stat.S_IMODE(DIRECTORY))  # whatever the umask is
+        elif not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(20, "a directory was replaced meanwhile")
+
+    def _set_permissions(self, path: str) -> None:
+        """Give a directory its permissions, at last: they may forbid to write in it."""
+        entry, found = self.wanted[path], self._lstat(path)
+        if found is None or not stat.S_ISDIR(found.st_mode) or not self._is_real(path):
+            return
+        if entry is not None and not entry.is_directory:
+            return
+        mode = stat.S_IMODE(DIRECTORY if entry is None else entry.mode)
+        self.opened.pop(self._full(path), None)
+        if stat.S_IMODE(found.st_mode) != mode:
+            os.chmod(self._full(path), mode)
+
+    # The parts.
+
+    def _full(self, path: str) -> str:
+        return f"{self.root}/{path}"
+
+    def _lstat(self, path: str) -> os.stat_result | None:
+        full = self._full(path)
+        try:
+            return os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except PermissionError:
+            for parent in _parents(path):
+                self._open(self._full(parent))
+            try:
+                return os.lstat(full)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def _is_real(self, path: str) -> bool:
+        """Return whether all parents are directories, and none is a link."""
+        for parent in _parents(path):
+            found = self._lstat(parent)
+            if found is None or not stat.S_ISDIR(found.st_mode):
+                return False
+        return True
+
+    def _open_parent(self, path: str) -> None:
+        """See to it that entries of the parent can be made and removed.
+
+        Raises:
+            NotADirectoryError: a link was put in place of a directory meanwhile.
+        """
+        if not self._is_real(path):
+            raise NotADirectoryError(20, "a directory was replaced meanwhile")
+        self._open(os.path.dirname(self._full(path)))
+
+    def _open(self, directory: str) -> None:
+        found = os.lstat(directory)
+        mode = stat.S_IMODE(found.st_mode)
+        if stat.S_ISDIR(found.st_mode) and mode & 0o700 != 0o700:
+            os.chmod(directory, mode | 0o700)
+            self.opened.setdefault(directory, mode)
+
+
+def _put(path: str, make: Callable[[str], None]) -> None:
+    """Make a file beside its place and rename it to there."""
+    fresh = os.path.join(os.path.dirname(path), TEMPORARY + secrets.token_hex(6))
+    try:
+        make(fresh)
+        os.replace(fresh, path)
+    except BaseException:
+        try:
+            os.unlink(fresh)
+        except OSError:
+            pass
+        raise
+
+
+def _write(path: str, data: bytes, permissions: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fchmod(fd, permissions)
+    finally:
+        os.close(fd)
+
+
+def _holds(path: str, data: bytes) -> bool:
+    """Return whether an ordinary file has that content already."""
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != len(data):
+            return False
+        with open(path, "rb") as file:
+            return file.read() == data
+    except OSError:
+        return False
+
+
+def _parents(path: str) -> Iterable[str]:
+    """Yield the directories that a path leads through, the outermost first."""
+    end = path.find("/")
+    while end > 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
+
+
+def _depth(path: str) -> tuple[int, str]:
+    return path.count("/"), path
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
