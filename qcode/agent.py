@@ -54,6 +54,30 @@ class Record(Protocol):
         ...
 
 
+class Checkpoints(Protocol):
+    """The states of the files around the calls that may change them."""
+
+    async def before(self, title: str, call_id: str, paths: Sequence[str]) -> None:
+        """Keep the files as they are before a call; `paths` are those that it names.
+
+        Raises:
+            QcodeError: they cannot be kept, so the call must not be run.
+        """
+        ...
+
+    async def after(self) -> tuple[int, str] | None:
+        """Keep what the call did; return its step's number and the ref that holds it, if any.
+
+        Raises:
+            QcodeError: it cannot be kept.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up what is held open."""
+        ...
+
+
 @dataclass(slots=True)
 class Agent:
     """What answers: a model, what it is told, and what it may do."""
@@ -81,6 +105,8 @@ class Agent:
     """Of every request; None leaves it to the endpoint."""
     after_edit: Callable[[], Awaitable[str]] | None = None
     """What to add to the result of a call that changed a file: how the checks go now, say."""
+    checkpoints: Checkpoints | None = None
+    """None where none can be kept: no git, or the person turned them off."""
     workspace_state: Callable[[], Awaitable[Hashable]] | None = None
     """Something that differs when files differ; asked only where a call repeats itself."""
 

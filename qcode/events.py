@@ -10,9 +10,8 @@ TurnStarted
         AnswerFinished                       the whole answer, already in the journal
         UsageReported
         ApprovalNeeded                       before the call it asks about is run
-        CheckpointMade                       before the first call that writes
         CallRepaired                         before a call that was read otherwise than written
-        ToolStarted, ToolOutput …, ToolFinished
+        ToolStarted, ToolOutput …, CheckpointMade, ToolFinished
                                              one group a tool call; read-only ones interleave
         ProtocolSwitched                     calls could not be read: asked for in another way
         Nudged                               the model is asked to go on; the turn does
@@ -136,8 +135,12 @@ class ProtocolSwitched(Record):
 
 
 class CheckpointMade(Record):
+    """A call changed files, which can be taken back by this number."""
+
+    call_id: str
+    step: int
     ref: str
-    """The git ref that holds the workspace's state before the step."""
+    """The git ref that holds the files as they are now; its parent those before."""
 
 
 class Compacted(Record):

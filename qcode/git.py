@@ -42,6 +42,15 @@ def dirty_files(cwd: Path) -> dict[str, tuple[int, int]]:
     return out
 
 
+def head_commit(cwd: Path) -> str:
+    """Return the commit that is checked out; empty where there is none."""
+    try:
+        done = _git(cwd, "rev-parse", "--verify", "--quiet", "HEAD")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else os.fsdecode(done.stdout.strip())
+
+
 def _git(cwd: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         ["git", *args],

@@ -11,6 +11,9 @@ One JSON object a line. The first names the format:
 {"type":"usage", …}               tokens of one step
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"fresh"}                  the history begins anew here; what was done stays done
+{"type":"rewind","call_id":…}     the history goes back to before that call
+{"type":"return"}                 what the last rewind dropped is there again
+{"type":"aside","text":…}         to be told to the model with the next message
 {"type":"model","model":…}        another model from here on
 {"type":"protocol","protocol":…}  how the model is told of tools from here on
 ```
@@ -41,6 +44,7 @@ from qcode.messages import (
     UserMessage,
     from_json,
 )
+from qcode.rewind import before_call
 
 VERSION = 1
 
@@ -195,6 +199,10 @@ class Loaded:
     repairs: int = 0
     protocol: str = ""
     """How the model was told of tools in the end, if that changed."""
+    asides: list[str] = field(default_factory=list)
+    """What the model is still to be told with the next message."""
+    dropped: list[Message] = field(default_factory=list)
+    """What the last rewind dropped, while nothing else was said since."""
     damaged: int = 0
     """Lines that could not be read (not counting a torn last one)."""
 
@@ -269,6 +277,18 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             text.clear()
             reasoning.clear()
             messages.clear()
+            loaded.dropped.clear()
+        elif kind == "rewind":
+            finish_pieces()
+            kept = before_call(messages, str(record.get("call_id")))
+            if kept is not None:
+                loaded.dropped[:0] = messages[kept:]
+                del messages[kept:]
+        elif kind == "return":
+            messages += loaded.dropped
+            loaded.dropped.clear()
+        elif kind == "aside":
+            loaded.asides.append(str(record.get("text", "")))
         elif kind == "void":
             text.clear()
             reasoning.clear()
@@ -284,6 +304,9 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             else:
                 finish_pieces()
             messages.append(message)
+            loaded.dropped.clear()
+            if isinstance(message, UserMessage) and not message.is_nudge:
+                loaded.asides.clear()
         elif kind == "run":
             started.add(str(record.get("call_id")))
         elif kind == "model":

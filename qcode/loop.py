@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qcode import events
-from qcode.agent import Agent, Record
+from qcode.agent import Agent, Checkpoints, Record
 from qcode.approvals import ApprovalRequest
 from qcode.asking import Answer, ask
 from qcode.budget import Budget
@@ -33,6 +33,8 @@ from qcode.tools.base import Context, Effect, Result, Tool
 from qcode.tools.schema import parse
 
 log = logging.getLogger(__name__)
+
+_MAY_CHANGE_FILES = (Effect.EDIT, Effect.EXECUTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,9 @@ class _Turn:
         """Return the call ready to be run, or with the answer that it gets instead."""
         call, schemas = decoded.call, self.agent.schemas
         if decoded.fault is not Fault.NONE:
-            return _Prepared(decoded, refusal=answer_to(decoded, schemas), fault=decoded.fault)
+            told = [spec.name for spec in self.agent.specs]
+            refusal = answer_to(decoded, schemas, told)
+            return _Prepared(decoded, refusal=refusal, fault=decoded.fault)
         tool = self.agent.tools[call.name]
         try:
             return _Prepared(decoded, tool, parse(tool, call.arguments))
@@ -252,19 +256,39 @@ class _Turn:
             refusal = str(error)
         if refusal:
             return Result(refusal, "not allowed", is_error=True), 0.0
+        checkpoints = self.agent.checkpoints if tool.effect in _MAY_CHANGE_FILES else None
+        if checkpoints is not None:
+            title = f"{tool.name} {summary}".strip()
+            try:
+                await checkpoints.before(title, call.id, tool.touches(item.params).paths)
+            except QcodeError as error:
+                words = f"Not run, since the files as they are could not be kept: {error}"
+                return Result(words, _first_line(words), is_error=True), 0.0
         self.record.running(call.id)
         running.add(call.id)
+        started = time.perf_counter()
+        try:
+            result = await self._carry_out(item, tool)
+        finally:
+            duration_s = time.perf_counter() - started
+            lost = await self._checkpoint(call, checkpoints) if checkpoints is not None else ""
+        if lost:
+            result = Result(f"{result.text}\n{lost}", result.summary, result.diff, result.is_error)
+        return result, duration_s
+
+    async def _carry_out(self, item: _Prepared, tool: Tool[Any]) -> Result:
+        call = item.call
         context = replace(
             self.agent.context, output=lambda text: self.emit(events.ToolOutput(call.id, text))
         )
-        started = time.perf_counter()
         try:
             result = await tool.run(item.params, context)
             if result.diff and self.agent.after_edit and (news := await self.agent.after_edit()):
                 text = f"{result.text}\n{news}"
                 result = Result(text, result.summary, result.diff, result.is_error)
         except ToolError as error:
-            result = Result(str(error), _first_line(str(error)), is_error=True)
+            words = str(error)
+            result = Result(words, _first_line(words), is_error=True, essence=error.essence)
         except QcodeError:
             raise
         except Exception as error:
@@ -276,7 +300,22 @@ class _Turn:
                 f"bug in qcode: {type(error).__name__}: {error}",
                 is_error=True,
             )
-        return result, time.perf_counter() - started
+        return result
+
+    async def _checkpoint(self, call: ToolCall, checkpoints: Checkpoints) -> str:
+        """Keep what a call did, also one that was interrupted; return what went wrong."""
+        keeping = asyncio.ensure_future(checkpoints.after())
+        try:
+            made = await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            # Interrupted once more: what is being written is written to its end all the same.
+            await asyncio.wait([keeping])
+            raise
+        except QcodeError as error:
+            return f"[The files as they are now could not be kept: {error}]"
+        if made is not None:
+            self.emit(events.CheckpointMade(call.id, *made))
+        return ""
 
     async def _permit(self, call: ToolCall, tool: Tool[Any], params: Any, summary: str) -> str:
         """Return why the call may not be run, or nothing."""

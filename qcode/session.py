@@ -11,7 +11,8 @@ from qcode.budget import Budget
 from qcode.events import Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, usage_to_json
 from qcode.loop import run_turn
-from qcode.messages import Message, Usage, to_json
+from qcode.messages import Message, Usage, UserMessage, to_json
+from qcode.rewind import before_call
 
 
 @dataclass(slots=True)
@@ -23,6 +24,10 @@ class JournalledHistory:
     usage: Usage = field(default_factory=Usage)
     repairs: int = 0
     """Calls of the session that were read otherwise than they were written."""
+    asides: list[str] = field(default_factory=list)
+    """What the model is to be told with the next message."""
+    dropped: list[Message] = field(default_factory=list)
+    """What the last rewind dropped, while nothing else was said since."""
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -33,6 +38,9 @@ class JournalledHistory:
         """Write a message to the journal, then add it."""
         self.journal.write({"type": "message", **to_json(message)})
         self.items.append(message)
+        self.dropped.clear()
+        if isinstance(message, UserMessage) and not message.is_nudge:
+            self.asides.clear()
 
     def piece(self, *, text: str = "", reasoning: str = "") -> None:
         """Keep a piece of an answer that is still being written."""
@@ -68,6 +76,36 @@ class JournalledHistory:
         """Forget the messages; the journal keeps them."""
         self.journal.write({"type": "fresh"})
         self.items.clear()
+        self.dropped.clear()
+
+    def rewind(self, call_id: str) -> str | None:
+        """Go back to before the answer with that call; None if it is not in the history.
+
+        Returns the message that the answer was the first one to, or nothing: it
+        is dropped too, and the person may want to say it in other words.
+        """
+        kept = before_call(self.items, call_id)
+        if kept is None:
+            return None
+        first = self.items[kept]
+        self.journal.write({"type": "rewind", "call_id": call_id})
+        self.dropped[:0] = self.items[kept:]
+        del self.items[kept:]
+        return first.text if isinstance(first, UserMessage) else ""
+
+    def go_on_again(self) -> bool:
+        """Take back what the last rewind dropped; False if something was said since."""
+        if not self.dropped:
+            return False
+        self.journal.write({"type": "return"})
+        self.items += self.dropped
+        self.dropped.clear()
+        return True
+
+    def aside(self, text: str) -> None:
+        """Have the model told something with the next message."""
+        self.journal.write({"type": "aside", "text": text})
+        self.asides.append(text)
 
     def boundary(self) -> None:
         """Make everything so far durable."""
@@ -90,6 +128,7 @@ class Session:
         Closing the generator early interrupts the turn.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        text = "\n\n".join([*self.history.asides, text])
         turn = asyncio.ensure_future(
             run_turn(self.agent, self.history, text, queue.put_nowait, self.budget)
         )
@@ -125,4 +164,6 @@ class Session:
             await self.agent.context.jobs.close()
             await self.agent.provider.close()
         finally:
+            if self.agent.checkpoints is not None:
+                await self.agent.checkpoints.close()
             self.history.journal.close()

@@ -26,6 +26,7 @@ class Prompt:
     """Asks for messages, with a history, and for answers to questions."""
 
     def __init__(self, history: Path) -> None:
+        self._suggested = ""
         self._messages: PromptSession[str] = PromptSession(
             history=_History(history), multiline=True, key_bindings=_keys()
         )
@@ -36,10 +37,19 @@ class Prompt:
         Raises:
             EOFError: the person pressed Ctrl-D.
         """
+        suggested, self._suggested = self._suggested, ""
         text = await self._messages.prompt_async(
-            "> ", prompt_continuation="  ", set_exception_handler=False, handle_sigint=False
+            "> ",
+            prompt_continuation="  ",
+            set_exception_handler=False,
+            handle_sigint=False,
+            default=suggested,
         )
         return encodable(text)
+
+    def suggest(self, text: str) -> None:
+        """Have the next message begin with a text that can be changed."""
+        self._suggested = text
 
     async def line(self, question: str) -> str:
         """Return the line typed after a question; what was typed before it does not count.

@@ -87,6 +87,8 @@ class Terminal:
         self._calls: dict[str, str] = {}
         self._last_call = ""
         self._previewed: set[str] = set()
+        self._steps: dict[str, int] = {}
+        """Call to the number by which what it changed can be taken back."""
         self._outputs: dict[str, _Output] = {}
 
     def handle(self, event: Event) -> None:
@@ -116,7 +118,9 @@ class Terminal:
                 self.status(f"the model writes a call: {self._arguments:,} characters")
             case events.AnswerFinished() | events.ApprovalNeeded():
                 self.end_line()
-            case events.UsageReported() | events.CheckpointMade():
+            case events.CheckpointMade(call_id, step):
+                self._steps[call_id] = step
+            case events.UsageReported():
                 pass
             case events.CallRepaired(_, notes):
                 self._repaired += 1
@@ -195,6 +199,8 @@ class Terminal:
             # Calls run side by side: the line says whose end it is.
             summary = f"{result.name} {started or ''}: {summary}"
         took = f" ({event.duration_s:.1f} s)" if event.duration_s >= 1 else ""
+        if step := self._steps.pop(result.call_id, 0):
+            took += f" · step {step}"
         if result.is_error:
             self.say(self._cut(f"  ✗ {summary}{took}"), "red")
         else:

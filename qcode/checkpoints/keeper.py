@@ -1,0 +1,381 @@
+"""What a session, and `qcode undo` after it, does with the states of its files.
+
+Around each call that may change files: `before`, the call, `after`. What
+differs in between is the call's; what differs at any other time is somebody
+else's, and is kept as such. A note on disk says what is under way, so that a
+process killed in the middle leaves the next one enough to finish or to name it.
+
+All of this blocks; callers in an event loop use a thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qcode.checkpoints.hunks import Hunk, hunks, pick
+from qcode.checkpoints.restore import restore
+from qcode.checkpoints.scan import Files
+from qcode.checkpoints.states import Entry, State, difference
+from qcode.checkpoints.store import Store
+from qcode.checkpoints.timeline import Kind, Point, Timeline
+from qcode.checkpoints.travel import Changes, Clash, Plan, plan
+from qcode.errors import QcodeError, UsageError
+from qcode.git import head_commit
+from qcode.record import replace
+
+_TRIES = 50
+"""How often another process may append first before that is taken for a fault."""
+
+
+def open_store(root: Path, folder: Path) -> Store:
+    """Return where the states of a directory are kept: its repository, or one in `folder`."""
+    return Store.at(root, private_folder(root, folder) / "files.git")
+
+
+def private_folder(root: Path, folder: Path) -> Path:
+    """Return where what belongs to a directory is kept outside of it."""
+    return folder / hashlib.blake2b(os.fsencode(root), digest_size=10).hexdigest()
+
+
+class Checkpoints:
+    """The file states of one session in one directory."""
+
+    def __init__(
+        self, root: Path, session: str, folder: Path, *, keep_ignored: Sequence[str] = (".env*",)
+    ) -> None:
+        self.root = root
+        self.session = session
+        self.store = open_store(root, folder)
+        self.files = Files(root, self.store, keep_ignored=keep_ignored)
+        self.timeline = Timeline(self.store, session)
+        self._folder = folder
+        self._pending = folder / f"{session}.pending"
+        self._lock_fd = -1
+        self._mutex = threading.RLock()
+        self._call: dict[str, str] | None = None
+
+    def close(self) -> None:
+        """Give up processes, watches and the lock."""
+        with self._mutex:
+            self._unlock()
+            self.files.close()
+            self.store.close()
+
+    # Around a call.
+
+    def before(self, title: str, call_id: str, named: Sequence[Path] = ()) -> Point:
+        """Keep the files as they are before a call; `named` are those that it names.
+
+        Raises:
+            QcodeError: they cannot be kept (a full disk, say), so the call must not be run.
+        """
+        with self._mutex:
+            self._lock("a command of this session is running")
+            try:
+                self._recover()
+                point = self._look(named=named)
+                self._call = {"call": title, "call_id": call_id}
+                self._note(self._call)
+            except BaseException:
+                self._unlock()
+                raise
+            return point
+
+    def after(self) -> Point | None:
+        """Keep what the call that `before` was made for did; None if it changed nothing.
+
+        Raises:
+            QcodeError: it cannot be kept; the next look will find it.
+        """
+        with self._mutex:
+            call, self._call = self._call, None
+            if call is None:
+                return None
+            try:
+                return self._finish_call(call)
+            finally:
+                self._unlock()
+
+    def state(self) -> State:
+        """Return the present state, without a point of its own."""
+        with self._mutex:
+            return self.files.take()
+
+    # Going back and forth.
+
+    def look(self) -> None:
+        """Take note of what changed since the last look, however it came about.
+
+        Raises:
+            UsageError: a command of the session is running in another process.
+        """
+        with self._mutex, self._locked():
+            self._recover()
+            self._look(thorough=True)
+
+    def undo_plan(self, step: int | None = None, clash: Clash = Clash.REFUSE) -> Plan:
+        """Return what taking back the last change, or all from a step on, would do.
+
+        Raises:
+            UsageError: there is no such step, or nothing to take back.
+        """
+        with self._mutex:
+            point = self._wanted(step, self.timeline.undoable(), "undo")
+            if point.index not in {p.index for p in self.timeline.path(self.timeline.position)}:
+                raise UsageError(
+                    f"step {point.step} is taken back already",
+                    hint=f"`redo {point.step}` makes it anew",
+                )
+            return plan(self.timeline, point.parent, clash)
+
+    def redo_plan(self, step: int | None = None, clash: Clash = Clash.REFUSE) -> Plan:
+        """Return what making the last taken back change anew, or all up to a step, would do.
+
+        Raises:
+            UsageError: there is no such step, or nothing to make anew.
+        """
+        with self._mutex:
+            point = self._wanted(step, self.timeline.redoable(), "redo")
+            if point.index in {p.index for p in self.timeline.path(self.timeline.position)}:
+                raise UsageError(f"step {point.step} is in place already")
+            return plan(self.timeline, point.index, clash)
+
+    def go(self, journey: Plan) -> Point:
+        """Do what a plan says. The files must be as they were when it was made.
+
+        Raises:
+            UsageError: they are not, or a command is running.
+            QcodeError: a file cannot be written; going on later finishes the rest.
+        """
+        verb = "undo" if journey.back else "redo"
+        steps = ", ".join(str(point.step) for point in (*journey.back, *journey.forth))
+        title = f"{verb} {steps}"
+        with self._mutex, self._locked():
+            self._unchanged_since(journey)
+            return self._carry_out(title, journey.changes, target=journey.target)
+
+    def pick(self, journey: Plan, taken: Mapping[str, Collection[int]]) -> Point:
+        """Do parts of a plan: of each path the hunks whose numbers (from 0) are given.
+
+        What comes of it is a change of its own, with a step's number.
+        """
+        changes = dict(self._picked(journey.changes, taken))
+        with self._mutex, self._locked():
+            self._unchanged_since(journey)
+            return self._carry_out("a part of an undo", changes, target=-1)
+
+    def _picked(
+        self, changes: Changes, taken: Mapping[str, Collection[int]]
+    ) -> Iterator[tuple[str, tuple[Entry | None, Entry | None]]]:
+        for path, (now, want) in changes.items():
+            numbers = taken.get(path, ())
+            if not numbers:
+                continue
+            parts = self.hunks(now, want)
+            if len(parts) <= len(set(numbers)) or now is None or want is None:
+                yield path, (now, want)
+                continue
+            content = pick(self.content(now), self.content(want), numbers)
+            yield path, (now, replace(now, oid=self.store.put("blob", content)))
+
+    def hunks(self, now: Entry | None, want: Entry | None) -> list[Hunk] | list[None]:
+        """Return the parts of one path's change; a made, removed or other kind of file is one."""
+        regular = all(entry is not None and entry.is_file for entry in (now, want))
+        if not regular or now is None or want is None or now.oid == want.oid:
+            return [None]
+        return hunks(self.content(now), self.content(want)) or [None]
+
+    def content(self, entry: Entry | None) -> bytes:
+        """Return what is in a file, or where a link leads."""
+        return b"" if entry is None or not entry.oid else self.store.get(entry.oid)
+
+    def head_moved(self, target: int) -> str:
+        """Return how the checked out commit differs from that at a point; empty if it does not."""
+        then, now = self.timeline.points[target].head, head_commit(self.root)
+        return f"{then[:8]} → {now[:8]}" if then and now and then != now else ""
+
+    def changed(self) -> Changes:
+        """Return what the calls of the session changed and the files still have, net.
+
+        A path that somebody else changed in between has the oldest state before
+        a call and the newest after one.
+        """
+        out: dict[str, tuple[Entry | None, Entry | None]] = {}
+        for point in reversed(list(self.timeline.path(self.timeline.position))):
+            if point.is_change:
+                before = self.timeline.before(point)
+                for path, (old, new) in difference(self.store, before, point.state).items():
+                    out[path] = (out[path][0] if path in out else old, new)
+        return {path: (old, new) for path, (old, new) in out.items() if old != new}
+
+    # The parts.
+
+    def _wanted(self, step: int | None, otherwise: Point | None, verb: str) -> Point:
+        if step is None:
+            if otherwise is None:
+                raise UsageError(f"there is nothing to {verb}")
+            return otherwise
+        found = self.timeline.step(step)
+        if found is None:
+            last = max((point.step for point in self.timeline.points), default=0)
+            known = f"the steps are 1 to {last}" if last else "no step was made yet"
+            raise UsageError(f"there is no step {step}", hint=known)
+        return found
+
+    def _look(self, *, named: Sequence[Path] = (), thorough: bool = False) -> Point:
+        """Return the point that the files are at; a new one if they changed unseen."""
+        state = self.files.take(named, thorough=thorough)
+        if self.timeline.is_empty:
+            return self._append(Kind.START, state, "start")
+        if state == self.timeline.last.state:
+            return self.timeline.last
+        return self._append(Kind.OUTSIDE, state, self._names("changed outside", state))
+
+    def _names(self, what: str, state: State) -> str:
+        paths = sorted(difference(self.store, self.timeline.last.state, state))
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        return f"{what}: {', '.join(paths[:3])}{more}"
+
+    def _append(self, kind: Kind, state: State, title: str, **facts: Any) -> Point:
+        head = head_commit(self.root)
+        for _ in range(_TRIES):
+            self.store.sync()
+            point = self.timeline.append(kind, state, title, head=head, **facts)
+            if point is not None:
+                return point
+            if kind is Kind.OUTSIDE and state == self.timeline.last.state:
+                return self.timeline.last  # it was another process's undo
+        raise QcodeError("the checkpoints of this session are being written by another process")
+
+    def _finish_call(self, call: Mapping[str, str], *, cut: str = "") -> Point | None:
+        state = self.files.take(thorough=bool(cut))
+        point = None
+        if self.timeline.is_empty:
+            self._append(Kind.START, state, "start")
+        elif state != self.timeline.last.state:
+            title, call_id = f"{call['call']}{cut}", call["call_id"]
+            point = self._append(Kind.CALL, state, title, call_id=call_id)
+        self._pending.unlink(missing_ok=True)
+        return point
+
+    def _unchanged_since(self, journey: Plan) -> None:
+        self._recover()
+        if self._look(thorough=True).index != journey.seen:
+            raise UsageError("files changed since the preview was made", hint="try once more")
+
+    def _carry_out(self, title: str, changes: Changes, *, target: int) -> Point:
+        """Change files, and keep what came of it; a kill in between is made good later."""
+        note = {
+            "title": title,
+            "target": target,
+            "changes": {path: [_dump(now), _dump(want)] for path, (now, want) in changes.items()},
+        }
+        self._note(note)
+        restore(self.root, self.store, {path: want for path, (_now, want) in changes.items()})
+        return self._arrived(title, target, changes)
+
+    def _arrived(self, title: str, target: int, changes: Changes) -> Point:
+        named = [self.root / path for path in changes]
+        state = self.files.take(named, thorough=True)
+        point = self.timeline.last
+        if target >= 0 and self.timeline.position != target:
+            point = self._append(Kind.MOVE, state, title, target=target)
+        elif state != point.state:
+            point = self._append(Kind.PICK if target < 0 else Kind.OUTSIDE, state, title)
+        self._pending.unlink(missing_ok=True)
+        return point
+
+    # What a killed process left.
+
+    def _note(self, facts: Mapping[str, Any]) -> None:
+        """Write down what is about to be done, whole or not at all."""
+        try:
+            if self.store.is_private:
+                self._name_place()
+            fresh = self._pending.with_suffix(".new")
+            fresh.write_text(json.dumps(facts), encoding="utf-8", errors="surrogateescape")
+            os.replace(fresh, self._pending)
+        except OSError as error:
+            raise QcodeError(
+                f"no checkpoint can be noted in `{self._folder}`: {error.strerror}"
+            ) from error
+
+    def _name_place(self) -> None:
+        """Say beside a private store whose it is, so that it can go when that is gone."""
+        place = private_folder(self.root, self._folder) / "root"
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.write_bytes(os.fsencode(self.root))
+
+    def _recover(self) -> None:
+        """Finish an undo that was killed; name the changes of a call that was."""
+        self.timeline.reload()
+        try:
+            facts = json.loads(self._pending.read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError):
+            self._pending.unlink(missing_ok=True)
+            return
+        if "call" in facts:
+            self._finish_call(facts, cut=" (interrupted)")
+            return
+        changes = {
+            path: (_load(now), _load(want)) for path, (now, want) in facts["changes"].items()
+        }
+        left = {
+            path: want
+            for path, (now, want) in changes.items()
+            if self.files.look(path) == now  # what somebody changed since is theirs
+        }
+        restore(self.root, self.store, left)
+        self._arrived(facts["title"], facts["target"], changes)
+
+    # One process at a time.
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock("a command of this session is running in another qcode")
+        try:
+            yield
+        finally:
+            self._unlock()
+
+    def _lock(self, otherwise: str) -> None:
+        if self._lock_fd >= 0:
+            raise UsageError(otherwise, hint="try again when it has ended")
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._folder / f"{self.session}.lock"
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise QcodeError(
+                f"no checkpoint can be kept in `{self._folder}`: {error.strerror}",
+                hint="free some space or set XDG_STATE_HOME to a folder that can be written",
+            ) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise UsageError(otherwise, hint="try again when it has ended") from None
+        self._lock_fd = fd
+
+    def _unlock(self) -> None:
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+def _dump(entry: Entry | None) -> list[Any] | None:
+    return None if entry is None else [entry.mode, entry.oid]
+
+
+def _load(value: list[Any] | None) -> Entry | None:
+    return None if value is None else Entry(int(value[0]), str(value[1]))

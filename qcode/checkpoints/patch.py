@@ -1,0 +1,24 @@
+"""The difference of two states as a patch that `git apply` takes."""
+
+from __future__ import annotations
+
+from qcode.checkpoints.states import State
+from qcode.checkpoints.store import Store
+from qcode.errors import QcodeError
+
+
+def patch(store: Store, before: State, after: State, *, colour: bool = False) -> bytes:
+    """Return the unified diff, binary files and modes included.
+
+    Raises:
+        QcodeError: git cannot compare them.
+    """
+    done = store.git(
+        "diff-tree", "-r", "-p", "--binary", "--full-index", "--find-renames",
+        "--no-ext-diff", "--no-textconv", f"--color={'always' if colour else 'never'}",
+        before.tree, after.tree,
+    )  # fmt: skip
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip()
+        raise QcodeError(f"git could not compare the states: {words or done.returncode}")
+    return done.stdout

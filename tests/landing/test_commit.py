@@ -1,0 +1,242 @@
+"""Committing what a session changed, in repositories with other work in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qcode.checkpoints.keeper import Checkpoints
+from qcode.errors import QcodeError, UsageError
+from qcode.landing.commit import check_can_commit, commit
+from qcode.landing.own import own_changes, own_states
+
+LINES = "".join(f"line {number}\n" for number in range(1, 21))
+
+
+def git(cwd: Path, *args: str, check: bool = True) -> str:
+    done = subprocess.run(["git", *args], cwd=cwd, capture_output=True, text=True, check=check)
+    return done.stdout
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "work"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    git(root, "config", "user.email", "a@b.c")
+    git(root, "config", "user.name", "A")
+    (root / "a.txt").write_text(LINES)
+    (root / "b.txt").write_text("b\n")
+    (root / ".gitignore").write_text("*.log\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "first")
+    return root
+
+
+@pytest.fixture
+def kept(root: Path, tmp_path: Path) -> Iterator[Checkpoints]:
+    kept = Checkpoints(root, "s1", tmp_path / "state")
+    yield kept
+    kept.close()
+
+
+def call(kept: Checkpoints, **contents: str | None) -> None:
+    kept.before("call", "c")
+    for name, content in contents.items():
+        path = kept.root / name.replace("__", "/").replace("_txt", ".txt").replace("_log", ".log")
+        if content is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+    kept.after()
+
+
+def shown(root: Path, path: str, at: str = "HEAD") -> str:
+    return git(root, "show", f"{at}:{path}")
+
+
+def test_only_the_sessions_changes_are_committed(root: Path, kept: Checkpoints) -> None:
+    (root / "b.txt").write_text("uncommitted\n")
+    (root / "other.txt").write_text("untracked\n")
+    call(kept, a_txt=LINES.replace("line 3", "LINE 3"), new__c_txt="c\n")
+    landed = commit(kept, "Change a")
+    assert landed.paths == ("a.txt", "new/c.txt")
+    assert landed.left == {}
+    assert git(root, "rev-parse", "HEAD").strip() == landed.commit
+    assert shown(root, "a.txt") == LINES.replace("line 3", "LINE 3")
+    assert shown(root, "b.txt") == "b\n"
+    assert git(root, "status", "--porcelain").splitlines() == [" M b.txt", "?? other.txt"]
+    assert git(root, "log", "-1", "--format=%B").strip() == "Change a"
+
+
+def test_what_is_staged_stays_staged_and_out(root: Path, kept: Checkpoints) -> None:
+    (root / "b.txt").write_text("staged\n")
+    git(root, "add", "b.txt")
+    call(kept, a_txt="a\n")
+    commit(kept, "Change a")
+    assert git(root, "diff", "--cached", "--name-only").split() == ["b.txt"]
+    assert git(root, "show", "--name-only", "--format=", "HEAD").split() == ["a.txt"]
+
+
+def test_lines_apart_from_uncommitted_ones_are_committed_alone(
+    root: Path, kept: Checkpoints
+) -> None:
+    mine = LINES.replace("line 18", "mine 18")
+    (root / "a.txt").write_text(mine)
+    call(kept, a_txt=mine.replace("line 3", "LINE 3"))
+    landed = commit(kept, "Change a")
+    assert landed.paths == ("a.txt",)
+    assert shown(root, "a.txt") == LINES.replace("line 3", "LINE 3")
+    assert (root / "a.txt").read_text() == mine.replace("line 3", "LINE 3")
+    assert "+mine 18" in git(root, "diff")
+    assert git(root, "diff", "--cached") == ""
+
+
+def test_lines_among_uncommitted_ones_are_left_and_named(root: Path, kept: Checkpoints) -> None:
+    mine = LINES.replace("line 3", "mine 3")
+    (root / "a.txt").write_text(mine)
+    call(kept, a_txt=mine.replace("mine 3", "LINE 3"), c_txt="c\n")
+    landed = commit(kept, "Change")
+    assert landed.paths == ("c.txt",)
+    assert landed.left == {"a.txt": "it had uncommitted changes in the same lines"}
+    assert shown(root, "a.txt") == LINES
+
+
+def test_partly_staged_lines_of_the_same_file(root: Path, kept: Checkpoints) -> None:
+    (root / "a.txt").write_text(LINES.replace("line 18", "mine 18"))
+    git(root, "add", "a.txt")
+    call(kept, a_txt=LINES.replace("line 18", "mine 18").replace("line 3", "LINE 3"))
+    commit(kept, "Change a")
+    assert shown(root, "a.txt") == LINES.replace("line 3", "LINE 3")
+    staged = git(root, "diff", "--cached")
+    assert "+mine 18" in staged
+    assert "LINE 3" not in staged.replace(" LINE 3", "")
+    assert git(root, "diff") == ""
+
+
+def test_a_persons_edit_between_two_calls_is_not_committed(root: Path, kept: Checkpoints) -> None:
+    call(kept, a_txt=LINES.replace("line 3", "LINE 3"))
+    mixed = (root / "a.txt").read_text().replace("line 18", "mine 18")
+    (root / "a.txt").write_text(mixed)
+    call(kept, a_txt=mixed.replace("line 10", "LINE 10"))
+    landed = commit(kept, "Change a")
+    assert landed.left == {}
+    assert shown(root, "a.txt") == LINES.replace("line 3", "LINE 3").replace("line 10", "LINE 10")
+    assert "+mine 18" in git(root, "diff")
+
+
+def test_a_persons_edit_of_the_same_lines_is_named(root: Path, kept: Checkpoints) -> None:
+    call(kept, a_txt=LINES.replace("line 3", "LINE 3"))
+    (root / "a.txt").write_text(LINES.replace("line 3", "mine 3"))
+    call(kept, a_txt=LINES.replace("line 3", "LINE THREE"))
+    landed = commit(kept, "Change a")
+    assert landed.commit == ""
+    assert "somebody else" in landed.left["a.txt"]
+
+
+def test_removed_ignored_and_untracked_files(root: Path, kept: Checkpoints) -> None:
+    (root / "draft.txt").write_text("draft\n")
+    call(kept, b_txt=None, run_log="log\n", draft_txt="draft 2\n")
+    landed = commit(kept, "Remove b")
+    assert landed.paths == ("b.txt",)
+    assert landed.left["draft.txt"].startswith("it was not committed before")
+    assert git(root, "ls-files").split() == [".gitignore", "a.txt"]
+
+
+def test_hooks_are_obeyed(root: Path, kept: Checkpoints) -> None:
+    hook = root / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no such luck >&2\nexit 1\n")
+    hook.chmod(0o755)
+    call(kept, a_txt="a\n")
+    with pytest.raises(QcodeError, match="no such luck"):
+        commit(kept, "Change a")
+    assert git(root, "log", "--format=%s").split() == ["first"]
+    assert git(root, "diff", "--cached") == ""
+    hook.write_text("#!/bin/sh\nprintf 'formatted\\n' > a.txt && git add a.txt\n")
+    commit(kept, "Change a")
+    assert shown(root, "a.txt") == "formatted\n"
+    assert git(root, "status", "--porcelain") == ""
+
+
+def test_modes_links_and_line_ends_as_git_keeps_them(root: Path, kept: Checkpoints) -> None:
+    (root / ".gitattributes").write_text("*.txt text eol=crlf\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "attributes")
+    git(root, "rm", "-q", "--cached", "a.txt")
+    git(root, "reset", "-q", "--hard")
+    kept.before("call", "c")
+    (root / "b.txt").write_bytes(b"b\r\nc\r\n")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    os.symlink("b.txt", root / "link")
+    kept.after()
+    commit(kept, "Various")
+    assert shown(root, "b.txt") == "b\nc\n"
+    rows = {row.split("\t")[1]: row.split()[0] for row in git(root, "ls-tree", "HEAD").splitlines()}
+    assert rows["run.sh"] == "100755"
+    assert rows["link"] == "120000"
+    assert git(root, "status", "--porcelain") == ""
+
+
+def test_the_first_commit_and_a_subdirectory(tmp_path: Path) -> None:
+    top = tmp_path / "fresh"
+    (top / "sub").mkdir(parents=True)
+    git(top, "init", "-q", "-b", "main")
+    git(top, "config", "user.email", "a@b.c")
+    git(top, "config", "user.name", "A")
+    (top / "mine.txt").write_text("mine\n")
+    kept = Checkpoints(top / "sub", "s1", tmp_path / "state")
+    try:
+        call(kept, a_txt="a\n")
+        assert commit(kept, "Begin").paths == ("a.txt",)
+    finally:
+        kept.close()
+    assert git(top, "ls-tree", "-r", "--name-only", "HEAD").split() == ["sub/a.txt"]
+    assert git(top, "status", "--porcelain").splitlines() == ["?? mine.txt"]
+
+
+def test_a_file_of_an_inner_repository_is_left(root: Path, kept: Checkpoints) -> None:
+    (root / "inner").mkdir()
+    git(root / "inner", "init", "-q")
+    call(kept, inner__x_txt="x\n", a_txt="a\n")
+    landed = commit(kept, "Change")
+    assert landed.paths == ("a.txt",)
+    assert "inner" in landed.left["inner/x.txt"]
+
+
+def test_no_commit_in_the_middle_of_a_merge(root: Path, tmp_path: Path) -> None:
+    (root / ".git/MERGE_HEAD").write_text(git(root, "rev-parse", "HEAD"))
+    with pytest.raises(UsageError, match="merge is under way"):
+        check_can_commit(root)
+    with pytest.raises(UsageError, match="is in none"):
+        check_can_commit(tmp_path)
+
+
+def test_the_patch_has_the_sessions_changes_alone(
+    root: Path, kept: Checkpoints, tmp_path: Path
+) -> None:
+    from qcode.checkpoints.patch import patch
+
+    (root / "b.txt").write_text("uncommitted\n")
+    call(kept, a_txt=LINES.replace("line 3", "LINE 3"), new__c_txt="c\n")
+    (root / "b.txt").write_text("more\n")
+    kept.before("shell", "c2")
+    (root / "bin").write_bytes(bytes(range(256)))
+    (root / "bin").chmod(stat.S_IRWXU)
+    kept.after()
+    data = patch(kept.store, *own_states(kept, own_changes(kept)))
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(root), str(clone))
+    subprocess.run(["git", "apply", "--index", "-"], cwd=clone, input=data, check=True)
+    assert (clone / "a.txt").read_text() == LINES.replace("line 3", "LINE 3")
+    assert (clone / "bin").read_bytes() == bytes(range(256))
+    assert os.access(clone / "bin", os.X_OK)
+    assert (clone / "new/c.txt").read_text() == "c\n"
+    assert git(clone, "diff", "--cached", "--name-only").split() == ["a.txt", "bin", "new/c.txt"]
