@@ -21,7 +21,7 @@ Raises:
 """
 
 SUMMARY_COLUMNS = 120
-IN_SUMMARY = ("command", "file_path")
+IN_SUMMARY = ("command", "file_path", "notebook_path")
 SHORT = 20
 """Characters of a call with which the question still fits one line of most terminals."""
 
@@ -68,20 +68,35 @@ def preview(call: ToolCall, summary: str) -> str:
         return call.arguments
     if not isinstance(arguments, dict):
         return call.arguments
-    out: list[str] = []
-    for name, value in arguments.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if name in IN_SUMMARY and text in summary == one_line(summary, SUMMARY_COLUMNS):
-            continue  # the question has it, whole
-        if name == "old_string":
-            out += _marked("-", text)
-        elif name in ("new_string", "content"):
-            out += _marked("+", text)
-        elif "\n" in text:
-            out += [f"{name}:", *_marked("  ", text)]
-        else:
-            out.append(f"{name}: {text}")
-    return "\n".join(out)
+    said = summary if summary == one_line(summary, SUMMARY_COLUMNS) else ""
+    return "\n".join(
+        line
+        for name, value in arguments.items()
+        # What the question has whole need not be said again.
+        if not (name in IN_SUMMARY and isinstance(value, str) and value in said)
+        for line in _shown(name, value)
+    )
+
+
+def _shown(name: str, value: object) -> list[str]:
+    if name == "edits" and isinstance(value, list):
+        return [
+            line
+            for each in value
+            for line in (
+                [row for key, inner in each.items() for row in _shown(key, inner)]
+                if isinstance(each, dict)
+                else [json.dumps(each, ensure_ascii=False)]
+            )
+        ]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if name == "old_string":
+        return _marked("-", text)
+    if name in ("new_string", "content", "new_source"):
+        return _marked("+", text)
+    if name == "input":
+        return _marked("", text)  # a patch has marks of its own
+    return [f"{name}:", *_marked("  ", text)] if "\n" in text else [f"{name}: {text}"]
 
 
 def _marked(mark: str, text: str) -> list[str]:
