@@ -120,5 +120,10 @@ class SandboxError(QcodeError):
 class ToolError(Exception):
     """A tool could not do what was asked; the text goes to the model as the result.
 
-    It says what was wrong and what to do instead.
+    It says what was wrong and what to do instead. `essence` is what of it tells
+    whether the same call came to the same again; by default all of it.
     """
+
+    def __init__(self, text: str, *, essence: str = "") -> None:
+        super().__init__(text)
+        self.essence = essence or text

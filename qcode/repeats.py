@@ -80,7 +80,8 @@ class Repeats:
                 return self.count
             self._seen.clear()
             self._states.clear()
-        key = (call.name, _canonical(call.arguments), _PASSING.sub("#", result.text))
+        essence = _PASSING.sub("#", result.essence or result.text)
+        key = (call.name, _canonical(call.arguments), essence)
         if key in self._step:
             return self.count
         self._step.add(key)

@@ -56,6 +56,8 @@ class Result(Record):
     """Unified diff of what changed."""
     is_error: bool = False
     """The tool ran, and what it ran failed (a command's exit code, say)."""
+    essence: str = ""
+    """What of the text tells whether the same call came to the same; empty: all of it."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,8 @@ class Context:
     """Shows a person what a running tool prints; the model does not see it."""
     todos: list[dict[str, str]] = field(default_factory=list)
     """The model's todo list; changed in place, as copies of the context share it."""
+    failures: dict[Path, int] = field(default_factory=dict)
+    """Real path -> how many edits of the file failed since the last that did not."""
 
     def __post_init__(self) -> None:
         # The model is told of files there, so it has to be able to read them.

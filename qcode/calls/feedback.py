@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.example import example
@@ -16,29 +16,40 @@ _QUOTED = 80
 """Characters of a made-up name that are given back."""
 
 
-def answer_to(call: DecodedCall, schemas: Mapping[str, JsonObject]) -> str:
-    """Return the answer to a call with a fault: what was wrong, and what to send instead."""
-    name = call.call.name
+def answer_to(
+    call: DecodedCall, schemas: Mapping[str, JsonObject], told: Collection[str] = ()
+) -> str:
+    """Return the answer to a call with a fault: what was wrong, and what to send instead.
+
+    `told` are the tools that the model knows of, all by default.
+    """
+    name, told = call.call.name, told or schemas
     match call.fault:
         case Fault.TRUNCATED:
             return load("calls/truncated", tool=name or "a tool", detail=call.detail).replace(
                 "  ", " "
             )
         case Fault.UNKNOWN_TOOL:
-            return unknown_tool(name, schemas, call.call.arguments)
+            return unknown_tool(name, schemas, call.call.arguments, told)
         case Fault.MISSING_NAME:
-            return load("calls/nameless", detail=call.detail, tools=", ".join(schemas))
+            return load("calls/nameless", detail=call.detail, tools=", ".join(told))
         case _ if name in schemas:
             return load(
                 "calls/invalid", tool=name, detail=call.detail, example=shown_example(schemas[name])
             )
         case _:
-            return unknown_tool(name, schemas)
+            return unknown_tool(name, schemas, told=told)
 
 
-def unknown_tool(name: str, schemas: Mapping[str, JsonObject], arguments: str = "") -> str:
+def unknown_tool(
+    name: str,
+    schemas: Mapping[str, JsonObject],
+    arguments: str = "",
+    told: Collection[str] = (),
+) -> str:
     """Return what is said of a tool that there is not, the nearest names first."""
-    text = load("calls/unknown", name=name[:_QUOTED], tools=", ".join(nearest(name, schemas)))
+    known = ", ".join(nearest(name, told or schemas))
+    text = load("calls/unknown", name=name[:_QUOTED], tools=known)
     try:
         fitting = fitting_tool(json.loads(arguments), schemas)
     except (ValueError, RecursionError):
