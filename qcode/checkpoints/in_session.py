@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -58,6 +58,10 @@ class SessionCheckpoints:
         if point is None or not point.is_change or self._opened is None:
             return None
         return point.step, self._opened.timeline.ref
+
+    async def state(self) -> Hashable:
+        """Return something that differs when files differ."""
+        return await self.use(lambda kept: kept.state())
 
     async def use(self, work: Callable[[Checkpoints], T]) -> T:
         """Do something with the checkpoints, in a thread."""

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,10 @@ from qcode.errors import QcodeError, UsageError
 from qcode.git import head_commit
 from qcode.record import replace
 
+_WAIT_S = 10.0
+"""An undo in another process takes a moment; a call waits for it."""
+_THOROUGH_S = 60.0
+"""So often each file is looked at, whatever the system tells of changes."""
 _TRIES = 50
 """How often another process may append first before that is taken for a fault."""
 
@@ -61,6 +66,7 @@ class Checkpoints:
         self._lock_fd = -1
         self._mutex = threading.RLock()
         self._call: dict[str, str] | None = None
+        self._thorough_at = -_THOROUGH_S
 
     def close(self) -> None:
         """Give up processes, watches and the lock."""
@@ -78,10 +84,11 @@ class Checkpoints:
             QcodeError: they cannot be kept (a full disk, say), so the call must not be run.
         """
         with self._mutex:
-            self._lock("a command of this session is running")
+            self._lock("another qcode travels in this session's files", wait_s=_WAIT_S)
             try:
                 self._recover()
-                point = self._look(named=named)
+                thorough = time.monotonic() - self._thorough_at > _THOROUGH_S
+                point = self._look(named=named, thorough=thorough)
                 self._call = {"call": title, "call_id": call_id}
                 self._note(self._call)
             except BaseException:
@@ -233,6 +240,8 @@ class Checkpoints:
     def _look(self, *, named: Sequence[Path] = (), thorough: bool = False) -> Point:
         """Return the point that the files are at; a new one if they changed unseen."""
         state = self.files.take(named, thorough=thorough)
+        if thorough:
+            self._thorough_at = time.monotonic()
         if self.timeline.is_empty:
             return self._append(Kind.START, state, "start")
         if state == self.timeline.last.state:
@@ -348,7 +357,7 @@ class Checkpoints:
         finally:
             self._unlock()
 
-    def _lock(self, otherwise: str) -> None:
+    def _lock(self, otherwise: str, *, wait_s: float = 0.0) -> None:
         if self._lock_fd >= 0:
             raise UsageError(otherwise, hint="try again when it has ended")
         try:
@@ -360,11 +369,16 @@ class Checkpoints:
                 f"no checkpoint can be kept in `{self._folder}`: {error.strerror}",
                 hint="free some space or set XDG_STATE_HOME to a folder that can be written",
             ) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise UsageError(otherwise, hint="try again when it has ended") from None
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= end:
+                    os.close(fd)
+                    raise UsageError(otherwise, hint="try again when it has ended") from None
+                time.sleep(0.05)
         self._lock_fd = fd
 
     def _unlock(self) -> None:

@@ -159,12 +159,12 @@ class _Commit:
             if path in own.mixed:
                 self.left[path] = "somebody else changed the same lines meanwhile"
                 continue
-            blob = self._committed(name, old, new, heads.get(name))
+            blob = self._committed(name, own.versions[path], heads.get(name))
             if isinstance(blob, str):
                 self.left[path] = blob
                 continue
             if blob == (heads.get(name) or self._nothing()):
-                continue
+                continue  # it is committed already
             both = self._staged(name, heads.get(name), staged.get(name), blob)
             if both is None:
                 self.left[path] = "other changes of it are staged"
@@ -193,20 +193,23 @@ class _Commit:
         return out
 
     def _committed(
-        self, name: str, old: Entry | None, new: Entry | None, head: _Blob | None
+        self, name: str, versions: Sequence[Entry | None], head: _Blob | None
     ) -> _Blob | str:
-        """Return what is committed of a file, or why it is not."""
+        """Return what is committed of a file, or why it is not.
+
+        `versions` are what the session made of it, from what it found on.
+        """
         if inner := self._inner_repository(name):
             return f"it belongs to the repository in {inner}"
-        if head is None:
-            if old is not None:
-                return "it was not committed before, and holds more than this session's work"
+        old, new = versions[0], versions[-1]
+        if any(self._is_committed(name, version, head) for version in versions):
             if new is None:
-                return "it is gone again"
-            return "git ignores it" if self._is_ignored(name) else self._stored(name, new, None)
-        was = None if old is None else self._hashed(name, old)
-        if was is not None and was == head.oid:
-            return self._nothing() if new is None else self._stored(name, new, head)
+                return self._nothing()
+            if head is None and self._is_ignored(name):
+                return "git ignores it"
+            return self._stored(name, new, head)
+        if head is None:
+            return "it was not committed before, and holds more than this session's work"
         if old is None or new is None or not old.is_file or not new.is_file:
             return "it had uncommitted changes"
         content = merge_text(
@@ -217,6 +220,11 @@ class _Commit:
         if content is None:
             return "it had uncommitted changes in the same lines"
         return _Blob(head.mode, self._filtered(name, content))
+
+    def _is_committed(self, name: str, version: Entry | None, head: _Blob | None) -> bool:
+        if version is None or head is None:
+            return version is None and head is None
+        return self._hashed(name, version) == head.oid
 
     def _is_ignored(self, name: str) -> bool:
         path = os.fsencode(name) + b"\0"

@@ -16,6 +16,8 @@ class Own(Record):
 
     changes: Mapping[str, tuple[Entry | None, Entry | None]]
     """Path to what it was when first changed, and that with the model's changes alone."""
+    versions: Mapping[str, tuple[Entry | None, ...]]
+    """Path to all that it was in between, the first one and the last one included."""
     mixed: tuple[str, ...]
     """Paths where somebody else changed the same lines in between: they cannot be told apart."""
 
@@ -28,10 +30,11 @@ def own_changes(kept: Checkpoints) -> Own:
     """
     first: dict[str, Entry | None] = {}
     now: dict[str, Entry | None] = {}
+    versions: dict[str, list[Entry | None]] = {}
     mixed: set[str] = set()
     timeline = kept.timeline
     if timeline.is_empty:
-        return Own({}, ())
+        return Own({}, {}, ())
     for point in reversed(list(timeline.path(timeline.position))):
         if not point.is_change:
             continue
@@ -39,18 +42,16 @@ def own_changes(kept: Checkpoints) -> Own:
         for path, (old, new) in difference(kept.store, before, point.state).items():
             if path not in first:
                 first[path] = now[path] = old
+                versions[path] = [old]
             mine = now[path]
-            if mine == old:
-                now[path] = new
-                continue
-            both = merge(kept.store, old, mine, new)
-            if both is None:
+            both = new if mine == old else merge(kept.store, old, mine, new)
+            if both is None and new is not None:
                 mixed.add(path)
-                now[path] = new
-            else:
-                now[path] = both
+            now[path] = new if both is None else both
+            versions[path].append(now[path])
     changes = {path: (first[path], now[path]) for path in now if first[path] != now[path]}
-    return Own(changes, tuple(sorted(mixed & changes.keys())))
+    passed = {path: tuple(those) for path, those in versions.items()}
+    return Own(changes, passed, tuple(sorted(mixed & changes.keys())))
 
 
 def own_states(kept: Checkpoints, own: Own) -> tuple[State, State]:

@@ -165,6 +165,36 @@ def test_hooks_are_obeyed(root: Path, kept: Checkpoints) -> None:
     assert git(root, "status", "--porcelain") == ""
 
 
+def test_signing_is_gits_own_business(root: Path, kept: Checkpoints, tmp_path: Path) -> None:
+    signer = tmp_path / "signer"
+    signer.write_text(
+        "#!/bin/sh\ncat > /dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\n"
+        "echo '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'\n"
+    )
+    signer.chmod(0o755)
+    git(root, "config", "gpg.program", str(signer))
+    git(root, "config", "commit.gpgsign", "true")
+    call(kept, a_txt="a\n")
+    landed = commit(kept, "Change a")
+    assert "gpgsig -----BEGIN" in git(root, "cat-file", "commit", landed.commit)
+    signer.write_text("#!/bin/sh\necho no key >&2\nexit 2\n")
+    call(kept, b_txt="b2\n")
+    with pytest.raises(QcodeError, match="sign"):
+        commit(kept, "Change b")
+    assert git(root, "rev-parse", "HEAD").strip() == landed.commit
+
+
+def test_a_second_commit_has_the_later_changes_alone(root: Path, kept: Checkpoints) -> None:
+    call(kept, a_txt=LINES.replace("line 3", "LINE 3"))
+    call(kept, new_txt="new\n", b_txt=None)
+    commit(kept, "One")
+    call(kept, a_txt=LINES.replace("line 3", "LINE 3").replace("line 9", "LINE 9"))
+    call(kept, new_txt="newer\n", b_txt="b again\n")
+    assert commit(kept, "Two").paths == ("a.txt", "b.txt", "new.txt")
+    assert git(root, "status", "--porcelain") == ""
+    assert commit(kept, "Three").commit == ""
+
+
 def test_modes_links_and_line_ends_as_git_keeps_them(root: Path, kept: Checkpoints) -> None:
     (root / ".gitattributes").write_text("*.txt text eol=crlf\n")
     git(root, "add", "-A")
