@@ -154,8 +154,7 @@ class _Commit:
         staged = self._listed(list(names.values()), None)
         fresh: dict[str, _Blob] = {}
         index: dict[str, _Blob] = {}
-        for path, (old, new) in files.items():
-            name = names[path]
+        for path, name in names.items():
             if path in own.mixed:
                 self.left[path] = "somebody else changed the same lines meanwhile"
                 continue
@@ -202,7 +201,7 @@ class _Commit:
         if inner := self._inner_repository(name):
             return f"it belongs to the repository in {inner}"
         old, new = versions[0], versions[-1]
-        if any(self._is_committed(name, version, head) for version in versions):
+        if any(self._is_committed(name, version, head) for version in dict.fromkeys(versions)):
             if new is None:
                 return self._nothing()
             if head is None and self._is_ignored(name):
