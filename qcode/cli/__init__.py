@@ -18,6 +18,10 @@ COMMANDS = {
     "run": "work on a task without a terminal, print the answer, exit with a code",
     "resume": "reopen a session",
     "sessions": "list, show, export or remove past sessions",
+    "undo": "take back what a session changed, from a step on; shell commands' effects too",
+    "redo": "make what was taken back anew",
+    "checkpoints": "list the changes of a session by number; `prune` drops old ones",
+    "diff": "what a session changed",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "local": "the embedded local model: up, down, status",
 }
@@ -26,7 +30,7 @@ COMMANDS = {
 _TAKES_VALUE = frozenset(
     {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode", "--sandbox",
      "--add-dir", "-C", "--cwd", "--max-steps", "--max-tokens", "--max-cost", "--max-time",
-     "--config", "--resume"}
+     "--config", "--resume", "--session"}
 )  # fmt: skip
 """Shared options followed by a value: it is not the command even if it is a word like one."""
 
@@ -114,5 +118,5 @@ def _split(argv: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _commands_help() -> str:
-    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())
     return f"commands:\n{rows}\n\n`qcode COMMAND --help` tells more."

@@ -21,9 +21,10 @@ from qcode.cli.start import (
     Chosen,
     NoModelError,
     choose_model,
+    edit_format_of,
     newest_session,
     open_session,
-    warn_without_git,
+    specs_for,
 )
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
@@ -34,6 +35,8 @@ from qcode.ui.printable import encodable
 from qcode.ui.terminal import Look, Terminal, usage_line
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from qcode.config import Settings
     from qcode.journal import Entry
     from qcode.session import Session
@@ -134,7 +137,6 @@ class _Conversation:
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
         self.session = self._open(entry)
-        warn_without_git(self.session, self.cwd, self.terminal.say)
         self._handle_signals()
         try:
             self._greet(resumed=entry is not None)
@@ -154,6 +156,7 @@ class _Conversation:
             self.approver,
             cwd=self.cwd,
             added=self.added,
+            note=self.terminal.say,
             entry=entry,
         )
 
@@ -234,7 +237,29 @@ class _Conversation:
                 say(usage_line(self.session.history.usage))
             case "session":
                 say(self._describe())
+            case "undo" | "redo":
+                again = await self._backstage().travel(
+                    self.session, command.name, command.rest, say, self._ask
+                )
+                self.prompt.suggest(again)
+            case "checkpoints":
+                await self._backstage().points(self.session, say)
+            case "diff":
+                await self._backstage().show(self.session, command.rest, say)
         return True
+
+    @staticmethod
+    def _backstage() -> ModuleType:
+        """Return the time machine's commands, loaded when the first one is given."""
+        from qcode.cli import backstage
+
+        return backstage
+
+    async def _ask(self, question: str) -> str:
+        try:
+            return (await self.prompt.line(question)).strip().lower()
+        except (EOFError, KeyboardInterrupt):
+            return ""
 
     async def _begin_anew(self) -> None:
         before, self.session = self.session, self._open(None)
@@ -255,6 +280,7 @@ class _Conversation:
         )
         self.session.history.journal.write({"type": "model", "model": chosen.target.model})
         before, agent.provider = agent.provider, provider
+        agent.specs = specs_for(edit_format_of(settings, chosen))
         agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
         self.settings, self.chosen = settings, chosen
         for note in notes:

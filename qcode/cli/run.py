@@ -17,11 +17,11 @@ from qcode.cli.options import add_shared, added_directories, enter_directory, se
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import (
     NoModelError,
+    Note,
     choose_model,
     newest_session,
     note_on_stderr,
     open_session,
-    warn_without_git,
 )
 from qcode.cli.task import read_prompt
 from qcode.context import estimate_tokens
@@ -46,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", choices=["text", "json", "stream-json"], default="text")
     add("--verify", metavar="CMD", action="append", default=[],
         help="done only when this exits 0; its failing output goes back to the model")  # fmt: skip
+    add("--commit", action="store_true", help="commit what was changed, if all went well")
+    add("--patch", metavar="FILE", help="write what was changed as a patch; `-` for stdout")
     add("--resume", metavar="ID", help="go on with this session")
     add("--quiet", action="store_true", help="no progress and no notices on stderr")
 
@@ -55,7 +57,13 @@ def main(args: argparse.Namespace) -> int:
     require_stdout("the answer")
     if not all(command.strip() for command in args.verify):
         raise UsageError("--verify needs a command", hint='for instance --verify "make test"')
+    if args.patch == "-" and args.output != "text":
+        raise UsageError(f"--patch - and -o {args.output} would share stdout", hint="name a file")
     cwd = enter_directory(args)
+    if args.commit:
+        from qcode.landing.commit import check_can_commit
+
+        check_can_commit(cwd)
     added = added_directories(args)
     settings = settings_from(args, cwd)
     note = (lambda _text: None) if args.quiet else note_on_stderr
@@ -76,9 +84,12 @@ def main(args: argparse.Namespace) -> int:
             f"the prompt is about {size:,} tokens, and {model} has room for {window:,}",
             hint="name files to read instead of pasting them",
         )
-    session = open_session(settings, chosen, Nobody(), cwd=cwd, added=added, entry=entry)
-    warn_without_git(session, cwd, note)
-    return run_to_end(lambda: _Run(args, session, cwd).run(prompt))
+    session = open_session(settings, chosen, Nobody(), cwd=cwd, added=added, note=note, entry=entry)
+    if args.commit or args.patch:
+        from qcode.cli.land import kept_of
+
+        kept_of(session)
+    return run_to_end(lambda: _Run(args, session, note).run(prompt))
 
 
 def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
@@ -96,10 +107,10 @@ def _on_terminal(stream: TextIO | None) -> bool:
 class _Run:
     """One headless run: turns until the verification passes or cannot."""
 
-    def __init__(self, args: argparse.Namespace, session: Session, cwd: Path) -> None:
+    def __init__(self, args: argparse.Namespace, session: Session, note: Note) -> None:
         self.args = args
         self.session = session
-        self.cwd = cwd
+        self.note = note
         self.started = time.monotonic()
         self.progress = Progress(sys.stderr, live=_on_terminal(sys.stderr) and not args.quiet)
         self.stream = args.output == "stream-json"
@@ -110,6 +121,9 @@ class _Run:
         self.signal: int | None = None
         self.closing: asyncio.Task[None] | None = None
         self.outcomes: list[verify.Outcome] = []
+        self.changed: list[str] = []
+        """Paths that the session's calls changed, relative to the workspace."""
+        self.commit = ""
         self.acted = False
         """Whether this turn did anything that may have changed a file."""
 
@@ -132,9 +146,8 @@ class _Run:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it stays ignored
                 loop.add_signal_handler(number, stop, number)
-        before = self._dirty()
         try:
-            code = await self._work(prompt)
+            code = await self._land(await self._work(prompt))
         except asyncio.CancelledError:
             if self.signal is None:
                 raise
@@ -143,7 +156,24 @@ class _Run:
             await self._close()
         if self.signal is not None:
             code = 128 + self.signal
-        self._finish(code, before)
+        self._finish(code)
+        return code
+
+    async def _land(self, code: int) -> int:
+        """Commit and write the patch as asked; return the exit code."""
+        if self.args.output == "text" and not (self.args.commit or self.args.patch):
+            return code
+        from qcode.cli import land
+
+        try:
+            self.changed = await land.changed_files(self.session)
+            if self.args.patch:
+                await land.write_patch(self.session, self.args.patch, sys.stdout.buffer, self.note)
+            if self.args.commit and code == 0:
+                self.commit = await land.land_commit(self.session, self.note)
+        except QcodeError as error:
+            self.error = f"{self.error}; {error}" if self.error else str(error)
+            return code or error.exit_code
         return code
 
     async def _close(self) -> None:
@@ -296,7 +326,11 @@ class _Run:
         agent = self.session.agent
         self._line(
             wire.init(
-                self.session.id, agent.provider.model, str(self.cwd), list(agent.tools), agent.mode
+                self.session.id,
+                agent.provider.model,
+                str(agent.context.workspace.root),
+                [spec.name for spec in agent.specs],
+                agent.mode,
             )
         )
 
@@ -328,18 +362,20 @@ class _Run:
                 hint=kept if self.session.history.messages else "",
             ) from error
 
-    def _finish(self, code: int, before: dict[str, tuple[int, int]]) -> None:
+    def _finish(self, code: int) -> None:
         """Print the answer or the result, then the one line that says how it ended."""
         from qcode.cli import fail
 
         self.progress.clear()
         if self.args.output == "text":
-            if self.answer:
+            if self.answer and self.args.patch == "-":
+                self.note(self.answer)
+            elif self.answer:
                 # A terminal obeys escape sequences, and a model can write them.
                 shown = printable(self.answer) if _on_terminal(sys.stdout) else self.answer
                 self._print(encodable(shown))
         else:
-            self._line(self._result(code, before))
+            self._line(self._result(code))
         if self.signal is not None:
             fail(
                 f"interrupted; the session is saved, `qcode run --resume {self.session.id}` goes on"
@@ -352,12 +388,10 @@ class _Run:
     def _how_to_go_on(self) -> str:
         return f"`qcode run --resume {self.session.id}` goes on from here"
 
-    def _result(self, code: int, before: dict[str, tuple[int, int]]) -> dict[str, object]:
+    def _result(self, code: int) -> dict[str, object]:
         from qcode.ui import wire
 
         budget = self.session.budget
-        after = self._dirty()
-        changed = sorted(p for p in {*before, *after} if before.get(p) != after.get(p))
         outcome = wire.Outcome(
             end=self.end,
             exit_code=code,
@@ -366,7 +400,7 @@ class _Run:
             steps=budget.steps,
             duration_s=time.monotonic() - self.started,
             usage=budget.usage,
-            files_changed=changed,
+            files_changed=self.changed,
             verification=[o.to_json() for o in self.outcomes],
             calls_repaired=self.session.history.repairs,
         )
@@ -376,11 +410,3 @@ class _Run:
             and budget.steps >= budget.max_steps
         )
         return wire.result(self.session.id, outcome, out_of_steps=out_of_steps)
-
-    def _dirty(self) -> dict[str, tuple[int, int]]:
-        """Return the files that differ from the last commit: path to (mtime, size)."""
-        if self.args.output == "text":
-            return {}
-        from qcode.git import dirty_files
-
-        return dirty_files(self.cwd)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from qcode import journal, paths
 from qcode.cli.process import require_stdout
-from qcode.errors import UsageError
+from qcode.errors import QcodeError, UsageError
 from qcode.journal import Entry, Loaded
 from qcode.messages import JsonObject, to_json
 from qcode.ui.printable import encodable, one_line, printable
@@ -158,12 +158,25 @@ def _remove(args: argparse.Namespace) -> int:
         # Opening takes the lock, or says that another process has it.
         opened = journal.Journal.reopen(path)
         try:
+            _forget_states(path)
             path.unlink()
             shutil.rmtree(paths.cache_dir() / "output" / path.stem, ignore_errors=True)
         finally:
             opened.close()
         print(f"removed {printable(path.stem)}")
     return 0
+
+
+def _forget_states(path: Path) -> None:
+    """Drop the session's file states where they can be found."""
+    from qcode.checkpoints.prune import forget
+
+    try:
+        root = Path(journal.load(path).cwd)
+        if root.is_dir():
+            forget(root, path.stem, paths.state_dir() / "checkpoints")
+    except QcodeError as error:
+        print(f"its file states are still there: {error}", file=sys.stderr)
 
 
 def _journal_of(wanted: str) -> Path:

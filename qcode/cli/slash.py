@@ -13,6 +13,10 @@ COMMANDS = {
     "new": "start a new session (also /clear)",
     "model": "/model NAME: another model, the history is kept; without NAME: which one it is",
     "mode": "/mode plan|default|auto-edit|yolo: how much is done without asking",
+    "undo": "/undo [STEP]: take back the last change, or all from a step on; `/undo -h` tells more",
+    "redo": "/redo [STEP]: make what was taken back anew",
+    "checkpoints": "the changes of this session by number",
+    "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
     "usage": "tokens and cost of this session",
     "session": "where this session is kept and how to come back to it",
     "quit": "leave (also /exit, Ctrl-D)",
@@ -54,7 +58,7 @@ def parse(text: str) -> Slash | None:
 
 def help_text() -> str:
     """Return the list of commands and keys."""
-    rows = [f"  /{name:<9}{text}" for name, text in COMMANDS.items()]
+    rows = [f"  /{name:<12}{text}" for name, text in COMMANDS.items()]
     keys = [
         "  Enter sends, Alt-Enter (or Esc, Enter) starts a new line",
         "  Ctrl-C interrupts the model, or clears the line; Ctrl-D leaves",

@@ -506,3 +506,74 @@ def test_a_dumb_terminal_gets_plain_text(work: Path) -> None:
 
         assert qcode.wait() == 0
         assert b"\x1b" not in qcode.output
+
+
+def test_changes_are_taken_back_and_made_anew(work: Path) -> None:
+    (work / "a.txt").write_text("one\n")
+    script = [
+        call("edit", file_path="a.txt", old_string="one", new_string="two"),
+        call("run_shell_command", command="printf new > b.txt"),
+        text("Done."),
+        text("I see."),
+    ]
+    with (
+        ScriptedServer(script) as server,
+        Qcode(work, *options(server), "-y") as qcode,
+    ):
+        qcode.send("do it")
+        qcode.expect("· step 1")
+        qcode.expect("· step 2")
+        qcode.expect("Done.")
+        qcode.send("/checkpoints")
+        qcode.expect("run_shell_command")
+        qcode.send("/diff --stat")
+        qcode.expect("M a.txt  +1 −1")
+        qcode.send("/undo 1")
+        qcode.expect("takes back 1: edit a.txt")
+        qcode.expect("undo? [y/N]")
+        qcode.type("y" + ENTER)
+        qcode.expect("took back steps 2, 1 (2 files)")
+        assert (work / "a.txt").read_text() == "one\n"
+        assert not (work / "b.txt").exists()
+        qcode.send("/redo 1")
+        qcode.expect("redo? [y/N]")
+        qcode.type("n" + ENTER)
+        qcode.expect("nothing was done")
+        qcode.send("/undo 9")
+        qcode.expect("✗ there is no step 9; the steps are 1 to 2")
+        qcode.send("what now?")
+        qcode.expect("I see.")
+        qcode.ready()
+        qcode.type(CTRL_D)
+        assert qcode.wait() == 0
+        said = conversation(server.requests[-1].json)[-1][1]
+    assert "took back" in said
+    assert said.endswith("what now?")
+
+
+def test_the_conversation_goes_back_too_and_the_message_can_be_changed(work: Path) -> None:
+    (work / "a.txt").write_text("one\n")
+    script = [
+        call("edit", file_path="a.txt", old_string="one", new_string="two"),
+        text("Done."),
+        text("Better."),
+    ]
+    with (
+        ScriptedServer(script) as server,
+        Qcode(work, *options(server), "-y") as qcode,
+    ):
+        qcode.send("make it two")
+        qcode.expect("Done.")
+        qcode.send("/undo --conversation")
+        qcode.expect("undo? [y/N]")
+        qcode.type("y" + ENTER)
+        qcode.expect("the conversation is back at that point too")
+        qcode.ready()
+        qcode.expect("make it two")
+        qcode.type(" and a half" + ENTER)
+        qcode.expect("Better.")
+        qcode.ready()
+        qcode.type(CTRL_D)
+        assert qcode.wait() == 0
+        assert conversation(server.requests[-1].json) == [("user", "make it two and a half")]
+    assert (work / "a.txt").read_text() == "one\n"

@@ -1,0 +1,99 @@
+"""`run --commit` and `--patch`: what the run changed, put where others get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from qcode.checkpoints.in_session import SessionCheckpoints
+from qcode.errors import QcodeError, UsageError
+
+if TYPE_CHECKING:
+    from qcode.checkpoints.keeper import Checkpoints
+    from qcode.session import Session
+
+Note = Callable[[str], None]
+
+
+def kept_of(session: Session) -> SessionCheckpoints:
+    """Return the session's checkpoints, which landing is made from.
+
+    Raises:
+        UsageError: there are none.
+    """
+    kept = session.agent.checkpoints
+    if not isinstance(kept, SessionCheckpoints):
+        raise UsageError(
+            "--commit and --patch need checkpoints, and none are kept",
+            hint="install git, or take `checkpoints = false` out of the configuration",
+        )
+    return kept
+
+
+async def changed_files(session: Session) -> list[str]:
+    """Return the paths that the session's calls changed, relative to the workspace."""
+    kept = session.agent.checkpoints
+    if not isinstance(kept, SessionCheckpoints) or kept.used is None:
+        return []
+    from qcode.landing.own import own_changes
+
+    return sorted(await kept.use(lambda its: own_changes(its).changes))
+
+
+async def land_commit(session: Session, note: Note) -> str:
+    """Commit what the session changed; return the commit's id, empty if nothing was to commit.
+
+    Raises:
+        QcodeError: git refused, or nothing of the change could be committed.
+    """
+    from qcode.landing.commit import commit
+    from qcode.landing.message import recent_subjects, write_message
+
+    kept = kept_of(session)
+    files = await changed_files(session)
+    if not files:
+        note("nothing was changed, so there is nothing to commit")
+        return ""
+    root = session.agent.context.workspace.root
+    subjects = await kept.use(lambda _its: recent_subjects(root))
+    message, usage = await write_message(session.agent, session.history, files, subjects)
+    session.history.spent(usage)
+    session.budget.spend(usage)
+    landed = await kept.use(lambda its: commit(its, message))
+    for path, why in landed.left.items():
+        note(f"not in the commit: {path} ({why})")
+    if not landed.commit:
+        raise QcodeError(
+            "nothing of the change could be committed", hint="`qcode diff` shows it, commit by hand"
+        )
+    note(f"committed {landed.commit[:10]}: {message.splitlines()[0]}")
+    return landed.commit
+
+
+async def write_patch(session: Session, target: str, stdout: BinaryIO, note: Note) -> None:
+    """Write what the session changed as a patch that `git apply` takes.
+
+    Raises:
+        QcodeError: it cannot be written.
+    """
+    from qcode.checkpoints.patch import patch
+    from qcode.landing.own import own_changes, own_states
+
+    def make(its: Checkpoints) -> tuple[bytes, tuple[str, ...]]:
+        own = own_changes(its)
+        before, after = own_states(its, own)
+        return patch(its.store, before, after), own.mixed
+
+    kept = kept_of(session)
+    data, mixed = (b"", ()) if kept.used is None else await kept.use(make)
+    for path in mixed:
+        note(f"somebody else changed {path} meanwhile, in the same lines; the patch has both")
+    if target == "-":
+        stdout.write(data)
+        stdout.flush()
+        return
+    try:
+        Path(target).write_bytes(data)
+    except OSError as error:
+        raise QcodeError(f"cannot write the patch to `{target}`: {error.strerror}") from error

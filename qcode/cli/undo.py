@@ -1,0 +1,158 @@
+"""`qcode undo`: take back the last change of a session, or all from a step on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from qcode import journal
+from qcode.cli.process import require_stdout
+from qcode.cli.travel import (
+    Prepared,
+    add_session,
+    add_step,
+    aside,
+    done,
+    first_call,
+    numbers,
+    open_checkpoints,
+    prepare,
+    refused,
+    taken,
+)
+from qcode.errors import QcodeError, UsageError
+from qcode.session import JournalledHistory
+from qcode.ui.printable import printable
+
+VERB = "undo"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    declare(parser, VERB)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Undo; return the exit code."""
+    return travel(args, VERB)
+
+
+def declare(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Declare the arguments of undo or redo."""
+    add_step(parser, verb)
+    add_session(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def travel(args: argparse.Namespace, verb: str) -> int:
+    """Show what would be done, ask, do it; return the exit code."""
+    require_stdout("the preview")
+    kept, entry = open_checkpoints(args)
+    try:
+        prepared = prepare(kept, verb, args)
+        _say(f"session {entry.id}", *prepared.lines)
+        if why := refused(prepared):
+            if not args.dry_run:
+                raise QcodeError(why)
+            _say(why)
+        if args.dry_run:
+            _say(*(f"\n{part.number}  {part.path}\n{part.text}" for part in prepared.parts))
+            return 0
+        chosen = _chosen(args, prepared)
+        if prepared.parts and not chosen:
+            _say("nothing was taken back")
+            return 0
+        if not prepared.parts and not args.yes and not _agreed(verb):
+            _say("nothing was done")
+            return 0
+        opened = _journal(entry) if args.conversation else None
+        try:
+            if prepared.parts:
+                point = kept.pick(prepared.plan, taken(prepared, chosen))
+            else:
+                point = kept.go(prepared.plan)
+            _say(done(prepared, point))
+            _tell(entry, prepared, opened)
+        finally:
+            if opened is not None:
+                opened.close()
+    finally:
+        kept.close()
+    return 0
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(printable(line))
+
+
+def _chosen(args: argparse.Namespace, prepared: Prepared) -> set[int]:
+    if not prepared.parts:
+        return set()
+    if args.hunks is not None:
+        return numbers(args.hunks, len(prepared.parts))
+    _need_terminal("--hunks 1,3 picks parts without one, `-n -p` shows their numbers")
+    chosen: set[int] = set()
+    for part in prepared.parts:
+        _say(f"\n{part.number}  {part.path}\n{part.text}")
+        answer = _ask("take this back? [y/N/a(ll)/q(uit)] ")
+        if answer in ("a", "all"):
+            return chosen | {
+                other.number for other in prepared.parts if other.number >= part.number
+            }
+        if answer in ("q", "quit"):
+            break
+        if answer in ("y", "yes"):
+            chosen.add(part.number)
+    return chosen
+
+
+def _agreed(verb: str) -> bool:
+    _need_terminal(f"`qcode {verb} -y` does it without asking, `-n` only shows it")
+    return _ask("go on? [y/N] ") in ("y", "yes")
+
+
+def _need_terminal(hint: str) -> None:
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("stdin is no terminal to answer on, so nothing was done", hint=hint)
+
+
+def _ask(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        print()
+        return ""
+
+
+def _journal(entry: journal.Entry) -> journal.Journal:
+    """Return the session's journal, locked.
+
+    Raises:
+        UsageError: the session is open in another qcode.
+    """
+    return journal.Journal.reopen(entry.path)
+
+
+def _tell(entry: journal.Entry, prepared: Prepared, opened: journal.Journal | None) -> None:
+    """Write into the journal what the model has to know when the session goes on."""
+    if opened is None:
+        try:
+            mine = _journal(entry)
+        except UsageError:
+            _say("the session is open in another qcode, whose model is not told of this")
+            return
+        try:
+            JournalledHistory(mine).aside(aside(prepared))
+        finally:
+            mine.close()
+        return
+    loaded = journal.load(entry.path)
+    history = JournalledHistory(opened, loaded.messages, dropped=loaded.dropped)
+    if prepared.verb == "redo":
+        if not history.go_on_again():
+            _say("the conversation went on since; it stays as it is")
+            history.aside(aside(prepared))
+    elif history.rewind(first_call(prepared)) is None:
+        _say("that call is not in the conversation any more; it stays as it is")
+        history.aside(aside(prepared))
