@@ -28,6 +28,7 @@ ONLY = {
     "qcode.record": [],
     "qcode.paths": [],
     "qcode.prompts": ["qcode.errors"],
+    "qcode.syntax": ["qcode.record"],
     "qcode.messages": ["qcode.record"],
     "qcode.events": ["qcode.record", "qcode.messages"],
 }
@@ -62,8 +63,9 @@ ONLY_IN = {
     "litellm": ["qcode.providers"],
     "rich": ["qcode.ui"],
     "prompt_toolkit": ["qcode.ui"],
-    "git": ["qcode.git", "qcode.checkpoint"],
-    "tree_sitter": ["qcode.repomap", "qcode.tools", "qcode.editing"],
+    "git": ["qcode.landing"],
+    "tree_sitter": ["qcode.repomap", "qcode.syntax"],
+    "tree_sitter_language_pack": ["qcode.repomap", "qcode.syntax"],
 }
 """A library, and where it may be imported: one place, behind a type of qcode's."""
 
