@@ -1,8 +1,8 @@
-"""Runs a file of vectors: `python tests/vectors.py tool-calls FILE`.
+"""Runs a file of vectors: `python tests/vectors.py tool-calls FILE`, or `edits FILE`.
 
 Prints each failing id with what was expected and what came, and ends with
-`N passed, M failed`; exits with 1 if any failed. The format of the file stands
-in the reference material, tool-calls/README.md, section 14.
+`N passed, M failed`; exits with 1 if any failed. The formats of the files stand
+in the reference material: tool-calls/README.md and edits/README.md, section 14 each.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Any
 
 # Run as a script in a checkout, perhaps by a Python that has no qcode installed.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parent / "support"))
+
+import edit_vectors
 
 from qcode.calls.decoder import Decoder
 from qcode.providers import CallPart, ReasoningPart, TextPart
@@ -27,6 +30,8 @@ CHUNKS = (0, 1, 3, 7, 64)
 
 MOST_CUTS = 2000
 """A text is also fed in two pieces, cut at each of so many places."""
+MOST_SHOWN = 2000
+"""Characters of an expected or real outcome of an edit that are printed."""
 
 
 def decode(
@@ -121,6 +126,29 @@ def _words(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
+def run_edits(path: Path) -> int:
+    """Run a file of edits; wrong edits, the worst failure, are marked and counted."""
+    passed = failed = wrong = 0
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        vector = json.loads(line)
+        got = edit_vectors.outcome(vector)
+        if fault := edit_vectors.fault(vector, got):
+            failed += 1
+            wrong += fault == "WRONG EDIT"
+            name = vector.get("id", f"line {number}")
+            print(f"{name}: {fault}: {vector.get('description', '')}")
+            print(f"  expected {json.dumps(vector['expected'], ensure_ascii=True)[:MOST_SHOWN]}")
+            print(f"  got      {json.dumps(got, ensure_ascii=True)[:MOST_SHOWN]}")
+        else:
+            passed += 1
+    if wrong:
+        print(f"WRONG EDITS: {wrong}")
+    print(f"{passed} passed, {failed} failed")
+    return failed
+
+
 def run(path: Path) -> int:
     """Run a file; print what failed and the closing line; return the number of failures."""
     passed = failed = 0
@@ -142,12 +170,13 @@ def run(path: Path) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run `tool-calls FILE`."""
-    if len(arguments) != 2 or arguments[0] != "tool-calls":
-        print("usage: python tests/vectors.py tool-calls FILE", file=sys.stderr)
+    """Run `tool-calls FILE` or `edits FILE`."""
+    runs = {"tool-calls": run, "edits": run_edits}
+    if len(arguments) != 2 or arguments[0] not in runs:
+        print("usage: python tests/vectors.py tool-calls|edits FILE", file=sys.stderr)
         return 2
     try:
-        return 1 if run(Path(arguments[1])) else 0
+        return 1 if runs[arguments[0]](Path(arguments[1])) else 0
     except (OSError, ValueError, KeyError) as error:
         print(f"vectors: {arguments[1]} cannot be used: {error!r}", file=sys.stderr)
         return 2

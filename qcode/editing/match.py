@@ -208,7 +208,7 @@ def _not_found(text: str, old: str, new: str) -> Refused:
     wanted = new.strip("\n").split("\n")
     if new.strip() and (at := _run_of(lines, wanted)) is not None:
         return _already(lines, at + 1, new)
-    return Refused(Reason.NOT_FOUND, describe(lines, old.strip("\n").split("\n")))
+    return Refused(Reason.NOT_FOUND, describe(lines, old.strip("\n").split("\n"), "old_string"))
 
 
 def _already(lines: list[str], first: int, new: str) -> Refused:

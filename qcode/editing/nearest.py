@@ -1,93 +1,202 @@
-"""What the text has where an edit expected something else, for a model to read."""
+"""What a file has where an edit expected something else, for a model to read."""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections.abc import Sequence
+
+from qcode.editing.fold import fold, is_blank, lead
+from qcode.editing.indent import count
+from qcode.editing.windows import Tally, masks, places
 
 SHOWN = 10
 """Lines shown at most."""
-_SEARCHED = 20_000
-"""Lines compared one by one at most, as fuzzy comparison is slow."""
+_CUT = 300
+"""Characters of a line that are shown and compared."""
+_CANDIDATES = 40
+"""Lines that are compared letter by letter."""
+_SIMILAR = 0.5
+_DIFFERENCES = 4
+_DEFINES = re.compile(
+    r"\s*(?:export |default |pub(?:\([\w: ]*\))? |public |private |protected |static |final |async "
+    r"|abstract |override |unsafe |const )*"
+    r"(?:def|class|func|function|fn|impl|struct|interface|trait|enum|module|namespace|object|type"
+    r"|sub|proc|macro_rules!|record|package)\b"
+    r"|[A-Za-z_][\w.:<>*&, \[\]]*\([^;]*\)[\w \t]*\{\s*$|\s*[\w$]+\([^;()]*\)\s*\{\s*$"
+)
+"""A line that begins a definition, in most languages."""
 
 
-def numbered(lines: list[str], first: int, count: int) -> str:
-    """Return lines as `12| text`; `first` is 1-based."""
-    shown = lines[first - 1 : first - 1 + min(count, SHOWN)]
-    text = "\n".join(f"{first + index}| {line[:300]}" for index, line in enumerate(shown))
-    return text + ("\n…" if count > SHOWN else "")
+def numbered(lines: Sequence[str], first: int, size: int) -> str:
+    """Return lines as `12| text`; `first` is from 1."""
+    shown = lines[first - 1 : first - 1 + min(size, SHOWN)]
+    text = "\n".join(f"{first + index}| {line[:_CUT]}" for index, line in enumerate(shown))
+    return text + ("\n…" if size > SHOWN else "")
 
 
-def describe(lines: list[str], old: list[str]) -> str:
+def enclosing(lines: Sequence[str], at: int) -> str:
+    """Return the definition around a line (index) in words, or nothing."""
+    if at >= len(lines):
+        return ""
+    depth = len(lead(lines[at])) if not is_blank(lines[at]) else 1_000_000
+    for index in range(at - 1, max(-1, at - 5000), -1):
+        line = lines[index]
+        if is_blank(line) or len(lead(line)) >= depth:
+            continue
+        depth = len(lead(line))
+        if _DEFINES.match(line[:_CUT]):
+            return f"in `{line.strip()[:80]}`, line {index + 1}"
+    return ""
+
+
+def describe(lines: Sequence[str], old: Sequence[str], what: str) -> str:
     """Return the message for lines that are not there: the nearest ones and the difference."""
+    old = list(old)
+    while len(old) > 1 and is_blank(old[0]):
+        del old[0]
+    while len(old) > 1 and is_blank(old[-1]):
+        old.pop()
     at = _nearest(lines, old)
     if at is None:
         return (
-            "old_string is not in the file, nor anything like it. Nothing was changed. "
+            f"{what} is not in the file, nor anything like it. Nothing was changed. "
             "Read the file, or search for where the text is."
         )
-    last = min(at + len(old), len(lines))
+    first, last = max(0, at), min(at + len(old), len(lines))
+    # What is shown has the first line that differs.
+    wrong = next((i for i in range(first, last) if lines[i] != old[i - at]), last)
+    begin = first if wrong - first < SHOWN - 2 else wrong - 3
+    first_line, last_line = max(1, begin + 1 - 3), min(len(lines), max(last, begin + 1) + 3)
     return (
-        "old_string is not in the file. The nearest lines are:\n"
-        f"{numbered(lines, at + 1, last - at)}\n{_difference(lines, old, at)}\n"
-        "Nothing was changed. Send the edit again with the file's exact text, "
-        "without the line numbers."
+        f"{what} is not in the file. The nearest lines are:\n"
+        f"{numbered(lines, begin + 1, last - begin)}\n"
+        f"{_differences(lines, old, at)}{_scattered(lines, old)}\n"
+        f"Nothing was changed; read lines {first_line}–{last_line} and send the edit again with "
+        "their exact text, without line numbers."
     )
 
 
-def _nearest(lines: list[str], old: list[str]) -> int | None:
-    """Return where the window that has most of the wanted lines begins (0-based)."""
-    wanted = {line.strip(): index for index, line in reversed(list(enumerate(old))) if line.strip()}
-    votes: Counter[int] = Counter()
-    for number, line in enumerate(lines):
-        index = wanted.get(line.strip())
-        if index is not None:
+def _nearest(lines: Sequence[str], old: Sequence[str]) -> int | None:
+    """Return where the window with most of the wanted lines begins; it may stick out."""
+    wanted = [line.strip() for line in old]
+    standing = masks([line.strip() for line in lines], {line for line in wanted if line})
+    tally = Tally()
+    size = len(old)
+    for index, line in enumerate(wanted):
+        if line and (found := standing[line]):
             # A line with letters says more about the place than a bracket.
-            votes[number - index] += 1 + 3 * any(char.isalnum() for char in line)
-    if votes:
-        best = max(votes.values())
-        return max(0, min(at for at, count in votes.items() if count == best))
-    return _similar(lines, old)
+            tally.add(found << size - index, 2 if any(map(str.isalnum, line)) else 0)
+    most, windows = tally.best((1 << (len(lines) + size + 1)) - 1)
+    if most >= 4:
+        return next(places(windows)) - size
+    at = _similar(lines, old)
+    if at is None and most:
+        return next(places(windows)) - size
+    return at
 
 
-def _similar(lines: list[str], old: list[str]) -> int | None:
-    import difflib
+def _similar(lines: Sequence[str], old: Sequence[str]) -> int | None:
+    """Return where a window would begin by the line most like one of the longest wanted."""
+    from difflib import SequenceMatcher
 
-    index, line = max(enumerate(old), key=lambda item: len(item[1].strip()))
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2(line.strip()[:300])
-    best, found = 0.6, None
-    for number, candidate in enumerate(lines[:_SEARCHED]):
-        matcher.set_seq1(candidate.strip()[:300])
-        if (
-            matcher.real_quick_ratio() > best
-            and matcher.quick_ratio() > best
-            and matcher.ratio() > best
-        ):
-            best, found = matcher.ratio(), number
-    return None if found is None else max(0, found - index)
+    best, found = _SIMILAR, None
+    longest = sorted(range(len(old)), key=lambda index: -len(old[index].strip()))[:3]
+    candidates = _sharing_words(lines, [old[index].strip()[:_CUT] for index in longest])
+    for index, numbers in zip(longest, candidates, strict=True):
+        matcher = SequenceMatcher(autojunk=False)
+        matcher.set_seq2(old[index].strip()[:_CUT])
+        for number in numbers:
+            matcher.set_seq1(lines[number].strip()[:_CUT])
+            if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
+                ratio = matcher.ratio()
+                if ratio > best:
+                    best, found = ratio, number - index
+    return found
 
 
-def _difference(lines: list[str], old: list[str], at: int) -> str:
+def _sharing_words(lines: Sequence[str], wanted: Sequence[str]) -> list[list[int]]:
+    """Return for each wanted line the indices of those that share most of its words.
+
+    Only pieces of words that are wanted are looked for, so the time goes with the
+    length of the file.
+    """
+    grams = [_grams(line) for line in wanted]
+    pieces: dict[str, list[int]] = {}
+    for index, found in enumerate(grams):
+        for gram in found:
+            pieces.setdefault(gram, []).append(index)
+    if not pieces:
+        return [[] for _ in wanted]
+    # Rare pieces tell places apart; those that every line has do not.
+    text = "\n".join(line[:_CUT] for line in lines)
+    weights = {gram: 1 / (1 + text.count(gram)) for gram in pieces}
+    rare = sorted(pieces, key=lambda gram: -weights[gram])
+    rare = [gram for gram in rare if weights[gram] < 1][:60]
+    scores: list[dict[int, float]] = [{} for _ in wanted]
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + min(len(line), _CUT) + 1)
+    from bisect import bisect_right
+
+    for gram in rare:
+        at, looked_at = text.find(gram), 0
+        while at >= 0 and looked_at < 500:
+            number = bisect_right(starts, at) - 1
+            for index in pieces[gram]:
+                scores[index][number] = scores[index].get(number, 0.0) + weights[gram] + 0.01
+            at, looked_at = text.find(gram, starts[number + 1]), looked_at + 1
+    return [
+        sorted(score, key=lambda number, score=score: (-score[number], number))[:_CANDIDATES]  # type: ignore[misc]
+        for score in scores
+    ]
+
+
+def _grams(line: str) -> set[str]:
+    return {line[at : at + 4] for at in range(max(1, len(line) - 3)) if line[at : at + 4].strip()}
+
+
+def _differences(lines: Sequence[str], old: Sequence[str], at: int) -> str:
+    found: list[str] = []
     for index, wanted in enumerate(old):
-        if at + index >= len(lines):
-            return f"The file ends before line {index + 1} of old_string: {wanted[:200]!r}."
-        real = lines[at + index]
-        if real != wanted:
-            return f"Line {at + index + 1} {_words(real, wanted)}"
-    return "The lines are the same but for blank lines or line ends around them."
+        place = at + index
+        if not 0 <= place < len(lines):
+            where = "begins behind" if place < 0 else "ends before"
+            found.append(f"The file {where} line {index + 1} of it: `{wanted.strip()[:_CUT]}`.")
+        elif lines[place] != wanted:
+            found.append(f"Line {place + 1} {_words(lines[place], wanted)}")
+        if len(found) > _DIFFERENCES:
+            found[-1] = "…"
+            break
+    if not found:
+        return "These lines are the same; blank lines or line ends around them differ."
+    return "First difference: " + "\n".join([found[0][:1].lower() + found[0][1:], *found[1:]])
 
 
 def _words(real: str, wanted: str) -> str:
     if real.strip() == wanted.strip():
-        if real.rstrip() == wanted.rstrip():
-            return "differs in blanks at its end."
-        return f"is indented by {_indent(real)}, old_string by {_indent(wanted)}."
-    return f"differs: file {real[:200]!r}, old_string {wanted[:200]!r}."
+        if lead(real) != lead(wanted):
+            return f"is indented by {count(lead(real))}, the edit by {count(lead(wanted))}."
+        return "differs in blanks at its end."
+    if fold([real], 3) == fold([wanted], 3):
+        return f"differs in kinds of quotes, dashes or blanks: `{real.strip()[:_CUT]}`."
+    return f"differs:\n  the edit:  {_part(wanted, real)}\n  the file:  {_part(real, wanted)}"
 
 
-def _indent(line: str) -> str:
-    blank = line[: len(line) - len(line.lstrip())]
-    tabs, spaces = blank.count("\t"), blank.count(" ")
-    parts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((tabs, "tab"), (spaces, "space"))
-             if n]  # fmt: skip
-    return " and ".join(parts) or "nothing"
+def _part(line: str, other: str) -> str:
+    """Return a line, or of a long one what is around the first difference."""
+    if len(line) <= _CUT:
+        return line
+    at = next((i for i, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), 0)
+    begin = max(0, at - _CUT // 2)
+    return "…" * (begin > 0) + line[begin : begin + _CUT] + "…"
+
+
+def _scattered(lines: Sequence[str], old: Sequence[str]) -> str:
+    """Say so if every line is there, but not together."""
+    there = set(lines)
+    if len(old) > 1 and all(line in there for line in old if not is_blank(line)):
+        return (
+            "\nEvery line of the edit is in the file, but not together and in this order: "
+            "lines are left out in between, or their order is another."
+        )
+    return ""

@@ -5,18 +5,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qcode.editing.diff import changes
-from qcode.editing.match import Edited, Reason, Refused, replace
+from qcode.editing.outcome import Edited, Reason, Refused
 from qcode.editing.placeholder import left_out
+from qcode.editing.replace import Replacement, replace
 
 
 def edited(text: str, old: str, new: str, *, replace_all: bool = False) -> str:
-    outcome = replace(text, old, new, replace_all=replace_all)
+    outcome = replace(text, [Replacement(old, new, replace_all)])
     assert isinstance(outcome, Edited), outcome
     return outcome.text
 
 
 def refused(text: str, old: str, new: str, *, replace_all: bool = False) -> Refused:
-    outcome = replace(text, old, new, replace_all=replace_all)
+    outcome = replace(text, [Replacement(old, new, replace_all)])
     assert isinstance(outcome, Refused), outcome
     return outcome
 
@@ -43,6 +44,14 @@ def refused(text: str, old: str, new: str, *, replace_all: bool = False) -> Refu
         ("cost: x", "x", r"$1 \1 \g<0>", r"cost: $1 \1 \g<0>"),
         ("timeout=300\ntimeout=30\n", "timeout=30", "timeout=9", "timeout=300\ntimeout=9\n"),
         ("größe", "größe", "x", "x"),
+        ("x = 1.5\nx = 1\n", "x = 1", "x = 2", "x = 1.5\nx = 2\n"),
+        ("a\nb", "b", "", "a"),
+        ("a\nb", "b", "b\nc\n", "a\nb\nc"),
+        ("\ufeffa\n", "\ufeffa\n", "\ufeffb\n", "\ufeffb\n"),
+        ("a\r\nb\nc\r\nd\n", "b\nc\n", "b\nx\nc\n", "a\r\nb\nx\nc\r\nd\n"),
+        ("a\r\nb\nc\n", "a\nb\n", "A\nB\n", "a\r\nb\nc\n".replace("a", "A").replace("b", "B")),
+        ("", "", "x\n", "x\n"),
+        ("\ufeff", "", "x", "\ufeffx"),
     ],
 )
 def test_exact_text_is_replaced(text: str, old: str, new: str, result: str) -> None:
@@ -54,16 +63,16 @@ def test_replace_all_changes_every_place_and_does_not_look_at_its_own_output() -
 
 
 def test_lines_of_the_places_are_those_of_the_new_text() -> None:
-    outcome = replace("x\na\nx\nx\n", "x", "1\n2", replace_all=True)
+    outcome = replace("x\na\nx\nx\n", [Replacement("x", "1\n2", True)])
 
-    assert outcome == Edited("1\n2\na\n1\n2\n1\n2\n", (1, 4, 6))
+    assert outcome == Edited("1\n2\na\n1\n2\n1\n2\n", ((1, 2), (4, 5), (6, 7)))
 
 
 def test_several_places_are_named() -> None:
     refusal = refused("f()\na\nf()\n", "f()", "g()")
 
     assert refusal.reason is Reason.AMBIGUOUS
-    assert "2 times, at lines 1, 3" in refusal.text
+    assert "2 times, at lines 1, 3:\n1| f()\n3| f()\n" in refusal.text
     assert "replace_all" in refusal.text
 
 
@@ -143,19 +152,56 @@ def test_left_out_code_is_not_deleted() -> None:
     assert "'# ... existing code ...'" in refusal.text
 
 
-def test_wrong_indentation_is_described() -> None:
+def test_shifted_indentation_is_mended_and_told() -> None:
     text = "def f():\n    if x:\n        return 1\n"
 
-    refusal = refused(text, "if x:\n    return 1", "if y:\n    return 1")
+    outcome = replace(text, [Replacement("if x:\n    return 1", "if y:\n    return 1")])
 
-    assert "2|     if x:\n3|         return 1" in refusal.text
-    assert "Line 2 is indented by 4 spaces, old_string by nothing." in refusal.text
+    after = "def f():\n    if y:\n        return 1\n"
+    assert outcome == Edited(after, ((2, 2),), ("re-indented by 4 blanks more",))
 
 
-def test_tabs_are_told_from_spaces() -> None:
-    refusal = refused("all:\n\techo x\n", "    echo x", "    echo y")
+@pytest.mark.parametrize(
+    "text, old, new, note",
+    [
+        ("a \nb\n", "a\nb", "a\nc", "blanks at line ends"),
+        ("a “q”\nb\n", 'a "q"\nb', 'a "q"\nc', "quotes, dashes and blanks"),
+        ("\tif a:\n\t\tb\n", "if a:\n    b", "if c:\n    b", "tabs for 4 blanks, 4 columns"),
+        ("if a:\n    b\n", "if a:\n\tb", "if c:\n\tb", "4 blanks for a tab"),
+        ("a\nb\n", "1: a\n2: b", "1: c\n2: b", "without the line numbers"),
+        ("a\nb\n", "```\na\n```", "```\nc\n```", "without the code fence"),
+        ("a\nb\n", "a\\nb", "a\\nc", "with escapes undone"),
+        ("f('a')\n", "f(\\'a\\')", "g(\\'a\\')", "with escaped quotes undone"),
+        ("a < b\n", "a &lt; b", "a &gt; b", "with HTML entities undone"),
+        ("a\nx\nb\n", "a\n...\nb", "c\n...\nb", "the markers stand for"),
+        ("aa\nsome text\nb\nc\n", "aa\nsome tex\nb\nc", "aa\nsome tex\nd\nc", "a little"),
+    ],
+)
+def test_what_was_adjusted_is_told(text: str, old: str, new: str, note: str) -> None:
+    outcome = replace(text, [Replacement(old, new)])
 
-    assert "Line 2 is indented by 1 tab, old_string by 4 spaces." in refusal.text
+    assert isinstance(outcome, Edited), outcome
+    assert any(note in each for each in outcome.notes), outcome.notes
+
+
+@pytest.mark.parametrize(
+    "text, old, new",
+    [
+        # A level of 3 blanks, with tabs in the file.
+        ("\t\tif a:\n", "  if a:\n", "  if b:\n     c\n"),
+        # Blanks behind the file's tabs.
+        ("\tx = 1\n\ty = 2\n", "x = 1\ny = 2\n", "if z:\n    x = 1\ny = 2\n"),
+        # New text that is further out than the edit's own shift.
+        ("    a\n    b\n", "        a\n        b\n", "  c\n        b\n"),
+    ],
+)
+def test_new_lines_that_do_not_take_the_indentation_are_refused(
+    text: str, old: str, new: str
+) -> None:
+    refusal = refused(text, old, new)
+
+    assert refusal.reason is Reason.NOT_FOUND
+    assert "with another indentation" in refusal.text
 
 
 def test_the_first_line_that_differs_is_shown() -> None:
@@ -163,8 +209,106 @@ def test_the_first_line_that_differs_is_shown() -> None:
 
     refusal = refused(text, "a = 1\nb = 2\nc = 30\nd = 4", "x")
 
-    assert "Line 3 differs: file 'c = 3', old_string 'c = 30'." in refusal.text
-    assert "4| d = 4" in refusal.text
+    assert (
+        "First difference: line 3 differs:\n  the edit:  c = 30\n  the file:  c = 3" in refusal.text
+    )
+    assert "3| c = 3\n4| d = 4" in refusal.text
+    assert "read lines 1–4 and send the edit again" in refusal.text
+
+
+def test_indentation_that_differs_is_told_in_words() -> None:
+    text = "if a:\n        b()\n\n    c()\nd()\n"
+
+    refusal = refused(text, "if a:\n    b()\n\n    c()\nd()", "x")
+
+    assert "line 2 is indented by 8 blanks, the edit by 4 blanks." in refusal.text
+
+
+def test_lines_that_are_there_but_not_together_are_told() -> None:
+    refusal = refused("a()\nb()\nc()\nd()\n", "a()\nd()", "x")
+
+    assert "Every line of the edit is in the file, but not together" in refusal.text
+
+
+def test_places_are_told_with_what_they_are_in() -> None:
+    text = "class A:\n    def f(self):\n        go()\n\n    def g(self):\n        go()\n"
+
+    refusal = refused(text, "go()", "stop()")
+
+    assert "3| go()   (in `def f(self):`, line 2)\n6| go()   (in `def g(self):`" in refusal.text
+
+
+def test_a_changed_file_is_edited_at_exact_places_alone() -> None:
+    text = "def f():\n        a = 1\n"
+    stale = replace(text, [Replacement("a = 2", "a = 3")], changed_since_seen=True)
+    shifted = [Replacement("def f():\n    a = 1", "def f():\n    a = 3")]
+
+    assert isinstance(stale, Refused)
+    assert stale.reason is Reason.STALE
+    assert "has changed since you read it" in stale.text
+    assert "2|         a = 1" in stale.text
+    assert isinstance(replace(text, shifted, changed_since_seen=True), Refused)
+    assert isinstance(
+        replace(text, [Replacement("a = 1", "a = 3")], changed_since_seen=True), Edited
+    )
+
+
+def test_a_failing_edit_is_named_and_the_others_told() -> None:
+    edits = [Replacement("a", "A"), Replacement("x", "X"), Replacement("b", "B")]
+
+    outcome = replace("a\nb\nc\n", edits)
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Reason.NOT_FOUND
+    assert outcome.text.startswith("Edit 2 of 3: old_string is not in the file")
+    assert "Of the others, 1 and 3 would apply. None of the edits was made." in outcome.text
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [("a\nb", "A"), ("b\nc", "C")],
+        [("a\n", "a\nx\n"), ("b\n", "y\nb\n")],
+        [("a", "a\nx"), ("b\n", "y\nb\n")],
+        [("b", "B"), ("b", "C")],
+    ],
+)
+def test_edits_that_touch_the_same_text_are_refused(edits: list[tuple[str, str]]) -> None:
+    outcome = replace("a\nb\nc\n", [Replacement(old, new) for old, new in edits])
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Reason.OVERLAP
+    assert "edit 1" in outcome.text
+
+
+def test_edits_that_touch_are_made() -> None:
+    edits = [Replacement("b\n", ""), Replacement("a\n", "a\nx\n"), Replacement("c", "y\nc")]
+
+    outcome = replace("a\nb\nc\n", edits)
+
+    assert isinstance(outcome, Edited)
+    assert outcome.text == "a\nx\ny\nc\n"
+
+
+def test_an_edit_of_what_earlier_ones_wrote_is_composed() -> None:
+    edits = [
+        Replacement("start()", "start()\nmiddle()"),
+        Replacement("end()", "finish()"),
+        Replacement("middle()\nx()", "middle(1)\ny()"),
+        Replacement("y()\nfinish()", "y()\nz()"),
+    ]
+
+    outcome = replace("start()\nx()\nend()\n", edits)
+
+    assert isinstance(outcome, Edited)
+    assert outcome.text == "start()\nmiddle(1)\ny()\nz()\n"
+
+
+def test_an_edit_that_undoes_another_changes_nothing() -> None:
+    outcome = replace("a\n", [Replacement("a", "b"), Replacement("b", "a")])
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Reason.NO_CHANGE
 
 
 def test_a_similar_line_is_found_when_none_is_equal() -> None:
@@ -213,10 +357,10 @@ def test_untouched_lines_keep_their_bytes(lines: list[str], data: st.DataObject)
 def test_an_edit_is_applied_or_refused_and_never_lost(
     text: str, old: str, new: str, everywhere: bool
 ) -> None:
-    outcome = replace(text, old, new, replace_all=everywhere)
+    outcome = replace(text, [Replacement(old, new, everywhere)])
 
-    if isinstance(outcome, Edited):
-        assert outcome.lines
+    if isinstance(outcome, Edited) and not outcome.notes and text:
+        assert outcome.places
         folded = text.replace("\r\n", "\n")
         assert old.replace("\r\n", "\n").removesuffix("\n") in folded
 

@@ -1,0 +1,309 @@
+"""The place of one search and replace: levels of tolerance, the first that has one decides.
+
+No level guesses: more than one place is `ambiguous`, and what fits none is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qcode.editing.body import Body, Splice
+from qcode.editing.drift import drifted
+from qcode.editing.ellipsis import left_out_lines
+from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, rows
+from qcode.editing.indent import mappings, remap
+from qcode.editing.landing import Chunk, Match, Miss, chunks, has_word, on_lines
+from qcode.editing.noise import cleaned
+from qcode.editing.outcome import Reason
+from qcode.editing.placeholder import left_out
+
+_MOST = 1000
+"""Places counted at most where one is wanted."""
+_EXAMINED = 20_000
+"""Places whose indentation is compared at most."""
+WORDS = {
+    RAW: "",
+    TRIMMED: "matched without regard to blanks at line ends",
+    TYPOGRAPHIC: "matched without regard to kinds of quotes, dashes and blanks",
+}
+
+
+def find(body: Body, old: str, new: str, *, exact_only: bool = False) -> Match | Miss:
+    """Return where `old` stands, to be replaced by `new`; both with plain line ends.
+
+    With `exact_only`, as for a file that has changed since it was seen, nothing but
+    the text itself is looked for.
+    """
+    if marker := left_out(new, old, body.text):
+        return Miss(Reason.PLACEHOLDER, detail=marker)
+    found = exact(body, old, new)
+    if found:
+        return found
+    if exact_only:
+        return Miss(Reason.STALE)
+    levels = (TRIMMED, TYPOGRAPHIC, SHIFTED)
+    found = _whole_lines(body, *_rows(old, new), levels)
+    if found:
+        return found
+    for plain, fresh, words in cleaned(old, new):
+        if found := _whole_lines(body, *_rows(plain, fresh), (RAW, *levels), words):
+            if isinstance(found, Match) and (marker := left_out(fresh, plain, body.text)):
+                return Miss(Reason.PLACEHOLDER, detail=marker)
+            return found
+    lines, fresh_lines = _rows(old, new)
+    if found := left_out_lines(body, lines, fresh_lines):
+        return found
+    changes = chunks(lines, fresh_lines)
+    at = drifted(body, lines, changes)
+    if isinstance(at, Miss):
+        return at
+    if at is not None:
+        words = "kept the file's text of context lines that were quoted a little differently"
+        return on_lines(body, at, len(lines), changes, [words])
+    return missing(body, fresh_lines)
+
+
+def missing(body: Body, new: Sequence[str]) -> Miss:
+    """Return why nothing fits: what is wanted is there already, or nothing like it is."""
+    if has_word("".join(new)):
+        for level in (RAW, TRIMMED):
+            if found := body.find_lines(new, level, 1):
+                return Miss(Reason.ALREADY_APPLIED, (found[0] + 1,), count=len(new))
+    return Miss(Reason.NOT_FOUND)
+
+
+def find_all(body: Body, old: str, new: str) -> list[Match] | Miss:
+    """Return all places of the exact text, left to right and without overlap."""
+    if marker := left_out(new, old, body.text):
+        return Miss(Reason.PLACEHOLDER, detail=marker)
+    found: list[Match] = []
+    at = body.text.find(old)
+    while at >= 0:
+        following = body.text.find(old, at + len(old))
+        found.append(_splice(body, at, old, new, following))
+        at = following
+    return found or Miss(Reason.NOT_FOUND)
+
+
+def on_level(
+    body: Body, places: Sequence[int], old: Sequence[str], changes: Sequence[Chunk], level: int
+) -> list[tuple[int, Sequence[Chunk], str]]:
+    """Return those places of equal lines that a level accepts, with the changes to write there.
+
+    The words say how it fits; they are missing where the new lines do not take the
+    indentation that the file has, so that nothing can be written.
+    """
+    if level != SHIFTED:
+        return [(at, changes, WORDS[level]) for at in places]
+    found: list[tuple[int, Sequence[Chunk], str]] = []
+    quoted = fold(old, TYPOGRAPHIC)
+    lines = [line for chunk in changes for line in chunk.new]
+    for at in places[:_EXAMINED]:
+        window = fold(body.lines[at : at + len(old)], TYPOGRAPHIC)
+        explained = mappings(window, quoted)
+        if not explained:
+            continue
+        done = remap(explained, lines, [*old, *lines], body.lines)
+        if done is None:
+            found.append((at, changes, ""))
+        else:
+            fresh = iter(done[0])
+            moved = [
+                Chunk(chunk.first, chunk.last, tuple(next(fresh) for _ in chunk.new))
+                for chunk in changes
+            ]
+            found.append((at, moved, done[1].words()))
+        if len(found) > _MOST:
+            break
+    return found
+
+
+def landed(
+    body: Body, place: tuple[int, Sequence[Chunk], str], count: int, level: int, words: str = ""
+) -> Match | Miss:
+    """Return the match of the one place that a level accepts."""
+    at, changes, how = place
+    if level == SHIFTED and not how:
+        detail = "The new lines do not take the indentation that the file has there."
+        return Miss(Reason.NOT_FOUND, (at + 1,), detail, count)
+    return on_lines(body, at, count, changes, [each for each in (words, how) if each])
+
+
+def _rows(old: str, new: str) -> tuple[list[str], list[str]]:
+    """Return both texts as lines; new text may lack the last line end that the old one has."""
+    if not new:
+        return rows(old), []
+    return rows(old), rows(new) if old.endswith("\n") else new.split("\n")
+
+
+def _whole_lines(
+    body: Body, old: list[str], new: list[str], levels: Sequence[int], words: str = ""
+) -> Match | Miss | None:
+    changes: list[Chunk] | None = None
+    for level in levels:
+        places = body.find_lines(old, level, _EXAMINED if level == SHIFTED else _MOST)
+        if not places:
+            continue
+        if changes is None:
+            changes = chunks(old, new)
+        accepted = on_level(body, places, old, changes, level)
+        if len(accepted) > 1:
+            return Miss(Reason.AMBIGUOUS, tuple(at + 1 for at, _, _ in accepted), words, len(old))
+        if accepted:
+            return landed(body, accepted[0], len(old), level, words and f"matched {words}")
+    return None
+
+
+def exact(body: Body, old: str, new: str) -> Match | Miss | None:
+    """Return the one place of the text itself, why it is no good, or None if it is not there."""
+    text = body.text
+    found: list[int] = []
+    inside: list[int] = []
+    at = text.find(old)
+    while at >= 0 and len(found) <= _MOST:
+        if not _cuts_word(text, at, at + len(old)):
+            inside_blanks = _begins_in_indentation(text, at, old, new)
+            (inside if inside_blanks else found).append(at)
+        at = text.find(old, at + 1)
+    if inside and found:
+        found = sorted(found + inside)
+    if not found:
+        return None
+    if len(found) > 1:
+        count = len(rows(old))
+        return Miss(Reason.AMBIGUOUS, _lines_at(body, found), count=count)
+    at = found[0]
+    if (standing := _stands_there(text, at, old, new)) is not None:
+        first, count = standing
+        return Miss(Reason.ALREADY_APPLIED, (body.line_at(first),), count=count)
+    return _splice(body, at, old, new)
+
+
+def _lines_at(body: Body, places: Sequence[int]) -> tuple[int, ...]:
+    lines: list[int] = []
+    line, done = 1, 0
+    for at in places:
+        line += body.text.count("\n", done, at)
+        done = at
+        lines.append(line)
+    return tuple(lines)
+
+
+def _cuts_word(text: str, start: int, end: int) -> bool:
+    """Return whether a place begins or ends inside an identifier or number."""
+    return _is_inside(text, start) or _is_inside(text, end)
+
+
+def _is_inside(text: str, at: int) -> bool:
+    if not 0 < at < len(text):
+        return False
+    before, after = text[at - 1], text[at]
+    if _is_word(before) and _is_word(after):
+        return True
+    # The point of a decimal number.
+    if after == "." and _is_digit(before):
+        return _is_digit(text[at + 1 : at + 2])
+    return before == "." and _is_digit(after) and at > 1 and _is_digit(text[at - 2])
+
+
+def _is_word(char: str) -> bool:
+    return char.isascii() and (char.isalnum() or char == "_")
+
+
+def _is_digit(char: str) -> bool:
+    return char.isascii() and char.isdigit()
+
+
+def _begins_in_indentation(text: str, at: int, old: str, new: str) -> bool:
+    """Return whether a line was quoted with too little indentation and becomes several.
+
+    Spliced as they are, all but the first of them would stand too far out.
+    """
+    if old[0] not in " \t" or "\n" in old.rstrip("\n") or "\n" not in new.rstrip("\n"):
+        return False
+    begin = text.rfind("\n", 0, at) + 1
+    return begin < at and not text[begin:at].strip(" \t")
+
+
+def _splice(body: Body, at: int, old: str, new: str, following: int = -1) -> Match:
+    """Return the match of exact text, with the two rules for line ends.
+
+    Removing whole lines takes their last end too; whole lines with an end that
+    get text without one keep it, or they would be glued to the next line.
+    """
+    text, end = body.text, at + len(old)
+    if at == 0 or text[at - 1] == "\n":
+        if not new and not old.endswith("\n") and text[end : end + 1] == "\n" and end != following:
+            end += 1
+        elif new and old.endswith("\n") and not new.endswith("\n"):
+            new += "\n"
+    return Match(at, end, tuple(_trimmed(body, at, end, new)))
+
+
+def _trimmed(body: Body, start: int, end: int, new: str) -> list[Splice]:
+    """Return the changes of a range without the lines that stay as they are."""
+    old_lines, new_lines = _with_ends(body.text[start:end]), _with_ends(new)
+    if not body.has_mixed_ends:
+        head = tail = 0
+        least = min(len(old_lines), len(new_lines))
+        while head < least and old_lines[head] == new_lines[head]:
+            head += 1
+        while tail < least - head and old_lines[-1 - tail] == new_lines[-1 - tail]:
+            tail += 1
+        changes = [
+            Chunk(head, len(old_lines) - tail, tuple(new_lines[head : len(new_lines) - tail]))
+        ]
+    else:
+        changes = chunks(old_lines, new_lines)
+    starts = [start]
+    for line in old_lines:
+        starts.append(starts[-1] + len(line))
+    found = []
+    for chunk in changes:
+        first, last = starts[chunk.first], starts[chunk.last]
+        like = -1
+        if first == last:
+            like = first - 1 if chunk.first else body.text.find("\n", first)
+        found.append(Splice(first, last, "".join(chunk.new), like))
+    return found
+
+
+def _with_ends(text: str) -> list[str]:
+    lines = [f"{line}\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _stands_there(text: str, at: int, old: str, new: str) -> tuple[int, int] | None:
+    """Return where lines that an edit would add around its text stand already, and how many.
+
+    Sent twice, an insertion matches again. Lines without a letter or digit, a brace
+    say, may well be wanted twice.
+    """
+    place = new.find(old)
+    if place < 0:
+        return None
+    if not new.startswith(old) and new.endswith(old):
+        place = len(new) - len(old)
+    above, below = new[:place], new[place + len(old) :]
+    if not has_word(above + below) or above + below == "":
+        return None
+    end = at + len(old)
+    first = at - len(above)
+    if above:
+        if above[-1] != "\n" or first < 0 or not text.startswith(above, first):
+            return None
+        if first and text[first - 1] != "\n":
+            return None
+    if below:
+        if below[0] != "\n" and not old.endswith("\n"):
+            return None
+        below = below.removesuffix("\n")
+        if not text.startswith(below, end) or text[end + len(below) :][:1] not in ("", "\n"):
+            return None
+    if above:
+        return first, len(rows(above))
+    added = below.removeprefix("\n") if not old.endswith("\n") else below
+    return end + len(below) - len(added), len(rows(added))
