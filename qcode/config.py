@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+from qcode.edit_formats import EditFormat
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
 from qcode.permissions import Mode
@@ -42,6 +43,12 @@ class Settings:
     """Tokens; None: what the server says, if it does."""
     tool_protocol: ToolProtocol = "auto"
     """How tools are told to the model and called; `auto`: natively, until that does not work."""
+    checkpoints: bool = True
+    """Whether the files' states are kept, so that changes can be taken back."""
+    checkpoint_ignored: tuple[str, ...] = (".env*",)
+    """Names of files that git ignores and that are kept all the same (`fnmatch`)."""
+    edit_format: EditFormat | Literal["auto"] = "auto"
+    """How the model is told to change files; `auto`: as suits it by its name."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Added to every request as it stands (sampling, say)."""
     warnings: tuple[str, ...] = ()
@@ -69,6 +76,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "max_output_tokens": (int,),
     "context_window": (int,),
     "tool_protocol": (str,),
+    "edit_format": (str,),
+    "checkpoints": (bool,),
+    "checkpoint_ignored": (list,),
     "extra_body": (dict,),
 }
 
@@ -170,9 +180,20 @@ def _check(key: str, value: Any, file: Path) -> Any:
         hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(_KINDS)}"
         raise UsageError(f"unknown key `{key}` in `{file}`", hint=hint)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        wanted = {str: "a string", int: "a whole number", float: "a number", dict: "a table"}
+        wanted = {
+            str: "a string",
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            list: "a list of strings",
+            dict: "a table",
+        }
         raise UsageError(f"`{key}` in `{file}` must be {wanted[kinds[-1]]}, not {value!r}")
-    if isinstance(value, int | float) and value <= 0:
+    if isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise UsageError(f"`{key}` in `{file}` must be a list of strings, not {value!r}")
+        return tuple(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
         raise UsageError(f"`{key}` in `{file}` must be more than 0, not {value!r}")
     if key == "approval_mode":
         try:
@@ -183,6 +204,8 @@ def _check(key: str, value: Any, file: Path) -> Any:
             ) from None
     if key == "tool_protocol":
         return _tool_protocol(str(value), f"`{key}` in `{file}`")
+    if key == "edit_format":
+        return _edit_format(str(value), f"`{key}` in `{file}`")
     return value
 
 
@@ -191,3 +214,10 @@ def _tool_protocol(value: str, where: str) -> ToolProtocol:
         if value == known:
             return cast("ToolProtocol", known)
     raise UsageError(f"{where} must be one of auto, native, prompted, not `{value}`")
+
+
+def _edit_format(value: str, where: str) -> EditFormat | Literal["auto"]:
+    known = ("auto", *get_args(EditFormat))
+    if value in known:
+        return cast("EditFormat", value)
+    raise UsageError(f"{where} must be one of {', '.join(known)}, not `{value}`")

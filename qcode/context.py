@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from qcode.edit_formats import DEFAULT, EditFormat
 from qcode.prompts import load
 
 
-def system_prompt() -> str:
+def system_prompt(edit_format: EditFormat = DEFAULT) -> str:
     """Return the system prompt: the same bytes in every session and repository.
+
+    Only the form in which the model changes files makes a difference.
 
     Nothing volatile (date, directory, git state) belongs here: the tools'
     schemas follow it in the model's context, and a server's cache of both is
     only good while every byte before them is the same.
     """
-    return load("system").strip()
+    form = "replace" if edit_format == "multi" else edit_format
+    return load("system", editing=load(f"editing/{form}")).strip()
 
 
 def output_limit(context_window: int | None, wanted: int | None) -> int:

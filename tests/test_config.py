@@ -124,6 +124,14 @@ def test_an_unknown_tool_protocol_is_named(tmp_path: Path) -> None:
         load(tmp_path, QCODE_TOOL_PROTOCOL="xml")
 
 
+def test_the_edit_format_is_a_setting(tmp_path: Path) -> None:
+    assert load(tmp_path).edit_format == "auto"
+    assert load(tmp_path, user='edit_format = "patch"').edit_format == "patch"
+    with pytest.raises(UsageError, match=r"must be one of auto, replace, multi, patch, whole"):
+        load(tmp_path, user='edit_format = "diff"')
+    assert load(tmp_path, project='edit_format = "patch"').edit_format == "auto"
+
+
 def test_a_project_does_not_choose_the_tool_protocol(tmp_path: Path) -> None:
     settings = load(tmp_path, project='tool_protocol = "prompted"')
 
