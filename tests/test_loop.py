@@ -32,7 +32,7 @@ from qcode.record import Record
 from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 from qcode.repeats import VAIN_ALLOWED
 from qcode.session import JournalledHistory, Session
-from qcode.tools import default_tools
+from qcode.tools import all_tools, default_tools
 from qcode.tools.base import Context, Effect, Result, Tool
 from qcode.tools.jobs import Jobs
 from qcode.tools.schema import schema
@@ -926,3 +926,37 @@ def _fresh(tmp_path: Path) -> Path:
     (folder / "work").mkdir(parents=True)
     (folder / "work" / "a.txt").write_text("one\n")
     return folder
+
+
+def test_the_same_failing_edit_ends_the_turn_though_more_is_said_each_time(tmp_path: Path) -> None:
+    wrong = scripted.call("edit", file_path="a.txt", old_string="two\nfour", new_string="x")
+    with scripted.ScriptedServer([wrong] * 6) as server:
+        session = make_session(tmp_path, server)
+        (tmp_path / "work" / "a.txt").write_text("one\ntwo\nthree\n")
+        seen = play(session, "go")
+
+    answers = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert len(answers) == len(set(answers)) == 4
+    assert end_of(seen) is TurnEnd.GAVE_UP
+
+
+def test_a_tool_that_the_model_is_not_told_of_is_understood_and_not_listed(tmp_path: Path) -> None:
+    edits = [{"file_path": "a.txt", "old_string": "one", "new_string": "two"}]
+    script = [
+        scripted.call("MultiEdit", edits=edits),
+        scripted.call("no_such_tool"),
+        scripted.text("ok"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        tools = {tool.name: tool for tool in all_tools()}
+        session.agent.tools = tools
+        session.agent.schemas = {name: schema(t.params, hidden=True) for name, t in tools.items()}
+        (tmp_path / "work" / "a.txt").write_text("one\n")
+        play(session, "go")
+
+    assert (tmp_path / "work" / "a.txt").read_text() == "two\n"
+    _, unknown = [m.text for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert "read_file" in unknown
+    assert "multi_edit" not in unknown
+    assert "multi_edit" not in str(server.requests[0].json)

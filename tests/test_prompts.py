@@ -6,17 +6,18 @@ import pytest
 
 from qcode import prompts
 from qcode.prompts import load
-from qcode.tools import default_tools
+from qcode.tools import all_tools
 
 
 def test_every_tool_has_a_description_of_one_line() -> None:
-    for tool in default_tools():
+    for tool in all_tools():
         assert tool.description.endswith(".")
         assert "\n" not in tool.description
 
 
 def test_an_unknown_prompt_is_an_error_that_names_the_known() -> None:
-    with pytest.raises(LookupError, match="no prompt 'sytem'; there are: .*system, tools/edit"):
+    known = "no prompt 'sytem'; there are: .*system, tools/apply_patch, tools/edit"
+    with pytest.raises(LookupError, match=known):
         load("sytem")
 
 

@@ -433,3 +433,27 @@ def test_any_changes_are_made_whole_or_not_at_all(
             name: data for name, data in expected.items() if wanted.get(name, b"") is not None
         }
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == expected
+
+
+def test_processes_that_write_in_one_folder_do_not_sweep_each_others_files(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from qcode.transaction import Write, commit
+
+folder, me = Path(sys.argv[1]), sys.argv[2]
+for number in range(60):
+    changes = []
+    for name in "ab":
+        path = folder / (me + name)
+        before = path.stat() if path.exists() else None
+        changes.append(Write(path, b"%d" % number * 1000, before))
+    commit(changes)
+"""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "wxyz"
+    ]
+
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
+    assert len(list(tmp_path.iterdir())) == 8
+    assert all(path.read_bytes() == b"59" * 1000 for path in tmp_path.iterdir())

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def default_tools() -> tuple[Tool[Any], ...]:
-    """Return the tools in the order in which the model is told of them.
+    """Return the tools of which a model is told, in that order, unless another form suits it.
 
     The order is part of what servers cache of a request; new ones go to the end.
     """
@@ -32,3 +32,12 @@ def default_tools() -> tuple[Tool[Any], ...]:
         RunShellCommand(),
         TodoWrite(),
     )
+
+
+def all_tools() -> tuple[Tool[Any], ...]:
+    """Return the tools that are understood when they are called, those told of first."""
+    from qcode.tools.apply_patch import ApplyPatch
+    from qcode.tools.multi_edit import MultiEdit
+    from qcode.tools.notebook_edit import NotebookEdit
+
+    return (*default_tools(), MultiEdit(), ApplyPatch(), NotebookEdit())

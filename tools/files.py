@@ -1,16 +1,19 @@
-"""Files as tools see them: decoded text that can be written back the same, atomic writes."""
+"""Files as tools see them: decoded text that can be written back the same, whole or not at all."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import stat
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.clip import clip
+from qcode.transaction import Change, Conflict, Delete, Incomplete, commit
 from qcode.workspace import digest
 
 if TYPE_CHECKING:
@@ -110,21 +113,28 @@ def changed_since_seen(context: Context, real: Path, data: bytes) -> bool:
     return known is not None and known != fingerprint(real, data)
 
 
-def read_existing(context: Context, text: str, real: Path) -> bytes:
-    """Return the content of an ordinary file.
+def read_existing(
+    context: Context, text: str, real: Path, largest: int | None = None
+) -> tuple[os.stat_result, bytes]:
+    """Return an ordinary file's state and its content, which is at least as new.
 
     Raises:
-        ToolError: there is none, or it cannot be read.
+        ToolError: there is none, it has more bytes than `largest`, or it cannot be read.
     """
     try:
-        mode = real.stat().st_mode
-        if stat.S_ISDIR(mode):
+        status = real.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise ToolError(
                 f"{clip(text)} is a directory. Use list_directory, or name a file in it."
             )
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(status.st_mode):
             raise ToolError(f"{clip(text)} is a device, pipe or socket, not a file.")
-        return real.read_bytes()
+        if largest is not None and status.st_size > largest:
+            raise ToolError(
+                f"{clip(text)} is too large to edit ({status.st_size:,} bytes; {largest:,} at "
+                "most). Use a shell command such as sed."
+            )
+        return status, real.read_bytes()
     except FileNotFoundError:
         raise missing(context, text, real) from None
     except OSError as error:
@@ -143,7 +153,7 @@ def missing(context: Context, text: str, real: Path) -> ToolError:
     lower = {name.lower(): name for name in names}
     near = difflib.get_close_matches(real.name.lower(), list(lower), 3, 0.6)
     found = [show(real.parent / lower[name]) for name in near]
-    found += [path for path in _same_name(context, real.name) if path not in found]
+    found += [path for path in same_name(context, real.name) if path not in found]
     if found:
         return ToolError(f"{clip(text)} does not exist. Did you mean {' or '.join(found[:5])}?")
     if not real.parent.is_dir():
@@ -153,7 +163,8 @@ def missing(context: Context, text: str, real: Path) -> ToolError:
     return ToolError(f"{clip(text)} does not exist. Use glob or list_directory to find the path.")
 
 
-def _same_name(context: Context, name: str) -> list[str]:
+def same_name(context: Context, name: str) -> list[str]:
+    """Return up to three files of a name, wherever they are."""
     from qcode.tools.ignore import walk
 
     found: list[str] = []
@@ -186,59 +197,34 @@ def failed(error: OSError, path: str) -> ToolError:
     return ToolError(f"{clip(path)}: {words.get(error.errno or 0, error.strerror or str(error))}.")
 
 
-def write_atomic(real: Path, data: bytes, *, before: os.stat_result | None) -> None:
-    """Replace or create a file so that a reader finds the old content or the new, whole.
+def land(context: Context, changes: Sequence[Change], *, unknown: Collection[Path] = ()) -> None:
+    """Make changes of files, all or none, and note the contents as known to the model.
 
-    `before` is the file's state when it was read, None for a file that must not
-    exist. Mode and owner are kept; `real` is no symlink (`Context.path` resolved
-    it), so a link to it stays one. Missing parent directories are made. Only the
-    content is synced, not the directory: after a power cut it is old or new.
+    `unknown` are files of which the model does not know all: somebody else changed
+    them since it read them.
 
     Raises:
-        OSError: it could not be written; the file is as it was.
-        ToolError: the file changed meanwhile.
+        ToolError: they could not be made.
     """
-    real.parent.mkdir(parents=True, exist_ok=True)
-    temporary = real.parent / f".qcode-{os.urandom(6).hex()}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    show = context.workspace.show
     try:
-        try:
-            _write_all(descriptor, data)
-            if before is not None:
-                _keep_owner(descriptor, before)
-                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if not _same(real, before):
-            raise ToolError(f"{real.name} was changed by something else just now; read it again.")
-        os.replace(temporary, real)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _keep_owner(descriptor: int, before: os.stat_result) -> None:
-    now = os.fstat(descriptor)
-    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
-        try:
-            os.fchown(descriptor, before.st_uid, before.st_gid)
-        except OSError:
-            pass  # only root may give files away; the content matters more
-
-
-def _same(real: Path, before: os.stat_result | None) -> bool:
-    try:
-        now = os.lstat(real)
-    except FileNotFoundError:
-        return before is None
-    return before is not None and (
-        (now.st_ino, now.st_size, now.st_mtime_ns)
-        == (before.st_ino, before.st_size, before.st_mtime_ns)
-    )
+        commit(changes)
+    except Conflict as conflict:
+        raise ToolError(
+            f"{show(conflict.path)} was changed by something else just now; nothing was changed. "
+            "Read it again."
+        ) from None
+    except Incomplete as error:
+        stuck = ", ".join(map(show, error.paths))
+        raise ToolError(
+            f"It failed ({error.cause}), and what was done could not be taken back. "
+            f"Changed already: {stuck}. Look at these files, and tell the person."
+        ) from error
+    except OSError as error:
+        raise failed(error, show(Path(error.filename))) from error
+    for change in changes:
+        if isinstance(change, Delete):
+            context.seen.pop(change.path, None)
+        elif change.path not in unknown:
+            with contextlib.suppress(OSError):
+                context.seen[change.path] = fingerprint(change.path, change.data)

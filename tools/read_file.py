@@ -42,6 +42,7 @@ class _Part(Record):
     total: int | None
     """Lines of the whole file; None if the rest was not looked at."""
     coding: Coding
+    note: str = ""
 
 
 class ReadFile(Tool[Params]):
@@ -100,11 +101,23 @@ def _check_text(data: bytes, path: str, size: int) -> None:
 def _part(data: bytes, path: str, offset: int, limit: int) -> _Part:
     _check_text(data, path, len(data))
     text, coding = decode(data)
+    note = ""
+    if path.endswith(".ipynb") and (cells := _cells(text)):
+        text, note = cells, "notebook_edit changes cells"
     total = line_count(text)
     if offset and offset >= total:
         raise ToolError(f"{clip(path)} has {total} lines; offset must be less.")
     lines = text.replace("\r\n", "\n").split("\n")[offset : min(offset + limit, total)]
-    return _Part(_fit(lines), total, coding)
+    return _Part(_fit(lines), total, coding, note)
+
+
+def _cells(text: str) -> str:
+    """Return a notebook by cell, as it is edited; nothing if it cannot be."""
+    from qcode.editing import notebook
+    from qcode.editing.outcome import Refused
+
+    shown = notebook.show(text)
+    return "" if isinstance(shown, Refused) else shown
 
 
 def _read_part(real: Path, path: str, offset: int, limit: int) -> _Part:
@@ -187,6 +200,8 @@ def _result(part: _Part, offset: int) -> Result:
         notes.append(f"lines {offset + 1}-{last} of {part.total}")
     if part.coding.label:
         notes.append(part.coding.label)
+    if part.note:
+        notes.append(part.note)
     text = "\n".join(part.lines)
     if notes:
         text = f"{text}\n[{'; '.join(notes)}]"

@@ -22,6 +22,9 @@ P = TypeVar("P")
 HIDDEN = "\0hidden"
 """Annotation of a parameter that is understood but not told to the model."""
 
+ASKED = "\0asked"
+"""Annotation of a text that the model is told to give; left out, it is empty."""
+
 _HARMLESS = frozenset(
     {"description", "explanation", "reason", "reasoning", "thought", "title", "summary",
      "activeform", "priority", "blockedby", "securityrisk", "tooltitle"}
@@ -36,6 +39,8 @@ class _Field(Record):
     text: str
     required: bool
     hidden: bool
+    asked: bool
+    """Whether the model is told that it is required."""
 
 
 _known_fields: dict[type[Any], tuple[_Field, ...]] = {}
@@ -57,10 +62,11 @@ def _read_fields(params: type[Any]) -> tuple[_Field, ...]:
             hint, *texts = typing.get_args(hint)
         if typing.get_origin(hint) in (Union, types.UnionType):
             hint = next(a for a in typing.get_args(hint) if a is not types.NoneType)
-        required = name not in params._defaults  # noqa: SLF001
+        asked = name not in params._defaults  # noqa: SLF001
         hidden = HIDDEN in texts
-        text = "" if hidden or not texts else str(texts[0])
-        found.append(_Field(name, hint, text, required, hidden))
+        text = next((str(each) for each in texts if not str(each).startswith("\0")), "")
+        required = asked and ASKED not in texts
+        found.append(_Field(name, hint, text, required, hidden, asked))
     return tuple(found)
 
 
@@ -79,7 +85,7 @@ def _schema(params: type[Any], hidden: bool) -> JsonObject:
     shown = [field for field in _fields(params) if hidden or not field.hidden]
     properties = {field.name: _property(field, hidden) for field in shown}
     out: JsonObject = {"type": "object", "properties": properties}
-    required = [field.name for field in shown if field.required]
+    required = [field.name for field in shown if field.asked]
     if required:
         out["required"] = required
     return out
@@ -124,7 +130,7 @@ def parse(tool: Tool[P], arguments: str) -> P:
 def usage(params: type[Any]) -> str:
     """Return one line that names the parameters, `?` behind those that may be left out."""
     shown = [f for f in _fields(params) if not f.hidden]
-    names = ", ".join(f.name if f.required else f"{f.name}?" for f in shown)
+    names = ", ".join(f.name if f.asked else f"{f.name}?" for f in shown)
     return f"Parameters: {names}."
 
 
@@ -138,9 +144,9 @@ def _build(params: type[Any], data: dict[str, Any], where: str) -> Any:
     missing = [f"`{where}{f.name}`" for f in fields.values() if f.required and f.name not in given]
     if missing:
         raise _Wrong(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
-    return params(
-        **{name: _value(fields[name].kind, value, where + name) for name, value in given.items()}
-    )
+    values = {name: _value(fields[name].kind, value, where + name) for name, value in given.items()}
+    left_out = {f.name: "" for f in fields.values() if f.asked and f.name not in given}
+    return params(**left_out, **values)
 
 
 def _named(fields: dict[str, _Field], data: dict[str, Any], where: str) -> dict[str, Any]:

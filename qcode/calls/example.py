@@ -29,6 +29,8 @@ _BY_NAME: dict[str, Any] = {
     "url": "https://example.org/",
     "status": "pending",
     "todos": [{"content": "Read the code", "status": "pending"}],
+    "input": "*** Begin Patch\n*** Update File: src/app.py\n@@\n-x = 1\n+x = 2\n*** End Patch",
+    "notebook_path": "analysis.ipynb",
 }
 """By what is told apart best; other spellings are found as those of calls are."""
 _BY_KIND: dict[str, Any] = {

@@ -18,7 +18,9 @@ _TOOLS = (
     "grep search grepsearch searchfiles ripgrep rg searchfilecontent codesearch",
     "glob globfiles findfiles find filesearch",
     "ls listdir listdirectory listfiles list",
-    "applypatch patch",
+    "applypatch patch applydiff",
+    "multiedit editmany multireplace multistrreplace multireplacestringinfile",
+    "notebookedit editnotebook editnotebookfile editnotebookcell",
 )
 """Tools that do the same, by normal form."""
 
@@ -37,12 +39,24 @@ _PARAMETERS = (
     "timeout timeoutms",
     "todos todolist items tasks",
     "status state",
+    "edits changes replacements",
+    "input patch diff patchtext patchcontent",
+    "notebookpath notebook targetnotebook",
+    "newsource cellsource",
+    "cellnumber cellindex cellidx",
 )
 """Parameters that mean the same, by normal form."""
 
 _PARAMETERS_TOO = (
     "path searchpath directory directorypath dir dirpath folder cwd workdir workingdirectory",
     "pattern search",
+    "notebookpath path",
+    "notebookpath filepath",
+    "notebookpath file",
+    "newsource source",
+    "newsource newstring",
+    "newsource content",
+    "newsource code",
 )
 """The same where the families above have no answer."""
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from qcode.calls.example import example
 from qcode.calls.values import violations
-from qcode.tools import default_tools
+from qcode.tools import all_tools
 from qcode.tools.schema import schema
 
 
 def test_our_tools_have_plausible_examples() -> None:
-    assert {tool.name: example(schema(tool.params)) for tool in default_tools()} == {
+    assert {tool.name: example(schema(tool.params)) for tool in all_tools()} == {
         "read_file": {"file_path": "src/app.py"},
         "write_file": {"file_path": "src/app.py", "content": "text\n"},
         "edit": {"file_path": "src/app.py", "old_string": "x = 1", "new_string": "x = 2"},
@@ -22,6 +22,14 @@ def test_our_tools_have_plausible_examples() -> None:
         "grep_search": {"pattern": "def main"},
         "run_shell_command": {"command": "ls"},
         "todo_write": {"todos": [{"content": "Read the code", "status": "pending"}]},
+        "multi_edit": {
+            "edits": [{"file_path": "src/app.py", "old_string": "x = 1", "new_string": "x = 2"}]
+        },
+        "apply_patch": {
+            "input": "*** Begin Patch\n*** Update File: src/app.py\n@@\n-x = 1\n+x = 2\n"
+            "*** End Patch"
+        },
+        "notebook_edit": {"notebook_path": "analysis.ipynb"},
     }
 
 

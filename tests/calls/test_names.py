@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcode.calls.names import nearest, resolve_parameter, resolve_tool
-from qcode.tools import default_tools
+from qcode.tools import all_tools, default_tools
 from qcode.tools.schema import schema
 
 OURS = [tool.name for tool in default_tools()]
@@ -70,6 +70,27 @@ def test_a_tool_is_found_by_the_rules_and_never_by_likeness(
     written: str, meant: str | None
 ) -> None:
     assert resolve_tool(written, OURS) == meant
+
+
+@pytest.mark.parametrize(
+    "written, meant",
+    [
+        ("apply_patch", "apply_patch"),
+        ("functions.apply_patch", "apply_patch"),
+        ("patch", "apply_patch"),
+        ("MultiEdit", "multi_edit"),
+        ("NotebookEdit", "notebook_edit"),
+        ("edit_notebook", "notebook_edit"),
+        # What was understood before still is.
+        ("Edit", "edit"),
+        ("str_replace", "edit"),
+        ("edit_file", "edit"),
+        ("Write", "write_file"),
+        ("multi_replace", "multi_edit"),
+    ],
+)
+def test_tools_that_the_model_is_not_told_of_are_found_too(written: str, meant: str) -> None:
+    assert resolve_tool(written, [tool.name for tool in all_tools()]) == meant
 
 
 @pytest.mark.parametrize(

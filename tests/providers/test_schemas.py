@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qcode.providers import ToolSpec
 from qcode.providers.schemas import call_schema, plain_schema
-from qcode.tools import default_tools
+from qcode.tools import all_tools
 from qcode.tools.schema import schema
 
 KEPT = {"type", "properties", "required", "items", "enum", "description"}
@@ -78,7 +78,7 @@ def test_parameters_are_always_an_object() -> None:
     assert plain_schema({}) == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize("tool", default_tools(), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", all_tools(), ids=lambda tool: tool.name)
 def test_the_schemas_of_the_own_tools_are_plain(tool: Any) -> None:
     assert plain_schema(schema(tool.params)) == schema(tool.params)
 

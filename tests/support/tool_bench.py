@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from qcode.errors import ToolError
-from qcode.tools import default_tools
+from qcode.tools import all_tools
 from qcode.tools.base import Context, Result
 from qcode.tools.jobs import Jobs
 from qcode.tools.process import child_environment
@@ -26,7 +26,7 @@ class Bench:
     def __init__(self, root: Path, spill: Path) -> None:
         root.mkdir()
         self.root = root.resolve()
-        self.tools = {tool.name: tool for tool in default_tools()}
+        self.tools = {tool.name: tool for tool in all_tools()}
         shell = self.tools["run_shell_command"]
         assert isinstance(shell, RunShellCommand)
         shell.first_output_s, shell.grace_s = 0.2, 0.5

@@ -14,11 +14,11 @@ from qcode.calls.offered import Offered
 from qcode.calls.settle import settle
 from qcode.errors import ToolError
 from qcode.record import Record
-from qcode.tools import default_tools
+from qcode.tools import all_tools, default_tools
 from qcode.tools.base import Context, Effect, Result, Tool
 from qcode.tools.schema import HIDDEN, parse, schema
 
-TOOLS = {tool.name: tool for tool in default_tools()}
+TOOLS = {tool.name: tool for tool in all_tools()}
 SNAPSHOT = Path(__file__).with_name("tools.json")
 
 

@@ -5,15 +5,17 @@ import errno
 import os
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tool_bench import Bench
 
-from qcode.errors import ToolError
-from qcode.tools import files
+from qcode.tools import all_tools
+from qcode.tools.schema import schema
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -66,19 +68,27 @@ def test_an_empty_file_may_be_overwritten_unread(bench: Bench) -> None:
     assert (bench.root / "a").read_text() == "x"
 
 
-@pytest.mark.parametrize(
-    "name, arguments",
-    [("write_file", {"content": "x"}), ("edit", {"old_string": "mine", "new_string": "x"})],
-)
-def test_what_somebody_else_changed_meanwhile_is_kept(
-    bench: Bench, name: str, arguments: dict[str, str]
-) -> None:
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(bench: Bench) -> None:
     file = bench.write("a", "mine\n")
     bench.call("read_file", file_path="a")
     file.write_text("mine and theirs\n")
 
-    assert "has changed since you read it" in bench.error(name, file_path="a", **arguments)
+    assert "has changed since you read it" in bench.error("write_file", file_path="a", content="x")
     assert file.read_text() == "mine and theirs\n"
+
+
+def test_in_a_file_that_changed_meanwhile_only_exact_text_is_replaced(bench: Bench) -> None:
+    file = bench.write("a", "    one\n    two\n")
+    bench.call("read_file", file_path="a")
+    file.write_text("    one\n    two\n    theirs\n")
+
+    drifted = bench.error("edit", file_path="a", old_string="one\ntwo\n", new_string="1\n2\n")
+    exact = bench.text("edit", file_path="a", old_string="    two\n", new_string="    2\n")
+
+    assert "The file has changed since you read it" in drifted
+    assert file.read_text() == "    one\n    2\n    theirs\n"
+    assert "has changed since you read it; read it before you edit it further" in exact
+    assert "Read it again" in bench.error("write_file", file_path="a", content="x")
 
 
 def test_a_touched_file_with_the_same_content_is_no_change(bench: Bench) -> None:
@@ -215,17 +225,23 @@ def test_a_write_that_ends_in_the_middle_leaves_the_old_file(bench: Bench) -> No
     assert leftovers(bench.root) == []
 
 
-def test_a_file_that_changes_while_it_is_written_is_kept(tmp_path: Path) -> None:
-    file = tmp_path / "a"
-    file.write_text("old")
-    before = file.stat()
-    file.write_text("theirs")
+def test_a_file_that_changes_while_it_is_written_is_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = bench.write("a", "old\n")
+    real = os.fsync
 
-    with pytest.raises(ToolError, match="changed by something else"):
-        files.write_atomic(file, b"new", before=before)
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        file.write_text("theirs\n")
 
-    assert file.read_text() == "theirs"
-    assert leftovers(tmp_path) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        text = bench.error("edit", file_path="a", old_string="old", new_string="new")
+
+    assert text == ("a was changed by something else just now; nothing was changed. Read it again.")
+    assert file.read_text() == "theirs\n"
+    assert leftovers(bench.root) == []
 
 
 def test_an_edit_tells_place_size_and_diff(bench: Bench) -> None:
@@ -291,7 +307,7 @@ def test_a_change_that_breaks_python_is_refused(bench: Bench) -> None:
     edited = bench.error("edit", file_path="a.py", old_string="return 1", new_string="return (1")
     written = bench.error("write_file", file_path="a.py", content="<tool>")
 
-    assert "would no longer parse (line 2: '(' was never closed), so it was not changed" in edited
+    assert "would no longer parse (line 2, column 12: '(' was never closed). Nothing" in edited
     assert "would no longer parse" in written
     assert bench.text("read_file", file_path="a.py") == "def f():\n    return 1"
 
@@ -299,13 +315,13 @@ def test_a_change_that_breaks_python_is_refused(bench: Bench) -> None:
 def test_python_that_is_broken_already_may_stay_so(bench: Bench) -> None:
     bench.write("a.py", "def f(:\n    return 1\n")
 
-    assert "Edited" in bench.text("edit", file_path="a.py", old_string="1", new_string="(1")
+    assert "Edited" in bench.text("edit", file_path="a.py", old_string="1", new_string="2")
 
 
 def test_new_python_that_does_not_parse_is_told(bench: Bench) -> None:
     new = bench.text("write_file", file_path="b.py", content="def f(:\n")
 
-    assert "Warning: b.py does not parse: line 1" in new
+    assert "Warning: b.py does not parse (line 1, column 7: " in new
     assert "Warning" not in bench.text("write_file", file_path="c.txt", content="def f(:\n")
 
 
@@ -384,3 +400,127 @@ def test_a_large_file_is_edited_while_other_things_go_on(bench: Bench) -> None:
     assert "at line 500001" in bench.runner.run(edited())
     assert file.read_bytes().endswith(b"text\r\nx\r\n")
     assert ticks > 3
+
+
+def test_an_edit_that_was_adjusted_says_how_and_shows_what_it_came_to(bench: Bench) -> None:
+    file = bench.write("a.txt", "if x:\n        one\n        two\n")
+
+    text = bench.text(
+        "edit",
+        file_path="a.txt",
+        old_string="    one\n    two\n",
+        new_string="    1\n    2\n    3\n",
+    )
+
+    assert file.read_text() == "if x:\n        1\n        2\n        3\n"
+    assert text.startswith("Edited a.txt at line 2 (+3 −2); ")
+    assert "indent" in text
+    assert text.endswith(". It now reads:\n2|         1\n3|         2\n4|         3")
+
+
+def test_a_write_that_breaks_the_syntax_may_be_insisted_on(bench: Bench) -> None:
+    file = bench.write("a.py", "x = 1\n")
+    bench.call("read_file", file_path="a.py")
+
+    for name, arguments in (
+        ("edit", {"old_string": "1", "new_string": "(1"}),
+        ("write_file", {"content": "x = ((1\n"}),
+    ):
+        assert "insist=true" in bench.error(name, file_path="a.py", **arguments)
+        bench.call(name, file_path="a.py", **arguments, insist=True)
+        assert file.read_text() != "x = 1\n"
+        file.write_text("x = 1\n")
+        bench.call("read_file", file_path="a.py")
+
+
+def test_the_model_is_not_told_that_it_may_insist() -> None:
+    for tool in all_tools():
+        assert "insist" not in schema(tool.params)["properties"]
+
+
+def test_a_file_with_other_names_is_replaced_and_that_is_said(bench: Bench) -> None:
+    file = bench.write("a", "old\n")
+    os.link(file, bench.root / "b")
+
+    text = bench.text("edit", file_path="a", old_string="old", new_string="new")
+
+    assert "It had 2 hard links; under its other names the old text stays." in text
+    assert (bench.root / "b").read_text() == "old\n"
+
+
+def test_a_write_protected_file_is_not_changed(bench: Bench) -> None:
+    file = bench.write("a", "old\n")
+    file.chmod(0o444)
+    bench.call("read_file", file_path="a")
+
+    assert "write-protected (mode 444)" in bench.error(
+        "edit", file_path="a", old_string="old", new_string="new"
+    )
+    assert "write-protected" in bench.error("write_file", file_path="a", content="new\n")
+    assert file.read_text() == "old\n"
+
+
+EDITING = [
+    ("edit", lambda path: {"file_path": path, "old_string": "old", "new_string": "new"}),
+    ("edit", lambda path: {"file_path": path, "old_string": "", "new_string": "new"}),
+    ("write_file", lambda path: {"file_path": path, "content": "new\n"}),
+    ("multi_edit", lambda path: {"edits": [
+        {"file_path": path, "old_string": "old", "new_string": "new"}]}),
+    ("notebook_edit", lambda path: {"notebook_path": path, "cell_id": "#0"}),
+    ("apply_patch", lambda path: {"input": "*** Begin Patch\n"
+        f"*** Update File: {path}\n@@\n-old\n+new\n*** End Patch\n"}),
+    ("apply_patch", lambda path: {"input": "*** Begin Patch\n"
+        f"*** Delete File: {path}\n*** End Patch\n"}),
+    ("apply_patch", lambda path: {"input": "*** Begin Patch\n"
+        f"*** Add File: {path}\n+new\n*** End Patch\n"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, arguments", EDITING)
+@pytest.mark.parametrize(
+    "path", ["dir", "dir.ipynb", "pipe", "pipe.ipynb", "bin.ipynb", "huge.ipynb", "a/b", "loop",
+             "/etc/passwd", "..", "", "x" * 300, "x/" * 3000, "null", "\0", "gone/./../a/c"]
+)  # fmt: skip
+def test_nothing_ends_in_a_traceback(
+    bench: Bench, name: str, arguments: Callable[[str], dict[str, Any]], path: str
+) -> None:
+    (bench.root / "dir").mkdir()
+    (bench.root / "dir.ipynb").mkdir()
+    os.mkfifo(bench.root / "pipe")
+    os.mkfifo(bench.root / "pipe.ipynb")
+    bench.write("bin.ipynb", b"old\0")
+    with open(bench.write("huge.ipynb", "old\n"), "ab") as huge:
+        huge.truncate(33 * 1024 * 1024)
+    bench.write("a", "old\n")
+    (bench.root / "loop").symlink_to("loop")
+    (bench.root / "null").symlink_to("/dev/null")
+    before = sorted(os.listdir(bench.root))
+
+    assert bench.error(name, **arguments(path))
+    assert sorted(os.listdir(bench.root)) == before
+    assert (bench.root / "a").read_text() == "old\n"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO])
+@pytest.mark.parametrize("function", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("name, arguments", [EDITING[0], EDITING[3], EDITING[5]])
+def test_a_fault_of_the_disk_is_told_and_leaves_the_file(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    arguments: Callable[[str], dict[str, Any]],
+    function: str,
+    code: int,
+) -> None:
+    file = bench.write("a", "old\n")
+
+    def broken(*_arguments: Any, **_named: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, broken)
+        text = bench.error(name, **arguments("a"))
+
+    assert text.startswith("a: ")
+    assert file.read_text() == "old\n"
+    assert os.listdir(bench.root) == ["a"]

@@ -1,0 +1,85 @@
+"""Texts replaced by others in one or more files: what `edit` and `multi_edit` share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from qcode.errors import ToolError
+from qcode.record import Record
+from qcode.tools.base import Context, Result
+from qcode.tools.change import Planned, aside, carry_out, is_large, new_file, open_text
+from qcode.tools.clip import clip
+from qcode.tools.failures import failed_edit
+from qcode.tools.notebooks import check_not_by_text
+
+
+class Wanted(Record):
+    """One text to be replaced."""
+
+    path: str
+    old: str
+    new: str
+    replace_all: bool = False
+
+
+async def replace_in_files(
+    context: Context, wanted: Sequence[Wanted], *, insist: bool = False
+) -> Result:
+    """Make all the replacements or none.
+
+    Raises:
+        ToolError: one does not fit; nothing was changed.
+    """
+    by_file: dict[Path, list[Wanted]] = {}
+    for each in wanted:
+        by_file.setdefault(context.path(each.path), []).append(each)
+    plans: list[Planned] = []
+    for real, edits in by_file.items():
+        try:
+            plans.append(await _plan(context, real, edits))
+        except ToolError as error:
+            if len(by_file) == 1:
+                raise
+            others = ", ".join(context.workspace.show(each) for each in by_file if each != real)
+            note = f"No file was changed; send the edits of {others} again too."
+            if len(edits) > 1:
+                note = f"(Edits are counted file by file.) {note}"
+            raise ToolError(f"{error}\n{note}", essence=error.essence) from None
+    return await carry_out(context, plans, insist=insist)
+
+
+async def _plan(context: Context, real: Path, edits: Sequence[Wanted]) -> Planned:
+    from qcode.editing.outcome import Reason, Refused
+    from qcode.editing.replace import Replacement, replace
+
+    path = clip(edits[0].path)
+    if not edits[0].old and len(edits) == 1 and not os.path.lexists(real):
+        return new_file(real, edits[0].new)
+    if not edits[0].old and not os.path.lexists(real):
+        text, before = "", None
+    else:
+        before = open_text(context, edits[0].path)
+        text = before.text
+        check_not_by_text(path, real, text)
+        if text and any(not each.old for each in edits):
+            raise ToolError(
+                f"{path} exists, and an empty old_string only creates files. "
+                "Give the lines to replace, copied from the file."
+            )
+        if not text and len(edits) == 1 and not edits[0].old:
+            return Planned(real, before, edits[0].new, (1,))
+    work = partial(replace, changed_since_seen=before is not None and before.is_changed)
+    asked = [Replacement(each.old, each.new, each.replace_all) for each in edits]
+    outcome = await aside(is_large(text), work, text, asked)
+    if isinstance(outcome, Refused):
+        if outcome.reason is Reason.ALREADY_APPLIED:
+            raise ToolError(f"{path}: {outcome.text}")
+        sought = "\n".join(each.old for each in edits)
+        raise failed_edit(context, real, text, f"{path}: {outcome.text}", sought=sought)
+    if before is None:
+        return new_file(real, outcome.text)
+    lines = tuple(first for first, _ in outcome.places)
+    return Planned(real, before, outcome.text, lines, outcome.places, outcome.notes)
