@@ -7,10 +7,17 @@ trees looks at stale nodes alone, so that its cost follows what changed.
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
-from qcode.checkpoints.states import State, git_mode, meta_rows, write_records, write_tree
+from qcode.checkpoints.states import (
+    DIRECTORY,
+    NOT_EMPTY,
+    State,
+    git_mode,
+    meta_rows,
+    write_records,
+    write_tree,
+)
 from qcode.checkpoints.store import Store
 
 if TYPE_CHECKING:
@@ -48,7 +55,7 @@ class Node:
         path: str,
         repository: Repository,
         *,
-        mode: int = 0o040755,
+        mode: int = DIRECTORY,
         inode: tuple[int, int] = (0, 0),
         is_hidden: bool = False,
     ) -> None:
@@ -129,8 +136,8 @@ def _write(node: Node, store: Store, named: bytes) -> None:
             below.append((raw, child.meta))
         if child.is_lost:
             records.append((raw, 0))
-        elif not child.is_hidden and (child.mode != 0o040755 or child.is_bare):
-            records.append((raw, stat.S_IFDIR | stat.S_IMODE(child.mode)))
+        elif not child.is_hidden and (child.mode != DIRECTORY or child.is_bare):
+            records.append((raw, child.mode | (0 if child.is_bare else NOT_EMPTY)))
     node.tree = store.put("tree", write_tree(rows)) if rows or node.parent is None else ""
     node.meta = ""
     if records or below or named:

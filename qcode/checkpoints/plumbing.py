@@ -174,6 +174,7 @@ class Ignored:
         self._root = root
         self._options = options
         self._process: Process | None = None
+        self._leaves = False
 
     def ask(self, paths: Iterable[str]) -> set[str]:
         """Return those that are ignored. Paths are relative to the root, no tracked ones.
@@ -190,6 +191,13 @@ class Ignored:
                 out |= self._ask(batch)
                 batch, size = [], 0
         return out | self._ask(batch)
+
+    def leave(self) -> None:
+        """Have git forget the rules of the directory that it was asked about last.
+
+        It may be another one of the same name by now. Those of the root stay.
+        """
+        self._leaves = True
 
     def close(self) -> None:
         """End the process; the next question starts another, which reads the rules anew."""
@@ -224,9 +232,8 @@ class Ignored:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        # The first one leads git out of the directory of the last question, so that it
-        # reads the rules there anew: it may be another directory by now.
-        asked = [".", *batch]
+        asked = [*((".",) if self._leaves else ()), *batch]
+        self._leaves = False
         stdin.write(b"".join(os.fsencode(path) + b"\0" for path in asked))
         stdin.flush()
         out = set()

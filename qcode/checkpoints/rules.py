@@ -110,6 +110,10 @@ class Repository:
             self._add_parents(path)
         return self.tracked - before, before - self.tracked
 
+    def leave(self) -> None:
+        """Prepare for questions about directories that may be others than those asked about."""
+        self._rules.leave()
+
     def forget_rules(self) -> None:
         """Have the ignore files read anew for the next question."""
         self._rules.close()

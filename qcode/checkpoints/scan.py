@@ -28,14 +28,13 @@ from qcode.checkpoints.reading import (
 )
 from qcode.checkpoints.restore import TEMPORARY
 from qcode.checkpoints.rules import Repository, Unchanged
-from qcode.checkpoints.states import DIRECTORY, LEFT_OUT, Entry, State, write_named
+from qcode.checkpoints.states import DIRECTORY, LEFT_OUT, NOT_EMPTY, Entry, State, write_named
 from qcode.checkpoints.store import Store
 from qcode.checkpoints.watch import Watch
 from qcode.errors import QcodeError
 
 LARGEST = 64 * 2**20
 _MOST_NEW = 2**30
-"""Bytes that one state may add to the store."""
 _MOST_FILES = 20_000
 _MOST_BYTES = 2**30
 """What a directory without a repository may hold to be kept as a whole."""
@@ -58,7 +57,8 @@ class Files:
 
     Not kept are what git ignores (but what is tracked, `named`, or matches
     `keep_ignored`), `.git`, files larger than `largest` unless git has them
-    already, and what is no file, link or directory.
+    already, what is no file, link or directory, and what is in the directories
+    of `leave_out`. One state adds no more than `most_new` bytes to the store.
 
     What was put into the store for a state stays there as long as a ref names
     that state; one ref at least has to name the newest.
@@ -71,6 +71,8 @@ class Files:
         *,
         keep_ignored: Sequence[str] = (".env*",),
         largest: int = LARGEST,
+        most_new: int = _MOST_NEW,
+        leave_out: Sequence[Path] = (),
     ) -> None:
         self.root = os.path.abspath(root)
         self.is_partial = ""
@@ -78,6 +80,8 @@ class Files:
         self._store = store
         self._keep_ignored = tuple(keep_ignored)
         self._largest = largest
+        self._most_new = most_new
+        self._never = {os.path.abspath(path) for path in (*leave_out, store.git_dir)}
         self._left_out: dict[str, str] = {}
         self._named: set[str] = set()
         self._named_dirs: set[str] = set()
@@ -87,6 +91,9 @@ class Files:
         self._special_written = b""
         self._repositories: dict[str, Repository] = {}
         self._top: Node | None = None
+        self._was_taken = False
+        self._in_doubt = False
+        """The last take was cut short, so that what was seen then is not all known."""
         self._partial_files: dict[str, Kept] = {}
         self._watch: Watch | None = None
         self._may_watch = True
@@ -117,14 +124,19 @@ class Files:
         """
         with self._lock:
             dirty = self._name(named)
-            self._left_to_add = _MOST_NEW
+            self._left_to_add = self._most_new
             if self._top is not None and _inode(self.root) != self._top.inode:
                 self._forget()
-            if self._top is None:
-                return self._take_first()
-            if self.is_partial:
-                return self._take_named()
-            return self._take_next(dirty, thorough=thorough)
+            try:
+                state = self._take(dirty, thorough=thorough or self._in_doubt)
+            except BaseException:
+                self._in_doubt = True
+                if not self._was_taken:
+                    self._forget()
+                raise
+            self._was_taken = True
+            self._in_doubt = False
+            return state
 
     def look(self, path: str) -> Entry | None:
         """Return what is at a path now, without keeping it.
@@ -174,8 +186,16 @@ class Files:
 
     # The kinds of takes.
 
+    def _take(self, dirty: set[Node], *, thorough: bool) -> State:
+        if self._top is None:
+            self._start()
+        if not self._was_taken:
+            return self._take_first()
+        if self.is_partial:
+            return self._take_named()
+        return self._take_next(dirty, thorough=thorough)
+
     def _take_first(self) -> State:
-        self._start()
         assert self._top is not None
         workspace = self._top.repository
         unchanged = workspace.unchanged()
@@ -284,6 +304,7 @@ class Files:
             repository.close()
         self._repositories = {}
         self._top = None
+        self._was_taken = self._in_doubt = False
         self._left_out.clear()
         self._partial_files.clear()
         self.is_partial = ""
@@ -301,6 +322,7 @@ class Files:
         """Return whether all that is ignored has to be judged anew; add what else to look at."""
         recheck = False
         for repository in self._repositories.values():
+            repository.leave()
             if repository.rules_changed():
                 repository.load()
                 recheck = True
@@ -339,6 +361,10 @@ class Files:
         relative = os.path.relpath(real, os.path.realpath(self.root))
         parts = relative.split("/")
         return None if parts[0] in ("..", ".") or ".git" in parts else relative
+
+    def _is_own(self, path: str) -> bool:
+        """Return whether a path is one of qcode's, which no state has."""
+        return f"{self.root}/{path}" in self._never
 
     def _uncover(self, path: str) -> set[Node]:
         """Have a path looked at that so far was passed over as ignored."""
@@ -542,7 +568,7 @@ class Files:
         out = set()
         for entry in entries:
             name = entry.name
-            if name == ".git" or name.startswith(TEMPORARY):
+            if name == ".git" or name.startswith(TEMPORARY) or self._is_own(rel + name):
                 out.add(name)
             elif base + name not in repository.tracked and (
                 base + name not in repository.tracked_dirs
@@ -697,7 +723,7 @@ class Files:
         known = node.files.get(name)
         if (known is None or known.oid != oid) and not self._store.has(oid, freshen=True):
             if len(data) > self._left_to_add:
-                self._left_out[path] = "with it, more than 1 GiB would be new in one state"
+                self._left_out[path] = "there is too much that is new in one state"
                 self._keep(node, name, Kept(None, 0, ""))  # the next state has room again
                 return
             self._left_to_add -= len(data)
@@ -718,16 +744,15 @@ class Files:
         inner = path.removeprefix(repository.prefix)
         if inner not in repository.tracked_dirs and repository.ignored([inner]):
             return None
-        entry = Entry(stat.S_IFDIR | stat.S_IMODE(found.st_mode), "")
-        if entry.mode != DIRECTORY:
-            return entry
         try:
             with os.scandir(os.path.join(self.root, path)) as entries:
                 names = list(entries)
         except OSError:
             return LEFT_OUT
         passed = self._passed_over(repository, f"{path}/", names)
-        return entry if all(one.name in passed for one in names) else None
+        if all(one.name in passed for one in names):
+            return Entry(found.st_mode, "")
+        return None if found.st_mode == DIRECTORY else Entry(found.st_mode | NOT_EMPTY, "")
 
     def _known(self, path: str) -> Kept | None:
         node = self._top

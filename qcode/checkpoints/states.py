@@ -26,6 +26,9 @@ from qcode.record import Record
 DIRECTORY = 0o040755
 """The mode of a directory that is not written down."""
 
+NOT_EMPTY = 0o400000
+"""Set in the mode of a directory that has something in it: to lose that is a change, too."""
+
 _GIT_TREE = 0o040000
 _RECORDS, _NAMED = b"=", b"!"
 
@@ -37,7 +40,10 @@ class Entry(Record):
     """
 
     mode: int
-    """Kind and permissions as `lstat` has them, 0o120000 for a link; 0 if it is not kept."""
+    """Kind and permissions as `lstat` has them, 0o120000 for a link; 0 if it is not kept.
+
+    A directory that is not empty has `NOT_EMPTY` set besides.
+    """
     oid: str
     """The blob of a file's bytes or of a link's target; empty for a directory."""
 

@@ -6,16 +6,15 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from filetree import Snapshot, git, repository, snapshot
+from filetree import Snapshot, repository, snapshot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qcode.checkpoints import scan
 from qcode.checkpoints.restore import restore
 from qcode.checkpoints.scan import Files
 from qcode.checkpoints.states import State, below, difference
@@ -84,7 +83,7 @@ def act(root: Path, step: Step) -> None:
 
 
 @contextmanager
-def workspace(kind: str) -> Iterator[tuple[Path, Store]]:
+def workspace(kind: str) -> Iterator[tuple[Path, Store, Files]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "work")
         if kind == "repository":
@@ -92,10 +91,8 @@ def workspace(kind: str) -> Iterator[tuple[Path, Store]]:
         else:
             root.mkdir()
         store = Store.at(root, Path(folder, "private.git"))
-        try:
-            yield root, store
-        finally:
-            store.close()
+        with closing(store), closing(Files(root, store)) as files:
+            yield root, store, files
 
 
 def go(root: Path, store: Store, present: State, wanted: State) -> None:
@@ -107,8 +104,7 @@ def go(root: Path, store: Store, present: State, wanted: State) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=2, max_size=4))
 def test_each_state_can_be_restored(kind: str, batches: list[list[Step]]) -> None:
-    with workspace(kind) as (root, store):
-        files = Files(root, store)
+    with workspace(kind) as (root, store, files):
         taken: list[tuple[State, Snapshot]] = [(files.take(), snapshot(root))]
         for batch in batches:
             for step in batch:
@@ -121,14 +117,12 @@ def test_each_state_can_be_restored(kind: str, batches: list[list[Step]]) -> Non
             assert snapshot(root) == expected
             present = files.take()
             assert present == wanted
-        files.close()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=1, max_size=6))
 def test_what_is_watched_is_what_is_there(batches: list[list[Step]]) -> None:
-    with workspace("repository") as (root, store):
-        files = Files(root, store)
+    with workspace("repository") as (root, store, files):
         files._is_slow = True
         files.take()
         files._is_slow = True
@@ -138,19 +132,15 @@ def test_what_is_watched_is_what_is_there(batches: list[list[Step]]) -> None:
             for step in batch:
                 act(root, step)
             seen = files.take()
-            fresh = Files(root, store)
-
-            assert seen == fresh.take()
+            with closing(Files(root, store)) as fresh:
+                assert seen == fresh.take()
             assert files.take(thorough=True) == seen
-            fresh.close()
-        files.close()
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(first=steps, second=steps)
 def test_the_difference_is_that_of_all_entries(first: list[Step], second: list[Step]) -> None:
-    with workspace("none") as (root, store):
-        files = Files(root, store)
+    with workspace("none") as (root, store, files):
         states = []
         for batch in (first, second):
             for step in batch:
@@ -164,7 +154,6 @@ def test_the_difference_is_that_of_all_entries(first: list[Step], second: list[S
             if old.get(path) != new.get(path)
         }
         assert {path: files.look(path) for path in new} == new
-        files.close()
 
 
 def whole(store: Store, state: State) -> dict[str, object]:

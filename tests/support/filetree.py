@@ -1,4 +1,4 @@
-"""Files below a directory as they are, read without any code of qcode's; and git to work on them."""
+"""Files below a directory as they are, read without code of qcode's; and git to work on them."""
 
 from __future__ import annotations
 
