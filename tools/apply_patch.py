@@ -53,7 +53,7 @@ class ApplyPatch(Tool[Params]):
         files = _Files(context)
         outcome = await asyncio.to_thread(apply, params.input, files, files.relative)
         if isinstance(outcome, Refused):
-            raise self._refused(params, context, files, outcome.text)
+            raise self._refused(params, context, files, outcome.text.replace(_OUTSIDE, "/"))
         plans = [_plan(context, files, change) for change in outcome]
         reals = [plan.real for plan in plans]
         reals += [plan.moved_from.real for plan in plans if plan.moved_from is not None]
@@ -64,13 +64,20 @@ class ApplyPatch(Tool[Params]):
 
     def _refused(self, params: Params, context: Context, files: _Files, said: str) -> ToolError:
         """Return the error, counted against the file that it is about."""
-        opened = [each for path, each in files.opened.items() if path in said]
+        opened = [each for each in files.opened.values() if each.path in said]
         opened = opened or list(files.opened.values())[-1:]
         if not opened:
             return ToolError(said)
         lines = params.input.split("\n")
         sought = "\n".join(line[1:] for line in lines if line[:1] in (" ", "-"))
         return failed_edit(context, opened[0].real, opened[0].text, said, sought=sought)
+
+
+_OUTSIDE = "outside:/"
+"""Instead of the first `/` of paths in other directories that may be worked in.
+
+A patch has only paths below one root; so these are, too.
+"""
 
 
 class _Files:
@@ -84,9 +91,10 @@ class _Files:
     def read(self, path: str) -> str | None:
         """Return a file's text; None if there is no such file."""
         if path not in self.opened:
-            if not os.path.lexists(self._context.path(path)):
+            written = _written(path)
+            if not os.path.lexists(self._context.path(written)):
                 return None
-            self.opened[path] = open_text(self._context, path)
+            self.opened[path] = open_text(self._context, written)
         return self.opened[path].text
 
     def similar(self, path: str) -> Sequence[str]:
@@ -94,9 +102,13 @@ class _Files:
         return same_name(self._context, Path(path).name)
 
     def relative(self, path: str) -> str | None:
-        """Return an absolute path relative to the workspace's root; None if it is not below it."""
+        """Return an absolute path relative to the workspace's root.
+
+        Raises:
+            ToolError: it is outside, and nobody allowed it.
+        """
         shown = self._context.workspace.show(_unresolved(self._context, path))
-        return None if os.path.isabs(shown) else shown
+        return _OUTSIDE + shown[1:] if os.path.isabs(shown) else shown
 
     def changed_since_seen(self, path: str) -> bool:
         """Whether the model knows another content of the file."""
@@ -109,12 +121,13 @@ def _plan(context: Context, files: _Files, change: FileChange) -> Planned:
     Raises:
         ToolError: a patch is not the way to do that.
     """
-    path = clip(change.path)
+    written = _written(change.path)
+    path = clip(written)
     if change.after is None:
         before = files.opened[change.path]
         # A link that is deleted goes itself, and not what it leads to.
-        return Planned(_unresolved(context, change.path), before, None)
-    real = context.path(change.path)
+        return Planned(_unresolved(context, written), before, None)
+    real = context.path(written)
     if change.before is None:
         check_whole(path, real, change.after)
         return Planned(real, None, change.after, is_whole=True)
@@ -124,12 +137,17 @@ def _plan(context: Context, files: _Files, change: FileChange) -> Planned:
     lines = tuple(first for first, _ in change.places)
     if not change.moved_from:
         return Planned(real, source, change.after, lines, change.places, change.notes)
-    if _unresolved(context, change.moved_from) != source.real:
+    if _unresolved(context, _written(change.moved_from)) != source.real:
         raise ToolError(
-            f"{clip(change.moved_from)} is a symbolic link, so nothing was changed. "
+            f"{source.path} is a symbolic link, so nothing was changed. "
             "Move it with a shell command."
         )
     return Planned(real, None, change.after, lines, change.places, change.notes, moved_from=source)
+
+
+def _written(path: str) -> str:
+    """Return a path as it names the file outside of the patch."""
+    return "/" + path.removeprefix(_OUTSIDE) if path.startswith(_OUTSIDE) else path
 
 
 def _unresolved(context: Context, path: str) -> Path:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,32 @@ def test_an_absolute_path_in_the_workspace_is_one_of_its_files(bench: Bench) -> 
     )
 
     assert files(bench)["a.txt"] == "one\n2\n"
+
+
+def test_a_directory_that_was_allowed_is_patched_by_absolute_paths(
+    bench: Bench, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("one\n")
+    bench.write("b.txt", "two\n")
+    text = patch(
+        f"*** Update File: {other}/a.txt", "@@", "-one", "+1", f"*** Add File: {other}/c", "+3",
+        "*** Delete File: b.txt",
+    )  # fmt: skip
+
+    assert "outside the workspace" in bench.error("apply_patch", input=text)
+    bench.context.allowed_outside.add(other)
+    told = bench.text("apply_patch", input=text)
+    wrong = bench.error(
+        "apply_patch", input=patch(f"*** Update File: {other}/a.txt", "@@", "-two", "+2")
+    )
+
+    assert (other / "a.txt").read_text() == "1\n"
+    assert (other / "c").read_text() == "3\n"
+    assert f"Edited {other}/a.txt at line 1" in told
+    assert wrong.startswith(f"{other}/a.txt: ")
+    assert not (bench.root / "b.txt").exists()
 
 
 def test_a_link_is_written_through_but_deleted_itself(bench: Bench) -> None:
