@@ -249,4 +249,5 @@ class Ignored:
         for path, pattern in zip(asked, fields[2::4], strict=True):
             if pattern and not pattern.startswith(b"!"):
                 out.add(path)
+        out.discard(".")
         return out

@@ -128,7 +128,7 @@ class Files:
             if self._top is not None and _inode(self.root) != self._top.inode:
                 self._forget()
             try:
-                state = self._take(dirty, thorough=thorough or self._in_doubt)
+                state = self._take(dirty, thorough=thorough)
             except BaseException:
                 self._in_doubt = True
                 if not self._was_taken:
@@ -171,7 +171,8 @@ class Files:
         with self._lock:
             if self._top is None:
                 self._start()
-            self._refresh_rules()
+            for repository in self._repositories.values():
+                repository.forget_rules()
             return {
                 path
                 for path in paths
@@ -223,7 +224,7 @@ class Files:
 
     def _take_next(self, dirty: set[Node], *, thorough: bool) -> State:
         assert self._top is not None
-        recheck = self._refresh_rules(dirty)
+        recheck = self._refresh_rules(dirty) or self._in_doubt
         told = None if self._watch is None else self._watch.changed()
         if recheck or thorough or told is None:
             found = self._scan_all(recheck=recheck)
