@@ -103,7 +103,8 @@ def _part(data: bytes, path: str, offset: int, limit: int) -> _Part:
     text, coding = decode(data)
     note = ""
     if path.endswith(".ipynb") and (cells := _cells(text)):
-        text, note = cells, "notebook_edit changes cells"
+        text = cells
+        note = "change cells with notebook_edit: notebook_path, cell_id, new_source, edit_mode"
     total = line_count(text)
     if offset and offset >= total:
         raise ToolError(f"{clip(path)} has {total} lines; offset must be less.")

@@ -50,7 +50,7 @@ def test_a_notebook_is_read_by_cell(bench: Bench) -> None:
 
     assert "print('hello')\n=> hello" in text
     assert "#1 code id=id-1 [1]\nx = 1\ny = 2" in text
-    assert text.endswith("[notebook_edit changes cells]")
+    assert text.endswith("cell_id, new_source, edit_mode]")
 
 
 def test_a_cell_is_replaced_and_all_else_stays(bench: Bench) -> None:
