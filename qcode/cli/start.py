@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Hashable
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING
 from qcode import __version__, journal, paths, profiles
 from qcode.agent import Agent
 from qcode.budget import Budget
+from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
+from qcode.edit_formats import EMBEDDED, EditFormat, format_for, prompt_of, told
 from qcode.errors import UsageError
 from qcode.permissions import Mode
+from qcode.prompts import load
 from qcode.providers import Provider, ToolProtocol, ToolSpec
 from qcode.providers.registry import Target, make_provider, resolve
 from qcode.session import JournalledHistory, Session
-from qcode.tools import default_tools
+from qcode.tools import all_tools, default_tools
 from qcode.tools.base import Context
 from qcode.tools.jobs import Jobs
 from qcode.tools.process import child_environment
@@ -173,6 +177,7 @@ def open_session(
     *,
     cwd: Path,
     added: tuple[Path, ...],
+    note: Note,
     entry: journal.Entry | None = None,
 ) -> Session:
     """Return a session: a new one, or the one of a journal entry to go on with.
@@ -181,11 +186,9 @@ def open_session(
         UsageError: the journal is in use or cannot be read.
         QcodeError: the journal cannot be written.
     """
-    history, session_id, system, protocol = _history(chosen, cwd, entry)
-    tools = {tool.name: tool for tool in default_tools()}
-    specs = tuple(
-        ToolSpec(tool.name, tool.description, schema(tool.params)) for tool in tools.values()
-    )
+    edit_format = edit_format_of(settings, chosen)
+    history, session_id, system, protocol = _history(chosen, cwd, entry, edit_format)
+    tools = {tool.name: tool for tool in all_tools()}
     spill_dir = paths.cache_dir() / "output" / session_id
     context = Context(
         workspace=Workspace.at(cwd, added),
@@ -198,13 +201,14 @@ def open_session(
             secrets=[key for key in (chosen.target.api_key,) if key],
         ),
     )
+    checkpoints = _checkpoints(settings, context.workspace, session_id, note)
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
         provider=_provider(chosen, settings, session_id, protocol),
         system=system,
         tools=tools,
-        specs=specs,
+        specs=specs_for(edit_format),
         context=context,
         approver=approver,
         mode=settings.approval_mode or Mode.DEFAULT,
@@ -212,7 +216,8 @@ def open_session(
         new_call_id=lambda: f"call_{next(numbers)}",
         schemas={tool.name: schema(tool.params, hidden=True) for tool in tools.values()},
         call_ids=used,
-        workspace_state=partial(_workspace_state, cwd),
+        checkpoints=checkpoints,
+        workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
     )
     budget = Budget(
         max_steps=settings.max_steps,
@@ -221,6 +226,23 @@ def open_session(
         max_time_s=settings.max_time,
     )
     return Session(session_id, agent, history, budget)
+
+
+def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
+    """Return the form in which the model is told to change files."""
+    if settings.edit_format != "auto":
+        return settings.edit_format
+    return EMBEDDED if chosen.is_embedded else format_for(chosen.target.model)
+
+
+def specs_for(edit_format: EditFormat) -> tuple[ToolSpec, ...]:
+    """Return the tools that the model is told of, in order."""
+    tools = {tool.name: tool for tool in all_tools()}
+    names = told(edit_format, [tool.name for tool in default_tools()])
+    return tuple(
+        ToolSpec(name, load(prompt_of(edit_format, name)), schema(tools[name].params))
+        for name in names
+    )
 
 
 def _provider(
@@ -239,6 +261,20 @@ def _provider(
     )
 
 
+def _checkpoints(
+    settings: Settings, workspace: Workspace, session_id: str, note: Note
+) -> SessionCheckpoints | None:
+    if not settings.checkpoints:
+        return None
+    if shutil.which("git") is None:
+        note("git is not installed, so no checkpoints are kept: changes cannot be taken back")
+        return None
+    folder = paths.state_dir() / "checkpoints"
+    return SessionCheckpoints(
+        workspace.root, session_id, folder, note, keep_ignored=settings.checkpoint_ignored
+    )
+
+
 async def _workspace_state(cwd: Path) -> Hashable:
     """Return what differs from the last commit; nothing ever does where there is no git."""
     import asyncio
@@ -249,10 +285,10 @@ async def _workspace_state(cwd: Path) -> Hashable:
 
 
 def _history(
-    chosen: Chosen, cwd: Path, entry: journal.Entry | None
+    chosen: Chosen, cwd: Path, entry: journal.Entry | None, edit_format: EditFormat
 ) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
     if entry is None:
-        session_id, system = journal.new_id(), system_prompt()
+        session_id, system = journal.new_id(), system_prompt(edit_format)
         header = {
             "id": session_id,
             "cwd": str(cwd),
@@ -268,12 +304,19 @@ def _history(
     loaded = journal.load(entry.path)
     if loaded.model != chosen.target.model:
         opened.write({"type": "model", "model": chosen.target.model})
-    history = JournalledHistory(opened, loaded.messages, loaded.usage, loaded.repairs)
+    history = JournalledHistory(
+        opened,
+        loaded.messages,
+        loaded.usage,
+        loaded.repairs,
+        asides=loaded.asides,
+        dropped=loaded.dropped,
+    )
     # The system prompt of back then: the server may still hold this very prefix.
     protocols: dict[str, ToolProtocol] = {"native": "native", "prompted": "prompted"}
     same_model = loaded.model == chosen.target.model
     protocol = protocols.get(loaded.protocol) if same_model else None
-    return history, entry.id, loaded.system or system_prompt(), protocol
+    return history, entry.id, loaded.system or system_prompt(edit_format), protocol
 
 
 def newest_session(cwd: Path) -> journal.Entry:
@@ -288,13 +331,6 @@ def newest_session(cwd: Path) -> journal.Entry:
     raise UsageError(
         f"no session was held in `{cwd}` yet", hint="`qcode sessions` lists those of other places"
     )
-
-
-def warn_without_git(session: Session, cwd: Path, note: Note) -> None:
-    """Tell a person that changes made unasked here cannot be taken back."""
-    unasked = session.agent.mode in (Mode.YOLO, Mode.AUTO_EDIT)
-    if unasked and not any((folder / ".git").exists() for folder in (cwd, *cwd.parents)):
-        note("not a git repository: what is changed here cannot be taken back")
 
 
 def note_on_stderr(text: str) -> None:
