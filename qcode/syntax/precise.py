@@ -6,6 +6,7 @@ import re
 import sys
 from bisect import bisect_left, bisect_right
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from qcode.record import Record
@@ -134,30 +135,32 @@ def is_of_newer_python(
     never was Python 3, `print 1` among it.
     """
     row = wrong.line - 1
-    waiting, is_newer = [tree.root_node], False
     newer: list[Node] = []
+    is_newer = False
+    waiting = [tree.root_node]
     while waiting:
-        node = waiting.pop()
-        if _since(node) > version:
-            newer.append(node)
-            is_newer |= node.start_point.row <= row <= node.end_point.row
-        waiting += [
-            child
-            for child in node.children
-            if child.has_error or child.start_point.row <= row <= child.end_point.row
-        ]
+        parent = waiting.pop()
+        for child, following in pairwise([*parent.children, None]):
+            if child is None or not (
+                child.has_error or child.start_point.row <= row <= child.end_point.row
+            ):
+                continue
+            if _since(child, parent, following) > version:
+                newer.append(child)
+                is_newer |= child.start_point.row <= row <= child.end_point.row
+            waiting.append(child)
     return is_newer and all(
         any(node.start_byte <= fault.start and fault.end <= node.end_byte for node in newer)
         for fault in faults
     )
 
 
-def _since(node: Node) -> tuple[int, int]:
+def _since(node: Node, parent: Node, following: Node | None) -> tuple[int, int]:
     """Return the version of Python that a construct came with; (0, 0) if 3.11 has it."""
     kind, text = node.type, node.text or b""
     if kind == "type_alias_statement":
         return (3, 12)
-    if kind == "type_parameter" and node.parent and node.parent.type.endswith("_definition"):
+    if kind == "type_parameter" and parent.type.endswith("_definition"):
         return (3, 13) if b"=" in text else (3, 12)
     if kind == "string":
         start = (node.children[0].text or b"").lower()
@@ -167,7 +170,7 @@ def _since(node: Node) -> tuple[int, int]:
             return (3, 12)
     if kind == "except_clause" and _catches_several_bare(node):
         return (3, 14)
-    if kind == "ERROR" and text == b"lazy" and _imports(node.next_sibling):
+    if kind == "ERROR" and text == b"lazy" and following and following.type.startswith("import_"):
         return (3, 15)
     if kind.endswith(("_comprehension", "generator_expression")) and _unpacks(node):
         return (3, 15)
@@ -193,10 +196,6 @@ def _catches_several_bare(clause: Node) -> bool:
     """Whether it is `except A, B:`; with `as` that never was valid."""
     kinds = [child.type for child in clause.children]
     return "," in kinds and "as" not in kinds and "as_pattern" not in kinds
-
-
-def _imports(node: Node | None) -> bool:
-    return node is not None and node.type in {"import_statement", "import_from_statement"}
 
 
 def _unpacks(comprehension: Node) -> bool:
