@@ -33,11 +33,11 @@ def store(root: Path, tmp_path: Path) -> Iterator[Store]:
 def files(root: Path, store: Store, request: pytest.FixtureRequest) -> Iterator[Files]:
     with closing(Files(root, store)) as files:
         if request.param == "watched":
-            files._may_watch = files._is_slow = True
+            files._begun().is_slow = True
             files.take()
-            files._is_slow = True
+            files._begun().is_slow = True
             files.take(thorough=True)
-            assert files._watch is not None
+            assert files._begun().watch is not None
         yield files
 
 

@@ -101,6 +101,7 @@ def go(root: Path, store: Store, present: State, wanted: State) -> None:
 
 
 @pytest.mark.parametrize("kind", ["repository", "none"])
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=2, max_size=4))
 def test_each_state_can_be_restored(kind: str, batches: list[list[Step]]) -> None:
@@ -119,15 +120,16 @@ def test_each_state_can_be_restored(kind: str, batches: list[list[Step]]) -> Non
             assert present == wanted
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=1, max_size=6))
 def test_what_is_watched_is_what_is_there(batches: list[list[Step]]) -> None:
     with workspace("repository") as (root, store, files):
-        files._is_slow = True
+        files._begun().is_slow = True
         files.take()
-        files._is_slow = True
+        files._begun().is_slow = True
         files.take()
-        assert files._watch is not None
+        assert files._begun().watch is not None
         for batch in batches:
             for step in batch:
                 act(root, step)
@@ -137,6 +139,7 @@ def test_what_is_watched_is_what_is_there(batches: list[list[Step]]) -> None:
             assert files.take(thorough=True) == seen
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(first=steps, second=steps)
 def test_the_difference_is_that_of_all_entries(first: list[Step], second: list[Step]) -> None:

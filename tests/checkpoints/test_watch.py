@@ -46,9 +46,9 @@ def files(root: Path, store: Store) -> Iterator[Files]:
 
 def watched(files: Files) -> None:
     files.take()
-    files._is_slow = True
+    files._begun().is_slow = True
     files.take(thorough=True)
-    assert files._watch is not None
+    assert files._begun().watch is not None
 
 
 def right(root: Path, store: Store) -> State:
@@ -58,8 +58,8 @@ def right(root: Path, store: Store) -> State:
 
 def test_only_directories_with_changes_are_looked_at(root: Path, files: Files) -> None:
     before = files.take()
-    assert files._watch is not None
-    files._watch.drop(files._top.dirs["d0"].dirs["e0"])  # type: ignore[union-attr]
+    assert files._begun().watch is not None
+    files._begun().watch.drop(files._begun().top.dirs["d0"].dirs["e0"])  # type: ignore[union-attr]
     (root / "d0/e0/f").write_text("missed")
     (root / "d1/e0/f").write_text("seen")
 
@@ -143,12 +143,12 @@ def test_without_watches_everything_is_looked_at(root: Path, store: Store, room:
     source = NoRoom(room)
     with closing(Files(root, store)) as files:
         files.take()
-        files._watch = Watch(source)  # type: ignore[arg-type,unused-ignore]
+        files._begun().watch = Watch(source)  # type: ignore[arg-type,unused-ignore]
         files.take(thorough=True)
         assert source.closed
         (root / "d2/e2/f").write_text("changed")
         assert files.take() == right(root, store)
-        assert files._watch is None
+        assert files._begun().watch is None
 
 
 def test_changes_that_are_not_told_are_found_by_a_thorough_look(
