@@ -565,13 +565,6 @@ def test_an_answer_that_cannot_be_written_names_stdout_and_the_session(
     )
 
 
-def test_no_git_repository_is_told(tmp_path: Path) -> None:
-    with scripted.ScriptedServer([scripted.text("ok")]) as server:
-        ended = make(tmp_path, server).run("run", "-y", "hello")
-
-    assert (ended.code, ended.out) == (0, "ok\n")
-    assert ended.err == "qcode: not a git repository: what is changed here cannot be taken back\n"
-
 
 def test_a_prompt_beyond_the_window_is_refused_before_it_is_sent(work: Path) -> None:
     (work / "c.toml").write_text("context_window = 16384\n")
