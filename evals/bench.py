@@ -23,13 +23,16 @@ from itertools import pairwise
 from pathlib import Path
 from string import Template
 
+from qcode.evals.bench_checkpoints import SIZES
+from qcode.evals.bench_checkpoints import measure as keeping
+from qcode.evals.bench_checkpoints import sizes as file_counts
 from qcode.evals.bench_decoder import measure as decoding
 from qcode.evals.bench_peers import FLOOR, PEERS, QCODE, Adapter
 from qcode.evals.bench_process import Ended, Probe, run
 from qcode.evals.bench_report import COLUMNS, PYTHON, Section, busyness, marks, table, verdicts
 from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 
-SECTIONS = ("startup", "first", "size", "session", "decode")
+SECTIONS = ("startup", "first", "size", "session", "decode", "checkpoints")
 LIMIT_S = 120.0
 SPAWN = """\
 import resource, subprocess, sys, time
@@ -464,6 +467,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "size": f'first request, "say hello" (tokens {tokenizer})',
         "session": f"session of {options.steps} shell steps ({options.runs} rounds)",
         "decode": f"decoding {options.mb:g} MB of an answer",
+        "checkpoints": "keeping the state of a repository's files",
     }
     measure: Mapping[str, Callable[[], Section]] = {
         "startup": bench.startup,
@@ -471,6 +475,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "size": lambda: bench.size(count),
         "session": lambda: bench.session(options.steps),
         "decode": lambda: decoding(options.mb),
+        "checkpoints": lambda: keeping(options.files),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
@@ -510,6 +515,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("-n", dest="runs", type=_positive, default=7, metavar="RUNS", help="rounds (%(default)s)")
     add("--steps", type=_positive, default=50, help="of a session (%(default)s)")
     add("--mb", type=float, default=0.5, help="of each answer to decode (%(default)s)")
+    add("--files", type=file_counts, default=SIZES, metavar="N,N", help="in repositories to keep")
     add("--only", type=_sections, default=SECTIONS, metavar="A,B", help=", ".join(SECTIONS))
     add("--peers", metavar="A,B", help="other agents, or `none`; without it, all on PATH")
     add("--qcode", metavar="PROGRAM", help="the qcode to measure; without it, this Python's")

@@ -65,6 +65,11 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
     if decode := sections.get("decode"):
         growth, stream = max((statistics.median(of["growth"]), name) for name, of in decode.items())
         out.append(Mark("decoding ten times the text, a MB", growth, 1.5, "×", stream))
+    if kept := sections.get("checkpoints"):
+        clean, size = max((statistics.median(of["clean_ms"]), name) for name, of in kept.items())
+        out.append(Mark("state of unchanged files", clean, 50, "ms", size))
+        growth, size = max((of["changed_growth"][0], name) for name, of in kept.items())
+        out.append(Mark("state after one change, to that of few files", growth, 2, "×", size))
     return out
 
 
@@ -137,6 +142,12 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("MB/s by 64", "mb_s_64", 1),
         *(Column("by 1,024", "mb_s_1024", 1), Column("by 65,536", "mb_s_65536", 1)),
         *(Column("× join", "times_base", 1), Column("growth", "growth", 2)),
+    ),
+    "checkpoints": (
+        *(Column("first ms", "first_ms", 1), Column("unchanged", "clean_ms", 2)),
+        *(Column("growth", "clean_growth", 2), Column("one changed", "changed_ms", 2)),
+        *(Column("growth", "changed_growth", 2), Column("thorough", "thorough_ms", 1)),
+        *(Column("commit", "kept_ms", 1), Column("undo", "undo_ms", 1)),
     ),
 }
 

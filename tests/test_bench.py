@@ -36,9 +36,8 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
 ) -> None:
     file = tmp_path / "figures.json"
 
-    code = bench.main(
-        ["-n", "1", "--steps", "2", "--mb", "0.01", "--peers", "none", "--json", str(file)]
-    )
+    few = ["-n", "1", "--steps", "2", "--mb", "0.01", "--files", "30,60"]
+    code = bench.main([*few, "--peers", "none", "--json", str(file)])
 
     found = json.loads(file.read_text())
     printed = capsys.readouterr().out
@@ -55,7 +54,9 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
     assert len(session["step_ms"]) == 2
     assert session["raw_prefix"] == session["same_prefix"] == [2]
     assert min(found["sections"]["decode"]["prose"]["mb_s_1024"]) > 0
-    assert len(found["marks"]) == 11
+    assert list(found["sections"]["checkpoints"]) == ["30 files", "60 files"]
+    assert found["sections"]["checkpoints"]["30 files"]["changed_growth"] == [1]
+    assert len(found["marks"]) == 13
     for mark in found["marks"]:
         assert mark["name"] in printed
 

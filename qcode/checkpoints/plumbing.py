@@ -72,6 +72,7 @@ def start(cwd: Path | str, *arguments: str, stdin: int = subprocess.DEVNULL) -> 
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment(),
+            start_new_session=True,  # Ctrl-C is for this process to deal with
         )
     except OSError as error:
         raise _cannot(error) from error
@@ -92,6 +93,7 @@ def run(
             input=stdin or b"",
             capture_output=True,
             env=environment(),
+            start_new_session=True,
             timeout=_TIMEOUT_S,
         )
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from qcode.checkpoints.plumbing import (
     Ignored,
@@ -94,6 +94,9 @@ class Repository:
             return set(), set()
         self._index_stamp = _stamp(os.path.join(self._place.git_dir, "index"))
         done = run(self.base, "ls-files", "-z", "-s", "-v")
+        if done.returncode:  # it is being replaced, or damaged: what was known is the best guess
+            self._index_stamp = None
+            return set(), set()
         before = self.tracked
         self.tracked = set()
         self.tracked_dirs = set()
@@ -159,7 +162,7 @@ class Repository:
         self._listed = []
         return out
 
-    def converted(self, attribute_files: Iterable[str], paths: Iterable[str]) -> set[str] | None:
+    def converted(self, attribute_files: Iterable[str], paths: Collection[str]) -> set[str] | None:
         """Return the paths that may differ from their blob in spite of the same size.
 
         None: git converts nothing at all, so that sizes need not be compared.
@@ -181,6 +184,8 @@ class Repository:
         given = b"".join(os.fsencode(path) + b"\0" for path in paths)
         words = ("check-attr", "-z", "--stdin", "filter", "ident", "working-tree-encoding")
         done = run(self.base, *words, stdin=given)
+        if done.returncode:
+            return set(paths)
         fields = done.stdout.split(b"\0")
         return {
             os.fsdecode(path)

@@ -188,10 +188,17 @@ class Store:
         return False
 
     def refs(self, prefix: str) -> list[tuple[str, str]]:
-        """Return the refs at or below a prefix in the order of their names: (name, object)."""
+        """Return the refs at or below a prefix in the order of their names: (name, object).
+
+        Raises:
+            QcodeError: git cannot read them.
+        """
         if not self._is_made:
             return []
         done = self.git("for-each-ref", "--format=%(objectname) %(refname)", prefix.rstrip("/"))
+        if done.returncode:
+            why = done.stderr.decode("utf-8", "replace").strip()
+            raise QcodeError(f"git cannot list the refs in `{self.git_dir}`: {why}")
         rows = (os.fsdecode(row).partition(" ") for row in done.stdout.splitlines())
         return [(name, oid) for oid, _, name in rows]
 
