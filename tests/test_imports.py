@@ -64,6 +64,7 @@ ONLY_IN = {
     "rich": ["qcode.ui"],
     "prompt_toolkit": ["qcode.ui"],
     "git": ["qcode.landing"],
+    "inotify_simple": ["qcode.checkpoints.watch"],
     "tree_sitter": ["qcode.repomap", "qcode.syntax"],
     "tree_sitter_language_pack": ["qcode.repomap", "qcode.syntax"],
 }
