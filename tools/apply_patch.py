@@ -68,6 +68,7 @@ class ApplyPatch(Tool[Params]):
         opened = opened or list(files.opened.values())[-1:]
         if not opened:
             return ToolError(said)
+        check_not_by_text(opened[0].path, opened[0].real, opened[0].text)
         lines = params.input.split("\n")
         sought = "\n".join(line[1:] for line in lines if line[:1] in (" ", "-"))
         return failed_edit(context, opened[0].real, opened[0].text, said, sought=sought)

@@ -72,6 +72,8 @@ class Planned(Record):
     """The file moved here, which goes."""
     is_whole: bool = False
     """Whether the model wrote the whole text."""
+    cells: tuple[str, ...] = ()
+    """Of a notebook: which of its cells change."""
 
 
 async def aside(is_large: bool, work: Callable[[Unpack[A]], T], *arguments: *A) -> T:
@@ -197,7 +199,8 @@ def _told(context: Context, plan: Planned, shown: str, change: Change) -> str:
     elif plan.is_whole:
         text = f"Overwrote {shown} ({count}, {size})"
     else:
-        text = f"Edited {shown} {_at(plan.lines)} ({size})"
+        where = f"in cell {', '.join(plan.cells)}" if plan.cells else _at(plan.lines)
+        text = f"Edited {shown} {where} ({size})"
     if plan.notes:
         text = f"{text}; {'; '.join(plan.notes)}. It now reads:\n{excerpt(plan.after, plan.places)}"
     else:

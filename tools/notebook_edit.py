@@ -11,6 +11,7 @@ from qcode.tools.change import Planned, aside, carry_out, is_large, open_text
 from qcode.tools.clip import clip
 from qcode.tools.failures import failed_edit
 from qcode.tools.lines import numbered
+from qcode.tools.notebooks import check_source
 from qcode.tools.schema import HIDDEN
 
 if TYPE_CHECKING:
@@ -66,23 +67,11 @@ class NotebookEdit(Tool[Params]):
             raise failed_edit(
                 context, before.real, "", f"{path}: {outcome.text}", may_rewrite=False
             )
-        if outcome.after is not None and outcome.after.kind == "code":
-            await _check(before.text, outcome.before, outcome.after, insist=params.insist)
+        if outcome.after is not None:
+            check_source(before.text, outcome.before, outcome.after, insist=params.insist)
         plan = Planned(before.real, before, outcome.text)
         done = await carry_out(context, [plan], insist=True)
         return Result(_told(context, plan, outcome.before, outcome.after), done.summary, done.diff)
-
-
-async def _check(text: str, before: Cell | None, after: Cell, *, insist: bool) -> None:
-    """Refuse source that newly does not parse, magic commands aside."""
-    from qcode.editing import notebook
-    from qcode.tools import syntax
-
-    name = f"cell{notebook.language(text)}"
-    is_plain = not any(line.lstrip()[:1] in ("%", "!", "?") for line in after.source.split("\n"))
-    if is_plain and not insist:
-        old = before.source if before is not None and before.kind == "code" else ""
-        syntax.check(name, old, after.source)
 
 
 def _cell(params: Params) -> str:

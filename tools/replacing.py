@@ -10,10 +10,10 @@ from pathlib import Path
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Result
-from qcode.tools.change import Planned, aside, carry_out, is_large, new_file, open_text
+from qcode.tools.change import Opened, Planned, aside, carry_out, is_large, new_file, open_text
 from qcode.tools.clip import clip
 from qcode.tools.failures import failed_edit
-from qcode.tools.notebooks import check_not_by_text
+from qcode.tools.notebooks import is_notebook, replaced
 
 
 class Wanted(Record):
@@ -39,7 +39,7 @@ async def replace_in_files(
     plans: list[Planned] = []
     for real, edits in by_file.items():
         try:
-            plans.append(await _plan(context, real, edits))
+            plans.append(await _plan(context, real, edits, insist=insist))
         except ToolError as error:
             if len(by_file) == 1:
                 raise
@@ -51,7 +51,7 @@ async def replace_in_files(
     return await carry_out(context, plans, insist=insist)
 
 
-async def _plan(context: Context, real: Path, edits: Sequence[Wanted]) -> Planned:
+async def _plan(context: Context, real: Path, edits: Sequence[Wanted], *, insist: bool) -> Planned:
     from qcode.editing.outcome import Reason, Refused
     from qcode.editing.replace import Replacement, replace
 
@@ -63,7 +63,6 @@ async def _plan(context: Context, real: Path, edits: Sequence[Wanted]) -> Planne
     else:
         before = open_text(context, edits[0].path)
         text = before.text
-        check_not_by_text(path, real, text)
         if text and any(not each.old for each in edits):
             raise ToolError(
                 f"{path} exists, and an empty old_string only creates files. "
@@ -71,6 +70,8 @@ async def _plan(context: Context, real: Path, edits: Sequence[Wanted]) -> Planne
             )
         if not text and len(edits) == 1 and not edits[0].old:
             return Planned(real, before, edits[0].new, (1,))
+    if before is not None and is_notebook(real, text):
+        return await _plan_cells(context, before, edits, insist=insist)
     work = partial(replace, changed_since_seen=before is not None and before.is_changed)
     asked = [Replacement(each.old, each.new, each.replace_all) for each in edits]
     outcome = await aside(is_large(text), work, text, asked)
@@ -83,3 +84,22 @@ async def _plan(context: Context, real: Path, edits: Sequence[Wanted]) -> Planne
         return new_file(real, outcome.text)
     lines = tuple(first for first, _ in outcome.places)
     return Planned(real, before, outcome.text, lines, outcome.places, outcome.notes)
+
+
+async def _plan_cells(
+    context: Context, before: Opened, edits: Sequence[Wanted], *, insist: bool
+) -> Planned:
+    """Plan for a notebook: the texts are those of cells, as it is read."""
+    from qcode.editing.outcome import Refused
+    from qcode.editing.replace import Replacement
+
+    if before.is_changed:
+        raise ToolError(f"{before.path} has changed since you read it. Read it again, then edit.")
+    asked = [Replacement(each.old, each.new, each.replace_all) for each in edits]
+    work = partial(replaced, insist=insist)
+    outcome = await aside(is_large(before.text), work, before.text, asked)
+    if isinstance(outcome, Refused):
+        said = f"{before.path}: {outcome.text}"
+        raise failed_edit(context, before.real, "", said, may_rewrite=False)
+    text, cells = outcome
+    return Planned(before.real, before, text, cells=cells)

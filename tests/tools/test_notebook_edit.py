@@ -108,16 +108,32 @@ def test_code_that_newly_breaks_is_refused_unless_it_is_insisted_on(bench: Bench
     assert sources(file) == ["%matplotlib a("]
 
 
-def test_a_notebook_is_not_edited_as_text(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["edit", "multi_edit"])
+def test_texts_are_replaced_in_the_one_cell_that_has_them(bench: Bench, name: str) -> None:
+    file = written(bench, "x = 1\ny = 'q'\n", "y = 'q'\n", "def f():\n    return 2\n")
+
+    def edit(old: str, new: str, **more: bool) -> dict[str, Any]:
+        one = {"file_path": "n.ipynb", "old_string": old, "new_string": new, **more}
+        return one if name == "edit" else {"edits": [one]}
+
+    assert "in cell #0" in bench.call(name, **edit("x = 1", 'x = "2"')).text
+    assert sources(file)[0] == "x = \"2\"\ny = 'q'\n"
+    assert "is in 2 cells: #0, #1" in bench.error(name, **edit("y = 'q'", "y = 3"))
+    assert "in no cell" in bench.error(name, **edit("x = 1", "x = 5"))
+    assert "would no longer parse" in bench.error(name, **edit("return 2", "return (2"))
+    assert sources(file)[1:] == ["y = 'q'\n", "def f():\n    return 2\n"]
+    assert "in cell #0, #1" in bench.call(name, **edit("y = 'q'", "y = 3", replace_all=True)).text
+    assert sources(file)[:2] == ['x = "2"\ny = 3\n', "y = 3\n"]
+    # With trailing blanks that the cell lacks, as in any file.
+    bench.call(name, **edit("def f():  \n    return 2", "def f():\n    return 5"))
+    assert sources(file)[2] == "def f():\n    return 5\n"
+
+
+def test_a_patch_does_not_edit_a_notebook_as_text(bench: Bench) -> None:
     file = written(bench, "x = 1")
     before = file.read_text()
-
-    for name, arguments in (
-        ("edit", {"file_path": "n.ipynb", "old_string": "x = 1", "new_string": "x = 2"}),
-        ("multi_edit", {"edits": [
-            {"file_path": "n.ipynb", "old_string": "x = 1", "new_string": "x = 2"}]}),
-    ):  # fmt: skip
-        assert "Call notebook_edit" in bench.error(name, **arguments)
+    patch = "*** Begin Patch\n*** Update File: n.ipynb\n@@\n-x = 1\n+x = 2\n*** End Patch\n"
+    assert "Call notebook_edit" in bench.error("apply_patch", input=patch)
     assert file.read_text() == before
 
 
