@@ -6,7 +6,7 @@ it was read do the temporary files take their places, one rename a file. When th
 fails on the way, what was done is taken back. So a reader, and whoever looks after
 a process was killed, finds each file old or new and never half.
 
-What a killed process leaves are files named `.qcode-*.tmp`; the next transaction
+What a killed process leaves are files named `.qcode-tmp-*`; the next transaction
 in that folder removes them. Those in use are locked, which is how they are told
 from those left over.
 """
@@ -24,7 +24,10 @@ from typing import TypeAlias
 
 from qcode.record import Record
 
-_LEFTOVER = re.compile(r"\.qcode-[0-9a-f]{12}\.tmp")
+TEMPORARY = ".qcode-tmp-"
+"""Names of what is being written begin with this; such a file is no part of any state."""
+
+_LEFTOVER = re.compile(re.escape(TEMPORARY) + "[0-9a-f]{12}")
 _ACL = "system.posix_acl_access"
 
 
@@ -85,7 +88,7 @@ def commit(changes: Sequence[Change]) -> None:
     try:
         for folder in dict.fromkeys(step.path.parent for step in steps):
             _make(folder, folders)
-            _sweep(folder)
+            sweep(folder)
         for step in steps:
             step.prepare(keep=len(steps) > 1)
         for step in steps:
@@ -278,7 +281,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _name(folder: Path) -> Path:
-    return folder / f".qcode-{os.urandom(6).hex()}.tmp"
+    return folder / f"{TEMPORARY}{os.urandom(6).hex()}"
 
 
 def _lock(descriptor: int, kind: int) -> None:
@@ -303,11 +306,11 @@ def _make(folder: Path, made: list[Path]) -> None:
             made.append(each)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left."""
+def sweep(folder: Path) -> None:
+    """Remove from a folder the files that a killed process left half written."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
-            if name.startswith(".qcode-") and _LEFTOVER.fullmatch(name):
+            if name.startswith(TEMPORARY) and _LEFTOVER.fullmatch(name):
                 with contextlib.suppress(OSError):
                     _remove_unlocked(folder / name)
 

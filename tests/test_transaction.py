@@ -274,8 +274,8 @@ def test_a_time_stamp_in_the_future_still_goes_up(tmp_path: Path) -> None:
 
 
 def test_leftovers_are_swept_and_what_is_in_use_is_not(tmp_path: Path) -> None:
-    dead, alive = tmp_path / ".qcode-0123456789ab.tmp", tmp_path / ".qcode-ba9876543210.tmp"
-    other = tmp_path / ".qcode-notes.tmp"
+    dead, alive = tmp_path / ".qcode-tmp-0123456789ab", tmp_path / ".qcode-tmp-ba9876543210"
+    other = tmp_path / ".qcode-tmp-notes"
     for file in (dead, alive, other):
         file.write_text("x")
     code = (

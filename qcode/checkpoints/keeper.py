@@ -16,13 +16,13 @@ import json
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from qcode.checkpoints.hunks import Hunk, hunks, pick
-from qcode.checkpoints.restore import restore
+from qcode.checkpoints.restore import in_the_way, protect, protected, restore, sweep
 from qcode.checkpoints.scan import Files
 from qcode.checkpoints.states import Entry, State, difference
 from qcode.checkpoints.store import Store
@@ -65,7 +65,7 @@ class Checkpoints:
         self._pending = folder / f"{session}.pending"
         self._lock_fd = -1
         self._mutex = threading.RLock()
-        self._call: dict[str, str] | None = None
+        self._call: dict[str, Any] | None = None
         self._thorough_at = -_THOROUGH_S
 
     def close(self) -> None:
@@ -89,8 +89,9 @@ class Checkpoints:
                 self._recover()
                 thorough = time.monotonic() - self._thorough_at > _THOROUGH_S
                 point = self._look(named=named, thorough=thorough)
-                self._call = {"call": title, "call_id": call_id}
-                self._note(self._call)
+                call = {"call": title, "call_id": call_id, "named": [str(path) for path in named]}
+                self._note(call)
+                self._call = call
             except BaseException:
                 self._unlock()
                 raise
@@ -264,7 +265,7 @@ class Checkpoints:
                 return self.timeline.last  # it was another process's undo
         raise QcodeError("the checkpoints of this session are being written by another process")
 
-    def _finish_call(self, call: Mapping[str, str], *, cut: str = "") -> Point | None:
+    def _finish_call(self, call: Mapping[str, Any], *, cut: str = "") -> Point | None:
         state = self.files.take(thorough=bool(cut))
         point = None
         if self.timeline.is_empty:
@@ -272,7 +273,7 @@ class Checkpoints:
         elif state != self.timeline.last.state:
             title, call_id = f"{call['call']}{cut}", call["call_id"]
             point = self._append(Kind.CALL, state, title, call_id=call_id)
-        self._pending.unlink(missing_ok=True)
+        self._forget_note()
         return point
 
     def _unchanged_since(self, journey: Plan) -> None:
@@ -286,6 +287,7 @@ class Checkpoints:
             "title": title,
             "target": target,
             "changes": {path: [_dump(now), _dump(want)] for path, (now, want) in changes.items()},
+            "protected": protected(self.root, changes),
         }
         self._note(note)
         restore(self.root, self.store, {path: want for path, (_now, want) in changes.items()})
@@ -299,19 +301,18 @@ class Checkpoints:
             point = self._append(Kind.MOVE, state, title, target=target)
         elif state != point.state:
             point = self._append(Kind.PICK if target < 0 else Kind.OUTSIDE, state, title)
-        self._pending.unlink(missing_ok=True)
+        self._forget_note()
         return point
 
     # What a killed process left.
 
     def _note(self, facts: Mapping[str, Any]) -> None:
         """Write down what is about to be done, whole or not at all."""
+        text = json.dumps({**facts, "seen": self.timeline.last.index})
         try:
             if self.store.is_private:
                 self._name_place()
-            fresh = self._pending.with_suffix(".new")
-            fresh.write_text(json.dumps(facts), encoding="utf-8", errors="surrogateescape")
-            os.replace(fresh, self._pending)
+            _write_whole(self._pending, text.encode())
         except OSError as error:
             raise QcodeError(
                 f"no checkpoint can be noted in `{self._folder}`: {error.strerror}"
@@ -321,7 +322,17 @@ class Checkpoints:
         """Say beside a private store whose it is, so that it can go when that is gone."""
         place = private_folder(self.root, self._folder) / "root"
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.write_bytes(os.fsencode(self.root))
+        named = os.fsencode(self.root)
+        if not place.exists() or place.read_bytes() != named:
+            _write_whole(place, named)
+
+    def _forget_note(self) -> None:
+        try:
+            self._pending.unlink(missing_ok=True)
+        except OSError as error:
+            raise QcodeError(
+                f"the note `{self._pending}` cannot be removed: {error.strerror}"
+            ) from error
 
     def _recover(self) -> None:
         """Finish an undo that was killed; name the changes of a call that was."""
@@ -330,22 +341,43 @@ class Checkpoints:
             facts = json.loads(self._pending.read_bytes())
         except FileNotFoundError:
             return
-        except (OSError, ValueError):
-            self._pending.unlink(missing_ok=True)
+        except OSError as error:
+            raise QcodeError(
+                f"the note `{self._pending}` cannot be read: {error.strerror}"
+            ) from error
+        except ValueError:
+            self._forget_note()
             return
-        if "call" in facts:
+        last = self.timeline.last.index if self.timeline.points else -1
+        if last > facts.get("seen", last):
+            self._forget_note()  # it was killed after all was done and kept
+        elif "call" in facts:
+            self._sweep(Path(path) for path in facts.get("named", ()))
             self._finish_call(facts, cut=" (interrupted)")
-            return
+        else:
+            self._go_on(facts)
+
+    def _go_on(self, facts: Mapping[str, Any]) -> None:
+        """Do the rest of what `_carry_out` began."""
         changes = {
             path: (_load(now), _load(want)) for path, (now, want) in facts["changes"].items()
         }
+        protect(self.root, facts.get("protected", {}))
+        self._sweep(self.root / path for path in changes)
         left = {
             path: want
-            for path, (now, want) in changes.items()
-            if self.files.look(path) == now  # what somebody changed since is theirs
+            for path, (then, want) in changes.items()
+            if _is_on_the_way(self.files.look(path), then, want)
         }
+        for path in in_the_way(self.root, self.store, left):
+            del left[path]  # somebody has put something else there since
         restore(self.root, self.store, left)
         self._arrived(facts["title"], facts["target"], changes)
+
+    def _sweep(self, paths: Iterable[Path]) -> None:
+        """Remove what was half written beside files."""
+        for folder in {os.path.dirname(self.root / path) for path in paths}:
+            sweep(folder)
 
     # One process at a time.
 
@@ -385,6 +417,22 @@ class Checkpoints:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
+
+
+def _is_on_the_way(now: Entry | None, then: Entry | None, want: Entry | None) -> bool:
+    """Return whether a path is as a cut `restore` may have left it, not changed by somebody."""
+    if now in (then, want):
+        return True
+    # A directory is made before it gets its permissions; what gives way to it, or it to, goes.
+    kinds = {entry.is_directory for entry in (then, want) if entry is not None}
+    return True in kinds and (now is None or now.is_directory)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file; whoever reads it finds the old or the new content."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(data)
+    os.replace(fresh, path)
 
 
 def _dump(entry: Entry | None) -> list[Any] | None:

@@ -7,17 +7,20 @@ anything is touched.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 
+from qcode import transaction
 from qcode.checkpoints.states import DIRECTORY, Entry
 from qcode.checkpoints.store import Store
 from qcode.errors import QcodeError
 
-TEMPORARY = ".qcode-tmp-"
+TEMPORARY = transaction.TEMPORARY
 """Names of what is being written begin with this; such a file is no part of any state."""
 
 
@@ -54,6 +57,65 @@ def restore(
     _Restoring(top, store, wanted).run()
 
 
+def in_the_way(root: Path, store: Store, wanted: Mapping[str, Entry | None]) -> set[str]:
+    """Return the paths at which `restore` would fail for what can be seen beforehand."""
+    restoring = _Restoring(os.path.abspath(root), store, wanted)
+    out = set()
+    for path in restoring.wanted:
+        try:
+            restoring.check(path)
+        except QcodeError:
+            out.add(path)
+    return out
+
+
+def protected(root: Path, paths: Iterable[str]) -> dict[str, int]:
+    """Return the permissions of the directories above paths that `restore` opens for a moment.
+
+    A process killed in that moment leaves them open: `protect` closes them.
+    """
+    out = {}
+    for directory in {parent for path in paths for parent in _parents(path)}:
+        try:
+            found = os.lstat(os.path.join(root, directory))
+        except OSError:
+            continue  # what cannot be looked at now is not opened without being noted either
+        mode = stat.S_IMODE(found.st_mode)
+        if stat.S_ISDIR(found.st_mode) and not _is_open(mode):
+            out[directory] = mode
+    return out
+
+
+def protect(root: Path, permissions: Mapping[str, int]) -> None:
+    """Give directories that are open for a moment their permissions again."""
+    for directory in sorted(permissions, key=_depth, reverse=True):
+        full, mode = os.path.join(root, directory), permissions[directory]
+        try:
+            found = os.lstat(full)
+            if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == mode | _OPEN:
+                os.chmod(full, mode)
+        except OSError:
+            continue  # it is gone, or somebody else's by now
+
+
+def sweep(folder: str) -> None:
+    """Remove from a directory what a killed process was about to put in it."""
+    transaction.sweep(Path(folder))
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(TEMPORARY):
+            full = os.path.join(folder, name)
+            for kind, remove in ((stat.S_ISLNK, os.unlink), (stat.S_ISDIR, os.rmdir)):
+                try:
+                    if kind(os.lstat(full).st_mode):
+                        remove(full)
+                except OSError:
+                    continue  # it is gone, or was filled by somebody else
+
+
 class _Restoring:
     def __init__(self, root: str, store: Store, wanted: Mapping[str, Entry | None]) -> None:
         self.root = root
@@ -71,16 +133,16 @@ class _Restoring:
             for parent in _parents(path)
         }
 
-    def check(self) -> None:
-        """Look for what can be seen to fail.
+    def check(self, *paths: str) -> None:
+        """Look for what can be seen to fail, at these paths or at all.
 
         Raises:
             QcodeError: there is something.
         """
         path = ""
         try:
-            for path, entry in self.wanted.items():
-                self._check(path, entry)
+            for path in paths or self.wanted:
+                self._check(path, self.wanted[path])
         except OSError as error:
             raise QcodeError(
                 f"`{path}` cannot be looked at: {error.strerror or error}",
@@ -185,7 +247,11 @@ class _Restoring:
     def _clear(self, path: str) -> None:
         """Remove what is at a path, unless a file there is replaced as it is, or it is right."""
         entry, found = self.wanted[path], self._lstat(path)
-        if found is None or not self._is_real(path):
+        if found is None:
+            if entry is None:  # a killed process may have come as far as that
+                self.emptied.update(_parents(path))
+            return
+        if not self._is_real(path):
             return
         if stat.S_ISDIR(found.st_mode):
             if entry is None:
@@ -238,8 +304,10 @@ class _Restoring:
         found = self._lstat(path)
         if found is None:
             self._open_parent(path)
-            os.mkdir(self._full(path), 0o700)
-            os.chmod(self._full(path), stat.S_IMODE(DIRECTORY))  # whatever the umask is
+            entry = self.wanted.get(path)
+            is_wanted = entry is not None and entry.is_directory
+            mode = stat.S_IMODE(entry.mode if entry is not None and is_wanted else DIRECTORY)
+            _put(self._full(path), lambda fresh: _make_open(fresh, mode))
         elif not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(20, "a directory was replaced meanwhile")
 
@@ -263,16 +331,18 @@ class _Restoring:
     def _lstat(self, path: str) -> os.stat_result | None:
         full = self._full(path)
         try:
-            return os.lstat(full)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except PermissionError:
-            for parent in _parents(path):
-                self._open(self._full(parent))
             try:
                 return os.lstat(full)
-            except (FileNotFoundError, NotADirectoryError):
+            except PermissionError:
+                for parent in _parents(path):
+                    self._open(self._full(parent))
+                return os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # through a link to itself
                 return None
+            raise
 
     def _is_real(self, path: str) -> bool:
         """Return whether all parents are directories, and none is a link."""
@@ -295,34 +365,63 @@ class _Restoring:
     def _open(self, directory: str) -> None:
         found = os.lstat(directory)
         mode = stat.S_IMODE(found.st_mode)
-        if stat.S_ISDIR(found.st_mode) and mode & 0o700 != 0o700:
-            os.chmod(directory, mode | 0o700)
+        if stat.S_ISDIR(found.st_mode) and not _is_open(mode):
+            os.chmod(directory, mode | _OPEN)
             self.opened.setdefault(directory, mode)
 
 
-def _put(path: str, make: Callable[[str], None]) -> None:
-    """Make a file beside its place and rename it to there."""
+_OPEN = 0o700
+"""What a directory has to permit its owner for entries of it to be made and removed."""
+
+
+def _is_open(mode: int) -> bool:
+    return mode & _OPEN == _OPEN
+
+
+def _put(path: str, make: Callable[[str], int | None]) -> None:
+    """Make something beside its place and rename it to there.
+
+    `make` may return an open file, which is closed when that is done: it is
+    locked, so that nobody takes it for one left by a killed process.
+    """
     fresh = os.path.join(os.path.dirname(path), TEMPORARY + secrets.token_hex(6))
+    fd = None
     try:
-        make(fresh)
+        fd = make(fresh)
         os.replace(fresh, path)
     except BaseException:
-        try:
-            os.unlink(fresh)
-        except OSError:
-            pass
+        for remove in (os.unlink, os.rmdir):
+            try:
+                remove(fresh)
+            except OSError:
+                pass
         raise
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
-def _write(path: str, data: bytes, permissions: int) -> None:
+def _make_open(path: str, permissions: int) -> None:
+    """Make a directory with these permissions, and those that it takes to fill it."""
+    os.mkdir(path, 0o700)
+    os.chmod(path, permissions | _OPEN)  # whatever the umask is
+
+
+def _write(path: str, data: bytes, permissions: int) -> int:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pass  # where there are no locks, nothing is swept either
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
         os.fchmod(fd, permissions)
-    finally:
+    except BaseException:
         os.close(fd)
+        raise
+    return fd
 
 
 def _holds(path: str, data: bytes) -> bool:

@@ -266,6 +266,93 @@ def test_a_killed_undo_is_finished_by_the_next_process(kept: Checkpoints, tmp_pa
         other.close()
 
 
+def test_a_killed_undo_leaves_no_directory_open_or_behind(
+    kept: Checkpoints, tmp_path: Path
+) -> None:
+    (kept.root / "locked").mkdir()
+    (kept.root / "locked/x").write_text("x")
+    (kept.root / "locked").chmod(0o555)
+    (kept.root / "inner").mkdir()
+    (kept.root / "inner").chmod(0o700)
+    before = read_tree(kept.root)
+    kept.before("shell", "c1")
+    (kept.root / "locked").chmod(0o755)
+    (kept.root / "locked/x").write_text("y")
+    (kept.root / "locked").chmod(0o555)
+    (kept.root / "inner").rmdir()
+    (kept.root / "new/deep").mkdir(parents=True)
+    (kept.root / "new/deep/f").write_text("f")
+    kept.after()
+    plan = kept.undo_plan()
+    # As if killed after the only file of a directory went, with another one open, a third
+    # one on its way, and a file half written.
+    note = {
+        "title": "undo 1",
+        "target": plan.target,
+        "seen": kept.timeline.last.index,
+        "protected": {"locked": 0o555},
+        "changes": {
+            path: [[e.mode, e.oid] if e else None for e in change]
+            for path, change in plan.changes.items()
+        },
+    }
+    (tmp_path / "state" / "s1.pending").write_text(json.dumps(note))
+    (kept.root / "new/deep/f").unlink()
+    (kept.root / "locked").chmod(0o755)
+    (kept.root / "inner").mkdir()
+    (kept.root / "locked/.qcode-tmp-0123456789ab").write_text("ha")
+    other = Checkpoints(kept.root, "s1", tmp_path / "state")
+    try:
+        other.look()
+        assert read_tree(kept.root) == before
+        assert stat.S_IMODE((kept.root / "locked").stat().st_mode) == 0o555
+        assert not (kept.root / "new").exists()
+        assert other.timeline.position == 0
+    finally:
+        other.close()
+        (kept.root / "locked").chmod(0o755)
+
+
+def test_what_was_put_in_the_way_of_a_killed_undo_stays(kept: Checkpoints, tmp_path: Path) -> None:
+    call(kept, "one", a_txt=None, c_txt="c\n")
+    plan = kept.undo_plan()
+    changes = {
+        path: [[e.mode, e.oid] if e else None for e in change]
+        for path, change in plan.changes.items()
+    }
+    note = {"title": "undo 1", "target": plan.target, "seen": 1, "changes": changes}
+    (tmp_path / "state" / "s1.pending").write_text(json.dumps(note))
+    (kept.root / "a.txt").mkdir()
+    (kept.root / "a.txt/mine").write_text("mine")
+    other = Checkpoints(kept.root, "s1", tmp_path / "state")
+    try:
+        other.look()
+        assert (kept.root / "a.txt/mine").read_text() == "mine"
+        assert not (kept.root / "c.txt").exists()
+        assert not (tmp_path / "state" / "s1.pending").exists()
+    finally:
+        other.close()
+
+
+def test_an_undo_that_was_killed_when_it_was_kept_is_not_done_again(
+    kept: Checkpoints, tmp_path: Path
+) -> None:
+    call(kept, "one", a_txt="1\n")
+    plan = kept.undo_plan()
+    changes = {
+        path: [[e.mode, e.oid] if e else None for e in change]
+        for path, change in plan.changes.items()
+    }
+    note = {"title": "undo 1", "target": plan.target, "seen": 1, "changes": changes}
+    kept.look()
+    kept.go(plan)
+    (tmp_path / "state" / "s1.pending").write_text(json.dumps(note))
+    (kept.root / "a.txt").write_text("1\n")
+    kept.look()
+    assert (kept.root / "a.txt").read_text() == "1\n"
+    assert kept.timeline.last.kind is Kind.OUTSIDE
+
+
 def test_files_changed_while_the_preview_was_read(kept: Checkpoints) -> None:
     call(kept, "one", a_txt="1\n")
     kept.look()
