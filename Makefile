@@ -40,6 +40,10 @@ types: setup ## check types
 unit: setup ## run the tests (ARGS="-k name" picks some)
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: faults
+faults: setup ## kill a session at more than 1,000 of its effects (ARGS="--every 1": at all)
+	$(BIN)/python tests/faults/run.py $(ARGS)
+
 .PHONY: fmt
 fmt: setup ## format, and fix what can be fixed
 	$(BIN)/ruff format
