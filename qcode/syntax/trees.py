@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from threading import Lock
+from time import thread_time
 from typing import TYPE_CHECKING, cast
 
 from qcode.record import Record
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Tree
     from tree_sitter_language_pack import SupportedLanguage
 
+_PATIENCE_S = 0.3
+"""Of processor time; a megabyte of C++ takes half of that."""
+_PIECE = 1 << 16
 _KEPT = 8
 _KEPT_BYTES = 2_000_000
 """Of the texts of all trees kept; a tree takes some ten times that."""
@@ -47,7 +51,7 @@ class Trees:
             return tree
 
     def parse(self, grammar: str, data: bytes, like: bytes | None = None) -> Tree | None:
-        """Return the tree of a text; None if the grammar cannot be had.
+        """Return the tree of a text; None if the grammar cannot be had, or takes too long.
 
         `like` is a text that it was made of, or that was made of it.
         """
@@ -57,13 +61,12 @@ class Trees:
         language = _language(grammar)
         if language is None:
             return None
-        from tree_sitter import Parser
-
         old = None if like is None else self.known(grammar, like)
         if old is not None and like is not None:
             old = _edited(old, like, data)
-        tree = Parser(language).parse(data, old) if old else Parser(language).parse(data)
-        self._keep(grammar, data, tree)
+        tree = _parsed(language, data, old)
+        if tree is not None:
+            self._keep(grammar, data, tree)
         return tree
 
     def _keep(self, grammar: str, data: bytes, tree: Tree) -> None:
@@ -96,6 +99,25 @@ def _most(limit: int, holds: Callable[[int], bool]) -> int:
         else:
             high = middle - 1
     return low
+
+
+def _parsed(language: Language, data: bytes, old: Tree | None) -> Tree | None:
+    """Parse, but not without end: of what is not their language some grammars make hours."""
+    from tree_sitter import Parser
+
+    def read(at: int, _point: object) -> bytes:
+        return data[at : at + _PIECE]
+
+    def is_too_long(_at: int, _has_error: bool) -> bool:
+        return thread_time() > until
+
+    until = thread_time() + _PATIENCE_S
+    try:
+        if old is None:
+            return Parser(language).parse(read, progress_callback=is_too_long)
+        return Parser(language).parse(read, old, progress_callback=is_too_long)
+    except ValueError:  # how the binding says that it was stopped
+        return None
 
 
 def _edited(tree: Tree, before: bytes, after: bytes) -> Tree:
