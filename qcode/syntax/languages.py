@@ -1,6 +1,6 @@
 """Which grammars a file may be read with, and how far each of them is trusted.
 
-Measured on some 10,000 real files (docs/syntax.md). A grammar that takes many of
+Measured on some 10,000 real files (docs/decisions/0009). A grammar that takes many of
 them for wrong would refuse right edits, so it is asked less, or not at all.
 """
 
