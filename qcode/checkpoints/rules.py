@@ -7,12 +7,12 @@ asked is remembered, and asked again when a file changed that the answer is made
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Collection, Iterable, Sequence
 
 from qcode.checkpoints.plumbing import (
     Ignored,
     Place,
+    Process,
     place,
     run,
     settings,
@@ -47,8 +47,7 @@ class Repository:
         self._index_stamp: Stamp | None = None
         self.tracked: set[str] = set()
         self.tracked_dirs: set[str] = set()
-        """Directories with tracked files in them, and submodules."""
-        self._listed: list[tuple[str, str]] = []
+        """Directories with tracked files in them."""
         self.load()
 
     @classmethod
@@ -93,25 +92,17 @@ class Repository:
         if self._place is None:
             return set(), set()
         self._index_stamp = _stamp(os.path.join(self._place.git_dir, "index"))
-        done = run(self.base, "ls-files", "-z", "-s", "-v")
+        done = run(self.base, "ls-files", "-z")
         if done.returncode:  # it is being replaced, or damaged: what was known is the best guess
             self._index_stamp = None
             return set(), set()
-        before = self.tracked
-        self.tracked = set()
-        self.tracked_dirs = set()
-        self._listed = []
-        for row in os.fsdecode(done.stdout).split("\0"):
-            head, _, path = row.partition("\t")
-            if not path:
-                continue
-            if " 160000 " in head:
-                self.tracked_dirs.add(path)
-            else:
-                self.tracked.add(path)
-                self._listed.append((head, path))
-            self._add_parents(path)
-        return self.tracked - before, before - self.tracked
+        before, self.tracked = self.tracked, set(os.fsdecode(done.stdout).split("\0"))
+        self.tracked.discard("")
+        added, dropped = self.tracked - before, before - self.tracked
+        if dropped:
+            self.tracked_dirs = set()
+        self._add_parents(self.tracked if dropped else added)
+        return added, dropped
 
     def leave(self) -> None:
         """Prepare for questions about directories that may be others than those asked about."""
@@ -143,24 +134,19 @@ class Repository:
 
     def unchanged(self) -> Unchanged | None:
         """Begin to find the tracked files that surely are the same bytes as their blob."""
-        if self._place is None or not self._listed:
+        if self._place is None or not self.tracked:
             return None
-        process = start(
-            self.base,
-            *without_filters(self._settings),
-            *("diff-files", "-z", "--name-only", "--relative", "--ignore-submodules=all"),
-        )
-        return Unchanged(self, process)
-
-    def candidates(self) -> dict[str, str]:
-        """Return tracked files and their blobs, but those with flags or conflicts."""
-        out = {}
-        for head, path in self._listed:
-            tag, _mode, oid, stage = head.split(" ")
-            if tag == "H" and stage == "0":
-                out[path] = oid
-        self._listed = []
-        return out
+        listing = start(self.base, "ls-files", "-z", "-s", "-v")
+        try:
+            comparing = start(
+                self.base,
+                *without_filters(self._settings),
+                *("diff-files", "-z", "--name-only", "--relative", "--ignore-submodules=all"),
+            )
+        except BaseException:
+            _finish(listing)
+            raise
+        return Unchanged(self, listing, comparing)
 
     def converted(self, attribute_files: Iterable[str], paths: Collection[str]) -> set[str] | None:
         """Return the paths that may differ from their blob in spite of the same size.
@@ -222,23 +208,25 @@ class Repository:
                 directory = os.path.join(directory, part)
         return out
 
-    def _add_parents(self, path: str) -> None:
+    def _add_parents(self, paths: Iterable[str]) -> None:
         known = self.tracked_dirs
-        end = path.rfind("/")
-        while end > 0:
-            path = path[:end]
-            if path in known:
-                return
-            known.add(path)
+        for path in paths:
             end = path.rfind("/")
+            while end > 0:
+                path = path[:end]
+                if path in known:
+                    break
+                known.add(path)
+                end = path.rfind("/")
 
 
 class Unchanged:
     """Finds, beside other work, the tracked files that are the same bytes as their blob."""
 
-    def __init__(self, repository: Repository, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, repository: Repository, listing: Process, comparing: Process) -> None:
         self._repository = repository
-        self._process = process
+        self._listing = listing
+        self._comparing = comparing
 
     def result(self, store: Store, sizes: dict[str, int]) -> dict[str, str]:
         """Return path to blob.
@@ -246,15 +234,17 @@ class Unchanged:
         `sizes` has the size of each file that exists.
         """
         repository = self._repository
-        output = self._read()
-        if output is None:
-            return {}
-        dirty = set(os.fsdecode(output).split("\0"))
-        clean = {
-            path: oid
-            for path, oid in repository.candidates().items()
-            if path in sizes and path not in dirty
-        }
+        listed, different = _finish(self._listing), _finish(self._comparing)
+        if listed is None or different is None or repository.index_changed():
+            return {}  # in the last case they may be of two indexes
+        dirty = set(os.fsdecode(different).split("\0"))
+        clean = {}
+        for row in os.fsdecode(listed).split("\0"):
+            head, _, path = row.partition("\t")
+            # `H`: no flag by which git was told not to look; at the end the stage: no conflict.
+            is_plain = head.startswith("H 100") and head.endswith(" 0")
+            if is_plain and path in sizes and path not in dirty:
+                clean[path] = head[9:-2]
         attributes = (
             os.path.join(repository.base, path)
             for path in sizes
@@ -270,14 +260,17 @@ class Unchanged:
 
     def close(self) -> None:
         """Give up looking."""
-        self._process.kill()
-        self._read()
+        for process in (self._listing, self._comparing):
+            process.kill()
+            _finish(process)
 
-    def _read(self) -> bytes | None:
-        assert self._process.stdout is not None
-        with self._process.stdout as stdout:
-            output = stdout.read()
-        return None if self._process.wait() else output
+
+def _finish(process: Process) -> bytes | None:
+    """Return what a process prints to its end; None if it failed."""
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        output = stdout.read()
+    return None if process.wait() else output
 
 
 def _sizes(store: Store, oids: Iterable[str]) -> dict[str, int]:
