@@ -33,7 +33,8 @@ class Coverage:
         self._own = {os.path.abspath(path) for path in (*leave_out, store.git_dir)}
         self._named_dirs: set[str] = set()
         self._repositories: dict[str, Repository] = {}
-        self._special: set[str] | None = None
+        self._is_special: dict[str, bool] = {}
+        """Of named paths, as far as that was asked since the rules changed."""
 
     @property
     def workspace(self) -> Repository:
@@ -47,7 +48,7 @@ class Coverage:
         for repository in self._repositories.values():
             repository.close()
         self._repositories.clear()
-        self._special = None
+        self._is_special.clear()
 
     # What changes the judgement.
 
@@ -59,8 +60,6 @@ class Coverage:
                 path = path.rpartition("/")[0]
                 self._named_dirs.add(path)
         self.named |= new
-        if new:
-            self._special = None
         return new
 
     def refresh(self) -> tuple[bool, set[str]]:
@@ -80,16 +79,16 @@ class Coverage:
                 tracked, dropped = repository.load_index()
                 added |= {repository.prefix + path for path in tracked}
                 all_anew = all_anew or bool(dropped and repository.ignored(dropped))
-                self._special = None
+                self._is_special.clear()
         if all_anew:
-            self._special = None
+            self._is_special.clear()
         return all_anew, added
 
     def forget_rules(self) -> None:
         """Have the files with patterns read anew for the next question."""
         for repository in self._repositories.values():
             repository.forget_rules()
-        self._special = None
+        self._is_special.clear()
 
     def nest(self, directory: str, rel: str) -> Repository | None:
         """Let the repository that begins in a directory count; None if there is none really."""
@@ -140,13 +139,9 @@ class Coverage:
 
     def special(self) -> set[str]:
         """Return the named paths that are part of a state for no other reason."""
-        if self._special is None:
-            self._special = {
-                path
-                for path in self.named
-                if self.is_ignored(path) and not self._is_kept_anyway(path)
-            }
-        return self._special
+        for path in self.named - self._is_special.keys():
+            self._is_special[path] = self.is_ignored(path) and not self._is_kept_anyway(path)
+        return {path for path, is_special in self._is_special.items() if is_special}
 
     # The parts.
 

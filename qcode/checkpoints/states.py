@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from qcode.checkpoints.store import Store
 from qcode.record import Record
@@ -144,7 +144,8 @@ def difference(store: Store, a: State, b: State) -> dict[str, tuple[Entry | None
     """Return the paths in which two states differ, in order; None: not there.
 
     What one of them cannot know of, since the path was ignored and not yet
-    named, is `LEFT_OUT` there. Only what differs is read.
+    named or is in a directory that could not be read, is `LEFT_OUT` there. Only
+    what differs is read.
 
     Raises:
         QcodeError: an object is missing.
@@ -170,11 +171,26 @@ def difference(store: Store, a: State, b: State) -> dict[str, tuple[Entry | None
                 out[path] = (LEFT_OUT, after)
             elif after is None and knows_b.is_blind(path, knows_a):
                 out[path] = (before, LEFT_OUT)
+    for side in (0, 1):
+        lost = {path for path, pair in out.items() if pair[side] == LEFT_OUT}
+        for path, pair in out.items() if lost else ():
+            if pair[side] is None and _is_below(path, lost):
+                out[path] = (pair[0], LEFT_OUT) if side else (LEFT_OUT, pair[1])
     return dict(sorted(out.items()))
+
+
+def _is_below(path: str, directories: Set[str]) -> bool:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in directories:
+            return True
+    return False
 
 
 def find(store: Store, state: State, path: str) -> Entry | None:
     """Return what a state has at a path; None: nothing, or an ordinary directory.
+
+    In a directory that could not be read, everything is `LEFT_OUT`.
 
     Raises:
         QcodeError: an object is missing.
@@ -182,9 +198,10 @@ def find(store: Store, state: State, path: str) -> Entry | None:
     pair = (state.tree, state.meta)
     *parents, name = path.split("/")
     for parent in parents:
-        pair = _level(store, pair)[1].get(parent, ("", ""))
-        if pair == ("", ""):
-            return None
+        entries, inner = _level(store, pair)
+        if parent not in inner:
+            return LEFT_OUT if entries.get(parent) == LEFT_OUT else None
+        pair = inner[parent]
     return _level(store, pair)[0].get(name)
 
 

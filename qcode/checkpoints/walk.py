@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from qcode.checkpoints.covered import Coverage
 from qcode.checkpoints.manifest import Node, Signature
 from qcode.checkpoints.watch import Watch
+from qcode.errors import QcodeError
 
 SLOW_S = 0.025
 """A look at all files that takes longer is worth watching them instead."""
@@ -79,6 +80,7 @@ class Walk:
 
         Raises:
             TooMuch: there is more than there is `room` for.
+            QcodeError: the root cannot be read.
         """
         if self.watch is None and self.is_slow and self._may_watch:
             self.watch = Watch.start()
@@ -197,6 +199,8 @@ class Walk:
         except (FileNotFoundError, NotADirectoryError):
             return []  # looking at its parent will show that
         except OSError as error:
+            if node.parent is None:
+                raise QcodeError(f"`{node.path}` cannot be read: {error.strerror}") from error
             self._left_out[node.rel.rstrip("/")] = f"it cannot be read: {error.strerror}"
             out = []
             is_lost = True

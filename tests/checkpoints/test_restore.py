@@ -16,7 +16,7 @@ from filetree import repository, snapshot
 
 from qcode.checkpoints.restore import restore
 from qcode.checkpoints.scan import Files
-from qcode.checkpoints.states import LEFT_OUT, Entry, difference
+from qcode.checkpoints.states import LEFT_OUT, Entry, difference, find
 from qcode.checkpoints.store import Store
 from qcode.errors import QcodeError
 
@@ -274,11 +274,23 @@ def test_what_may_not_be_read_is_left_out(as_nobody: Path, monkeypatch: pytest.M
             "secret": "it cannot be read: Permission denied",
         }
         assert second != first
+        assert difference(store, first, second) == {
+            "d": (None, LEFT_OUT),
+            "d/x": (find(store, first, "d/x"), LEFT_OUT),
+            "secret": (find(store, first, "secret"), LEFT_OUT),
+        }
+        assert find(store, second, "d/x") == LEFT_OUT
         go(root, store, second, first)
         assert snapshot(root) == expected
         assert stat.S_IMODE((root / "d").stat().st_mode) == 0o755
         assert files.take() == first
         assert files.left_out == {}
+        if os.geteuid():
+            root.chmod(0)
+            with pytest.raises(QcodeError, match="cannot be read: Permission denied"):
+                files.take()
+            root.chmod(0o755)
+            assert files.take() == first
 
 
 def go(root: Path, store: Store, present: object, wanted: object) -> None:
