@@ -53,6 +53,10 @@ CUT_SHORT = (
     "Interrupted while it ran; it may have taken effect in part. "
     "Look at the present state before going on."
 )
+UNKNOWN = (
+    "What came of it could not be written down, so it is not known whether it was run. "
+    "Look at the present state before going on."
+)
 
 
 def new_id() -> str:
@@ -76,6 +80,8 @@ class Journal:
         self.path = path
         self._fd = fd
         self._size = size
+        self._is_torn = False
+        """A part of a record stands behind the last whole one."""
 
     @classmethod
     def create(cls, folder: Path, header: JsonObject) -> Journal:
@@ -96,7 +102,10 @@ class Journal:
             journal.write({"type": "session", "version": VERSION, **header})
         except QcodeError:
             journal.close()
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                pass  # a session without a header is passed over
             raise
         return journal
 
@@ -114,12 +123,15 @@ class Journal:
             raise _cannot_write(path, error) from error
         journal = cls(path, fd, 0)
         journal._lock()
-        size = os.fstat(fd).st_size
-        whole = _end_of_last_line(fd, size)
-        if whole != size:
-            os.ftruncate(fd, whole)
-        os.lseek(fd, whole, os.SEEK_SET)
-        journal._size = whole
+        try:
+            size = os.fstat(fd).st_size
+            journal._size = _end_of_last_line(fd, size)
+            journal._is_torn = journal._size != size
+            journal._mend()
+            os.lseek(fd, journal._size, os.SEEK_SET)
+        except OSError as error:
+            journal.close()
+            raise _cannot_write(path, error) from error
         return journal
 
     def write(self, record: JsonObject) -> None:
@@ -131,15 +143,28 @@ class Journal:
         """
         line = encode(record)
         try:
+            self._mend()
             view = memoryview(line)
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
-            if self._fd >= 0:
-                os.ftruncate(self._fd, self._size)
-                os.lseek(self._fd, self._size, os.SEEK_SET)
+            self._take_back()
             raise _cannot_write(self.path, error) from error
         self._size += len(line)
+
+    def _take_back(self) -> None:
+        """Cut off what was written of a record; what fails now is tried before the next one."""
+        self._is_torn = self._fd >= 0
+        try:
+            self._mend()
+        except OSError:
+            pass
+
+    def _mend(self) -> None:
+        if self._is_torn:
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
+            self._is_torn = False
 
     def sync(self) -> None:
         """Wait until everything written is on the disk (a step's boundary)."""

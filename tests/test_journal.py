@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -219,6 +220,32 @@ def test_full_disk_is_an_error_and_leaves_whole_lines(tmp_path: Path) -> None:
     add(journal, UserMessage("after"))
     journal.close()
     assert load(journal.path).messages == [UserMessage("kept"), UserMessage("after")]
+
+
+def test_half_a_record_that_cannot_be_cut_off_now_is_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.create(tmp_path, HEADER)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 50, old[1]))
+
+    def refused(fd: int, length: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", refused)
+            for _ in range(2):
+                with pytest.raises(QcodeError, match="cannot write the session journal"):
+                    add(journal, UserMessage("x" * 1000))
+            assert load(journal.path).messages == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+    add(journal, UserMessage("after"))
+    journal.close()
+    assert load(journal.path).messages == [UserMessage("after")]
+    assert load(journal.path).damaged == 0
 
 
 @pytest.mark.parametrize(
