@@ -23,8 +23,8 @@ from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
 from qcode.errors import QcodeError, ToolError
 from qcode.events import Emit, TurnEnd
-from qcode.journal import CUT_SHORT, NOT_RUN
-from qcode.messages import ToolCall, ToolMessage, Usage, UserMessage
+from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
+from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.permissions import Verdict, permission
 from qcode.providers import Request, protocol_choice
 from qcode.recovery import Advice, Recovery, Turnaround
@@ -102,6 +102,7 @@ class _Turn:
         self.asking = asyncio.Lock()  # one question at a time, also from parallel calls
 
     async def run(self, text: str) -> TurnEnd:
+        self._settle()
         self.record.append(UserMessage(text))
         self.emit(events.TurnStarted(text))
         while True:
@@ -129,6 +130,19 @@ class _Turn:
                     f"{self.repeats.problem} and was stopped; "
                     "say what to do differently, or take another model"
                 )
+
+    def _settle(self) -> None:
+        """Answer the calls that the last turn left without: the journal could not be written."""
+        answered: set[str] = set()
+        for message in reversed(self.record.messages):
+            if not isinstance(message, ToolMessage):
+                break
+            answered.add(message.call_id)
+        last = self.record.messages[-1 - len(answered) :]
+        if last and isinstance(last[0], AssistantMessage):
+            for call in last[0].tool_calls:
+                if call.id not in answered:
+                    self.record.append(ToolMessage(call.id, call.name, UNKNOWN, is_error=True))
 
     def _give_up(self, why: str) -> TurnEnd:
         self.emit(events.ErrorRaised(why, 1))
@@ -264,10 +278,10 @@ class _Turn:
             except QcodeError as error:
                 words = f"Not run, since the files as they are could not be kept: {error}"
                 return Result(words, _first_line(words), is_error=True), 0.0
-        self.record.running(call.id)
-        running.add(call.id)
         started = time.perf_counter()
         try:
+            self.record.running(call.id)
+            running.add(call.id)
             result = await self._carry_out(item, tool)
         finally:
             duration_s = time.perf_counter() - started

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -960,3 +962,93 @@ def test_a_tool_that_the_model_is_not_told_of_is_understood_and_not_listed(tmp_p
     assert "read_file" in unknown
     assert "multi_edit" not in unknown
     assert "multi_edit" not in str(server.requests[0].json)
+
+
+@dataclass
+class FullDisk(Tool[Wait]):
+    """A tool after which the journal cannot grow."""
+
+    name = "fill"
+    effect = Effect.EXECUTE
+    params = Wait
+    runs: int = 0
+
+    async def run(self, params: Wait, context: Context) -> Result:
+        self.runs += 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        return Result("filled")
+
+    @property
+    def description(self) -> str:
+        return "fills the disk"
+
+
+class Steps:
+    """Checkpoints that keep what they were told; they may fill the disk at last."""
+
+    def __init__(self, *, fill: bool = False) -> None:
+        self.fill = fill
+        self.told: list[str] = []
+
+    async def before(self, title: str, call_id: str, paths: Sequence[str]) -> None:
+        self.told.append("before")
+        if self.fill:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+    async def after(self) -> None:
+        self.told.append("after")
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def room() -> Iterator[None]:
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+async def two_turns(session: Session) -> tuple[TurnEnd, TurnEnd]:
+    """Take two turns, with room on the disk again for the second one."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        first = end_of(await collect(session.send("go")))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (old[0], old[1]))
+        return first, end_of(await collect(session.send("and on")))
+    finally:
+        await session.close()
+
+
+@pytest.mark.usefixtures("room")
+def test_calls_whose_answers_the_disk_had_no_room_for_are_answered_in_the_next_turn(
+    tmp_path: Path,
+) -> None:
+    two = scripted.calls(("fill", {"name": "a"}), ("fill", {"name": "b"}))
+    with scripted.ScriptedServer([two, scripted.text("ok")]) as server:
+        tool = FullDisk()
+        session = make_session(tmp_path, server, tool)
+        ends = asyncio.run(two_turns(session))
+        roles = [message["role"] for message in server.requests[1].json["messages"]]
+
+    assert ends == (TurnEnd.ERROR, TurnEnd.ANSWERED)
+    assert tool.runs == 1
+    assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
+    assert well_formed(session.history.messages)
+    assert load(session.history.journal.path).messages == list(session.history.messages)
+
+
+@pytest.mark.usefixtures("room")
+def test_what_was_kept_before_a_call_is_let_go_when_the_journal_stops_it(tmp_path: Path) -> None:
+    once = scripted.call("fill", name="a")
+    with scripted.ScriptedServer([once, scripted.text("ok")]) as server:
+        tool, steps = FullDisk(), Steps(fill=True)
+        session = make_session(tmp_path, server, tool)
+        session.agent.checkpoints = steps
+        ends = asyncio.run(two_turns(session))
+
+    assert ends == (TurnEnd.ERROR, TurnEnd.ANSWERED)
+    assert tool.runs == 0
+    assert steps.told == ["before", "after"]
