@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from itertools import count
@@ -25,6 +26,9 @@ REFS = "refs/qcode/"
 _KINDS = frozenset({"blob", "tree", "commit", "tag"})
 _SAMPLE = 65536
 """Bytes of a large object that are packed to see whether that gains anything."""
+
+_STALE_S = 1.0
+"""A ref's lock that is older is nobody's any more: git holds one for some milliseconds."""
 
 _numbers = count()
 
@@ -92,10 +96,7 @@ class Store:
         try:
             self._write(oid, zlib.compress(head + data, _level(data)))
         except OSError as error:
-            raise QcodeError(
-                f"a checkpoint could not be written to `{self.objects}`: {error.strerror}",
-                hint="free some space or repair the permissions there",
-            ) from error
+            raise _cannot_write(self.objects, error) from error
 
     def has(self, oid: str, *, freshen: bool = False) -> bool:
         """Return whether an object is there. None is ever fetched.
@@ -108,10 +109,11 @@ class Store:
             try:
                 if freshen:
                     os.utime(path)
+            except OSError:
+                pass  # somebody else's file, perhaps; whether it is there is seen next
+            try:
                 if os.stat(path).st_size:  # an empty one is left of a crash of the machine
                     return True
-            except PermissionError:
-                return True
             except OSError:
                 pass
             if bytes.fromhex(oid) in packs:
@@ -143,7 +145,11 @@ class Store:
         return data_or_none
 
     def sync(self) -> None:
-        """Make what was put since the last time survive a crash of the machine, too."""
+        """Make what was put since the last time survive a crash of the machine, too.
+
+        Raises:
+            QcodeError: the disk does not take it.
+        """
         with self._lock:
             paths, self._unsynced = self._unsynced, []
         folders = {os.path.dirname(path) for path in paths}
@@ -154,6 +160,8 @@ class Store:
                 continue  # collected or packed by now
             try:
                 os.fsync(fd)
+            except OSError as error:
+                raise _cannot_write(self.objects, error) from error
             finally:
                 os.close(fd)
 
@@ -182,10 +190,24 @@ class Store:
                 return True
             if self.ref(name) != old:
                 return False
+            self._break_lock(name)
             if attempt == 2:
                 why = done.stderr.decode("utf-8", "replace").strip()
                 raise QcodeError(f"git cannot set {name} in `{self.git_dir}`: {why}")
         return False
+
+    def _break_lock(self, name: str) -> None:
+        """Remove the lock of a ref that a killed git left; one in use is waited for.
+
+        Nobody but qcode sets these refs, and `git pack-refs` holds such a lock for no time.
+        """
+        path = os.path.join(self.git_dir, f"{name}.lock")
+        try:
+            while time.time() - os.stat(path).st_mtime < _STALE_S:
+                time.sleep(0.02)
+            os.unlink(path)
+        except OSError:
+            return  # it is gone
 
     def refs(self, prefix: str) -> list[tuple[str, str]]:
         """Return the refs at or below a prefix in the order of their names: (name, object).
@@ -307,6 +329,13 @@ class Store:
             pass
         process.stdout.close()
         process.wait()
+
+
+def _cannot_write(objects: str, error: OSError) -> QcodeError:
+    return QcodeError(
+        f"a checkpoint could not be written to `{objects}`: {error.strerror}",
+        hint="free some space or repair the permissions there",
+    )
 
 
 def _with_alternates(objects: str) -> Iterator[str]:

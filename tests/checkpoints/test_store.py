@@ -198,3 +198,40 @@ def test_trees_are_read_as_written(rows: dict[bytes, tuple[int]]) -> None:
     assert sorted(read) == sorted(listed)
     keys = [name + b"/" * (mode == 0o40000) for mode, name, _ in read]
     assert keys == sorted(keys)
+
+
+def test_a_lock_that_a_killed_git_left_is_removed(root: Path, store: Store) -> None:
+    oid = git(root, "rev-parse", "HEAD").decode().strip()
+    lock = root / ".git/refs/qcode/s1.lock"
+    lock.parent.mkdir()
+    lock.touch()
+
+    assert store.set_ref("refs/qcode/s1", oid, None)
+
+    assert store.ref("refs/qcode/s1") == oid
+    assert not lock.exists()
+
+
+def test_what_cannot_be_seen_is_not_taken_to_be_there(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: str) -> None:
+        raise PermissionError(13, "no", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "utime", refused)  # as where one may not search the directory
+        oid = store.put("blob", b"new")
+
+    assert git(root, "cat-file", "blob", oid) == b"new"
+
+
+def test_a_disk_that_does_not_take_it_is_an_error_in_words(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    store.put("blob", b"new")
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(QcodeError, match="could not be written"):
+        store.sync()
