@@ -66,6 +66,8 @@ class Checkpoints:
         self._lock_fd = -1
         self._mutex = threading.RLock()
         self._call: dict[str, Any] | None = None
+        self._unkept = ""
+        """Of the call that ended here, but what it did could not be kept."""
         self._thorough_at = -_THOROUGH_S
 
     def close(self) -> None:
@@ -109,6 +111,9 @@ class Checkpoints:
                 return None
             try:
                 return self._finish_call(call)
+            except BaseException:
+                self._unkept = call["call_id"]
+                raise
             finally:
                 self._unlock()
 
@@ -261,12 +266,17 @@ class Checkpoints:
             point = self.timeline.append(kind, state, title, head=head, **facts)
             if point is not None:
                 return point
-            if kind is Kind.OUTSIDE and state == self.timeline.last.state:
-                return self.timeline.last  # it was another process's undo
+            last = self.timeline.last
+            if state == last.state and (
+                kind is Kind.OUTSIDE  # it was another process's undo
+                # A killed process's git has come to its end after all.
+                or (kind, facts) == (last.kind, _facts_of(last, facts))
+            ):
+                return last
         raise QcodeError("the checkpoints of this session are being written by another process")
 
     def _finish_call(self, call: Mapping[str, Any], *, cut: str = "") -> Point | None:
-        state = self.files.take(thorough=bool(cut))
+        state = self.files.take(thorough=bool(cut or self._unkept))
         point = None
         if self.timeline.is_empty:
             self._append(Kind.START, state, "start")
@@ -353,7 +363,8 @@ class Checkpoints:
             self._forget_note()  # it was killed after all was done and kept
         elif "call" in facts:
             self._sweep(Path(path) for path in facts.get("named", ()))
-            self._finish_call(facts, cut=" (interrupted)")
+            was_cut = facts["call_id"] != self._unkept
+            self._finish_call(facts, cut=" (interrupted)" if was_cut else "")
         else:
             self._go_on(facts)
 
@@ -426,6 +437,10 @@ def _is_on_the_way(now: Entry | None, then: Entry | None, want: Entry | None) ->
     # A directory is made before it gets its permissions; what gives way to it, or it to, goes.
     kinds = {entry.is_directory for entry in (then, want) if entry is not None}
     return True in kinds and (now is None or now.is_directory)
+
+
+def _facts_of(point: Point, like: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(point, name) for name in like}
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.states import find
 from qcode.checkpoints.timeline import Kind
 from qcode.checkpoints.travel import Clash
-from qcode.errors import UsageError
+from qcode.errors import QcodeError, UsageError
 
 Tree = dict[str, tuple[int, bytes]]
 
@@ -223,6 +223,28 @@ def test_nothing_is_undone_while_a_command_runs(kept: Checkpoints, tmp_path: Pat
     finally:
         other.close()
     kept.after()
+
+
+def test_a_call_that_could_not_be_kept_is_its_step_when_there_is_room(
+    kept: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int, data: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    kept.before("make everything", "c1")
+    (kept.root / "made.txt").write_text("made")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(QcodeError, match="No space left"):
+            kept.after()
+        with pytest.raises(QcodeError, match="No space left"):
+            kept.before("another", "c2")
+    assert call(kept, "two", b_txt="2\n") == 2
+    titles = [(point.kind, point.title, point.call_id) for point in kept.timeline.points[1:]]
+    assert titles == [
+        (Kind.CALL, "make everything", "c1"),
+        (Kind.CALL, "two", "id-two"),
+    ]
 
 
 def test_a_killed_call_is_a_step_of_the_next_process(kept: Checkpoints, tmp_path: Path) -> None:
