@@ -3,13 +3,16 @@
 Every moment of the session is a point (before and after each effect on the disk
 or process started, and after half of each write), in a repository and in a plain
 folder; `--every 3` takes each third one. Besides: points at which all children are
-killed as well, points while a command is running, and points at which what makes a
-cut undo good is killed, too. Ends with `N passed, M failed`; exits with 1 if any failed.
+killed as well, points while a command is running, points at which what makes a cut
+undo good is killed, too, and errors (a full disk, say) in place of effects. Ends
+with `N passed, M failed`; exits with 1 if any failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
+import itertools
 import multiprocessing
 import os
 import sys
@@ -48,8 +51,18 @@ def points(place: crash.Place, every: int) -> Iterator[crash.Point]:
                 yield crash.Point(kind, number, again=again)
 
 
-def work(point: crash.Point) -> crash.Outcome:
+def failures(place: crash.Place, every: int) -> Iterator[crash.Failure]:
+    """Return the errors of a place."""
+    codes = itertools.cycle((errno.ENOSPC, errno.EIO, errno.EACCES))
+    for about in crash.PLACES:
+        for number in range(1, crash.failures(place, about) + 1, 2 * every):
+            yield crash.Failure(place.kind, about, number, next(codes), lasting=number % 3 == 0)
+
+
+def work(point: crash.Point | crash.Failure) -> crash.Outcome:
     """Run a point in a process of the pool."""
+    if isinstance(point, crash.Failure):
+        return crash.run_failure(_places[point.place], point)
     return crash.run_point(_places[point.place], point)
 
 
@@ -59,6 +72,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=5, help="take each n-th moment")
     parser.add_argument("--place", choices=["repository", "folder"], action="append")
     parser.add_argument("--number", type=int, action="append", help="only these moments")
+    parser.add_argument("--only", choices=["kills", "failures"])
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     start = time.perf_counter()
@@ -70,14 +84,17 @@ def main() -> int:
         scripted_server.ScriptedServer(crash_session.reply, keep_bodies=False) as server,
     ):
         os.environ.update(crash_session.environment(Path(folder), server.base_url))
-        todo = []
+        todo: list[crash.Point | crash.Failure] = []
         for kind in options.place or ("repository", "folder"):
             _places[kind] = crash.Place(Path(folder), kind, server.base_url)
             print(f"{kind}: {len(_places[kind].sight.moments)} moments", flush=True)
             if options.number:
                 todo += [crash.Point(kind, number, resumed=True) for number in options.number]
-            else:
+                continue
+            if options.only != "failures":
                 todo += points(_places[kind], options.every)
+            if options.only != "kills":
+                todo += failures(_places[kind], options.every)
         forking = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(options.jobs, mp_context=forking) as pool:
             for done in as_completed([pool.submit(work, point) for point in todo]):

@@ -82,16 +82,15 @@ class Point:
 class Outcome:
     """What became of a point."""
 
-    point: Point
+    point: Point | Failure
     moment: str = ""
-    """Where it was killed; empty if the session came to its end before."""
+    """Where it was killed or failed; empty if the session came to its end before."""
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    facts: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         where = self.moment or "at the end"
-        return f"{self.point}: killed {where}: " + "; ".join(self.problems)
+        return f"{self.point}: {where}: " + "; ".join(self.problems)
 
 
 @dataclass(slots=True)
@@ -352,6 +351,106 @@ def remove(folder: Path) -> None:
     for path, _folders, _files in os.walk(folder):
         os.chmod(path, 0o700)
     shutil.rmtree(folder)
+
+
+# Failing.
+
+PLACES = {
+    "checkpoints": re.compile(r"git |.*(/\.git/|/checkpoints/)"),
+    "journal": re.compile(r".*/sessions/"),
+    "files": re.compile(r".*/work/(?!\.git/)"),
+}
+"""What an error is about: which paths, or commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error in place of an effect."""
+
+    place: str
+    """`repository` or `folder`."""
+    about: str
+    """A key of `PLACES`."""
+    number: int
+    """Of the effect among those, from 1."""
+    code: int
+    lasting: bool = False
+    """Whether all that come after it fail as well, until the command has ended."""
+
+
+def _fails(moment: Moment, about: str) -> bool:
+    begins = moment.when == "before" or (moment.when == "half" and moment.effect == "write")
+    return begins and PLACES[about].match(moment.path) is not None
+
+
+def failures(place: Place, about: str) -> int:
+    """Return how many effects can fail in an undisturbed session."""
+    moments = (Moment(*text.split(" ", 2)) for text in place.sight.moments)
+    return sum(_fails(moment, about) for moment in moments)
+
+
+def run_failure(place: Place, failure: Failure) -> Outcome:
+    """Run a session with an error in it to its end, and look at what is left of it."""
+    start = time.perf_counter()
+    adopt_orphans()
+    outcome = Outcome(failure)
+    where = place.fresh(f"{place.kind}-{os.getpid()}-{failure.about}-{failure.number}")
+    try:
+        told = _forked(lambda: _failed(failure), where, place.base_url)
+        outcome.moment = str(told.get("moment", "")).replace(str(where), "")
+        outcome.problems += [told["crash"]] if "crash" in told else []
+        outcome.problems += list(_gone_on(place, where, told))
+    except Exception:  # noqa: BLE001
+        outcome.problems.append(traceback.format_exc())
+    finally:
+        remove(where)
+    outcome.seconds = time.perf_counter() - start
+    return outcome
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    count, moments, is_over = 0, [], False
+
+    def listener(moment: Moment) -> None:
+        nonlocal count
+        if is_over or not _fails(moment, failure.about):
+            return
+        count += 1
+        if count == failure.number or (failure.lasting and count > failure.number):
+            moments.append(str(moment))
+            raise OSError(failure.code, os.strerror(failure.code), moment.path)
+
+    watch(listener)
+    codes = []
+    for words in played.COMMANDS:
+        codes.append(_command(words))
+        is_over = is_over or bool(moments)
+    return {"codes": codes, "moment": moments[0] if moments else ""}
+
+
+def _gone_on(place: Place, where: Path, told: dict[str, Any]) -> Iterator[str]:
+    """With room on the disk again all goes on, and nothing was lost."""
+    said = _said(where)
+    for word in ("Traceback", "bug in qcode", "inside qcode"):
+        if word in said:
+            yield f"{word} in what is said: {said[-1500:]}"
+    # 1: it could not be done; 2: no such step, since one before it was not made.
+    if not set(told.get("codes", ())) <= {0, 1, 2}:
+        yield f"exit codes {told.get('codes')}"
+    path = _journal_of(where)
+    if path is None:
+        return
+    loaded = journal.load(path)
+    if loaded.damaged:
+        yield f"{loaded.damaged} lines of the journal are damaged"
+    yield from _answered_once(loaded.messages)
+    for message in loaded.messages:
+        if isinstance(message, ToolMessage) and "inside qcode" in message.text:
+            yield message.text
+    yield from _resumed(place, where)
+    if place.kind == "repository" and untouched(where / "work/.git") != place.sight.git_dir:
+        yield "HEAD, index, a branch or the stash is not as before"
+    yield from _fsck(place, where)
 
 
 # Looking.
