@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from qcode.checkpoints.restore import restore
 from qcode.checkpoints.scan import Files
-from qcode.checkpoints.states import State, below, difference
+from qcode.checkpoints.states import State, below, difference, find
 from qcode.checkpoints.store import Store
 
 NAMES = ("a", "b", "c.txt", "-d", "new\nline", "ü", "f\udcff", "q'\"*", " ")
@@ -120,6 +120,15 @@ def test_each_state_can_be_restored(kind: str, batches: list[list[Step]]) -> Non
             assert present == wanted
 
 
+def test_changes_within_one_tick_of_the_clock_are_seen() -> None:
+    with workspace("none") as (root, store, files), (root / "a").open("wb", buffering=0) as file:
+        for number in range(200):
+            os.pwrite(file.fileno(), b"%03d" % number, 0)
+            entry = find(store, files.take(), "a")
+            assert entry is not None
+            assert store.get(entry.oid) == b"%03d" % number
+
+
 @pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=1, max_size=6))
@@ -160,6 +169,4 @@ def test_the_difference_is_that_of_all_entries(first: list[Step], second: list[S
 
 
 def whole(store: Store, state: State) -> dict[str, object]:
-    from qcode.checkpoints.states import find
-
     return {path: find(store, state, path) for path in below(store, state)}
