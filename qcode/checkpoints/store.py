@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -225,24 +226,31 @@ class Store:
         return [(name, oid) for oid, _, name in rows]
 
     def make(self) -> None:
-        """Make a private repository if it is not there yet.
+        """Make a private repository if it is not there yet, whole or not at all.
 
         Raises:
             QcodeError: it cannot be made.
         """
         if self._is_made:
             return
+        # git does not go on with one that was begun when it was killed.
+        fresh = self.git_dir.with_name(f"{self.git_dir.name}.new-{os.getpid():x}")
+        options = ("--bare", "--quiet", "--template=", f"--object-format={self.hash_name}")
         try:
             self.git_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.rmtree(fresh, ignore_errors=True)
+            done = run(self.git_dir.parent, "init", *options, str(fresh))
+            if done.returncode:
+                why = done.stderr.decode("utf-8", "replace").strip()
+                raise QcodeError(f"no checkpoint can be kept in `{self.git_dir}`: {why}")
+            os.rename(fresh, self.git_dir)
         except OSError as error:
-            raise QcodeError(
-                f"no checkpoint can be kept in `{self.git_dir}`: {error.strerror}"
-            ) from error
-        options = ("--bare", "--quiet", "--template=", f"--object-format={self.hash_name}")
-        done = run(self.git_dir.parent, "init", *options, str(self.git_dir))
-        if done.returncode:
-            why = done.stderr.decode("utf-8", "replace").strip()
-            raise QcodeError(f"no checkpoint can be kept in `{self.git_dir}`: {why}")
+            if not os.path.isdir(self.objects):  # else another process was quicker
+                raise QcodeError(
+                    f"no checkpoint can be kept in `{self.git_dir}`: {error.strerror}"
+                ) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
         self._is_made = True
 
     def close(self) -> None:

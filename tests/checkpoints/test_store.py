@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -235,3 +236,59 @@ def test_a_disk_that_does_not_take_it_is_an_error_in_words(
     monkeypatch.setattr(os, "fsync", refused)
     with pytest.raises(QcodeError, match="could not be written"):
         store.sync()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills git at its n-th call")
+@pytest.mark.parametrize("call", ["mkdir", "rename", "write"])
+def test_a_private_repository_is_made_whole_after_git_was_killed_making_it(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    git_itself, path = shutil.which("git"), os.environ["PATH"]
+    for number in range(1, 30):
+        inject = f"-e trace={call} -e inject={call}:signal=KILL:when={number}"
+        program.write_text(f'#!/bin/sh\nexec strace -o /dev/null {inject} {git_itself} "$@"\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{path}")
+        private = tmp_path / str(number) / "files.git"
+        killed = Store(private, is_private=True)
+        try:
+            killed.make()
+        except QcodeError:
+            pass
+        else:
+            break
+        monkeypatch.setenv("PATH", path)
+        with closing(Store(private, is_private=True)) as store:
+            tree = store.put("tree", b"")
+            about = "author a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n"
+            commit = store.put("commit", f"tree {tree}\n{about}".encode())
+            assert store.set_ref("refs/qcode/s1", commit, None)
+        assert git(private, "fsck").strip() == b""
+    assert number > 2
+
+
+def test_two_processes_may_make_a_private_repository_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from qcode.checkpoints.store import Store;"
+        "store = Store(Path(sys.argv[1]), is_private=True); sys.stdin.read(1);"
+        "print(store.put('blob', sys.argv[2].encode()))"
+    )
+    private = tmp_path / "files.git"
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(private), word],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for word in ("one", "two", "three")
+    ]
+    for maker in makers:
+        assert maker.stdin is not None
+        maker.stdin.write(b"x")
+        maker.stdin.flush()
+    oids = [maker.communicate()[0].decode().strip() for maker in makers]
+    store = Store(private, is_private=True)
+    assert [store.get(oid) for oid in oids] == [b"one", b"two", b"three"]
+    assert [one.name for one in tmp_path.iterdir()] == ["files.git"]
