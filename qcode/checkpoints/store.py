@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import threading
 import time
@@ -51,6 +52,8 @@ class Store:
         self._batch: Process | None = None
         self._lock = threading.RLock()
         self._unsynced: list[str] = []
+        self._mode = -1
+        """Permissions of the directory of objects, when they are known."""
 
     @classmethod
     def at(cls, root: Path, private: Path) -> Store:
@@ -280,12 +283,7 @@ class Store:
         path = f"{folder}/{oid[2:]}"
         # git's own name for what is being written: `git gc` removes those that a kill left.
         fresh = f"{folder}/tmp_obj_q{os.getpid():x}_{next(_numbers):x}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            fd = os.open(fresh, flags, 0o444)
-        except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
-            fd = os.open(fresh, flags, 0o444)
+        fd = self._create(fresh)
         try:
             try:
                 view = memoryview(packed)
@@ -298,6 +296,26 @@ class Store:
             _remove(fresh)
             raise
         self._unsynced.append(path)
+
+    def _create(self, path: str) -> int:
+        """Make an empty file for an object, and its directory where that is missing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        if self._mode < 0:
+            self._mode = stat.S_IMODE(os.stat(self.objects).st_mode)
+        is_shared = self._mode & 0o020  # then others have to be able to write there, too
+        folder = os.path.dirname(path)
+        for _ in range(3):  # `git gc` removes directories that are empty
+            try:
+                fd = os.open(path, flags, 0o444)
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                if is_shared:
+                    os.chmod(folder, self._mode)
+                continue
+            if is_shared:
+                os.fchmod(fd, 0o444 if self._mode & 0o004 else 0o440)
+            return fd
+        return os.open(path, flags, 0o444)
 
     def _get_packed(self, oid: str) -> bytes | None:
         for _ in range(2):  # a process that was ended from outside is started again

@@ -45,6 +45,20 @@ def test_objects_are_those_of_git(root: Path, store: Store, data: bytes) -> None
     assert [one.name for one in path.parent.iterdir()] == [oid[2:]]
 
 
+def test_shared_repository_stays_writable_for_the_others(tmp_path: Path) -> None:
+    root = repository(tmp_path / "work", {}, options=("--shared=group",))
+    with closing(Store.at(root, tmp_path / "none")) as store:
+        before = os.umask(0o077)
+        try:
+            oids = [store.put("blob", b"%d" % number) for number in range(50)]
+        finally:
+            os.umask(before)
+
+    for path in (root / ".git/objects" / oid[:2] / oid[2:] for oid in oids):
+        assert stat.S_IMODE(path.parent.stat().st_mode) & 0o070 == 0o070
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
 def test_object_that_is_there_is_not_written_again(root: Path, store: Store) -> None:
     oid = store.put("blob", b"once")
     path = root / ".git/objects" / oid[:2] / oid[2:]
