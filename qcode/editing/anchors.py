@@ -22,7 +22,7 @@ class Region(Record):
 
 def regions(body: Body, anchors: Sequence[str]) -> list[Region] | None:
     """Return where a hunk with anchors may lie; None if the file has none of them."""
-    keys = fold(body.lines, SHIFTED)
+    keys = body.keys(SHIFTED)
     scope: list[Region] | None = None
     for anchor in fold(anchors, SHIFTED):
         inside = scope or [Region(-1, len(keys))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from qcode.editing.body import Body, Splice
@@ -13,8 +13,9 @@ from qcode.editing.outcome import Edited
 class _Part:
     """One splice of the original text, and the places of edits it belongs to."""
 
-    def __init__(self, start: int, end: int, new: str, like: int, places: set[int]) -> None:
-        self.start, self.end, self.new, self.like, self.places = start, end, new, like, places
+    def __init__(self, splice: Splice, places: set[int]) -> None:
+        self.splice, self.places = splice, places
+        self.start, self.end, self.new = splice.start, splice.end, splice.new
 
     def __lt__(self, other: _Part) -> bool:
         return (self.start, self.end) < (other.start, other.end)
@@ -43,19 +44,26 @@ class Assembly:
         else:
             ranges = [(match.start, match.end)]
         for start, end in ranges:
-            for first, last, owner in self._ranges:
-                if owner != number and start < last and first < end:
-                    return owner
+            if (owner := self._owner(start, end)) not in (None, number):
+                return owner
         insertions = [at for splice in match.splices if (at := self._insertion(splice)) is not None]
         for at in insertions:
             if self._inserted.get(at, number) != number:
                 return self._inserted[at]
         self._inserted |= dict.fromkeys(insertions, number)
-        self._ranges += [(start, end, number) for start, end in ranges]
+        for start, end in ranges:
+            insort(self._ranges, (start, end, number))
         for splice in match.splices:
-            part = _Part(splice.start, splice.end, splice.new, splice.like, {self._places})
-            insort(self._parts, part)
+            insort(self._parts, _Part(splice, {self._places}))
         self._done(match.notes)
+        return None
+
+    def _owner(self, start: int, end: int) -> int | None:
+        """Return whose range overlaps with one; ranges of edits do not overlap each other."""
+        index = bisect_left(self._ranges, (start,))
+        for first, last, owner in self._ranges[max(0, index - 2) : index + 3]:
+            if start < last and first < end:
+                return owner
         return None
 
     def now(self) -> Body:
@@ -106,16 +114,17 @@ class Assembly:
             first, last = start - shift, end - shift
         new = text[begin:start] + splice.new + text[end:stop]
         places = {self._places}.union(*(part.places for part in touched))
-        like = touched[0].like if touched else splice.like
         self._parts = kept
-        insort(self._parts, _Part(first, last, new, like if not touched else -1, places))
-        self._ranges.append((first, last, number))
+        composed = Splice(first, last, new, -1 if touched else splice.like, splice.drops)
+        insort(self._parts, _Part(composed, places))
+        inside = [each for each in self._ranges if first <= each[0] and each[1] <= last]
+        self._ranges = [each for each in self._ranges if each not in inside]
+        insort(self._ranges, (first, last, number))
 
     def finish(self, *, final_end: bool | None = None) -> Edited:
         """Return the text with all changes made."""
         text = self.body.text
-        spliced = [Splice(part.start, part.end, part.new, part.like) for part in self._parts]
-        raw = self.body.spliced(spliced, final_end=final_end)
+        raw = self.body.spliced([part.splice for part in self._parts], final_end=final_end)
         total = max(1, raw.count("\n") + (not raw.endswith("\n")))
         found: dict[int, tuple[int, int]] = {}
         line, done = 1, 0

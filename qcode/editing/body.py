@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 
-from qcode.editing.fold import RAW, fold, rows
+from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, rows
 from qcode.record import Record
 
 BOM = "\ufeff"
@@ -25,6 +25,8 @@ class Splice(Record):
     new: str
     like: int = -1
     r"""Where a `\n` stands whose kind new line ends take, if none is replaced; -1: nearby."""
+    drops: bool = False
+    """Whether lines go, rather than one becoming empty: at a text's end that is not the same."""
 
 
 class Body:
@@ -35,6 +37,7 @@ class Body:
         self.raw = raw[len(self.bom) :]
         self.text = self.raw.replace("\r\n", "\n")
         self._folded: dict[int, str] = {}
+        self._keys: dict[int, list[str]] = {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -53,13 +56,39 @@ class Body:
 
     def folded(self, level: int) -> str:
         r"""Return all lines as a level compares them, each between two `\n`."""
+        if level == TYPOGRAPHIC and self.text.isascii():
+            level = TRIMMED
         if level not in self._folded:
             if level == RAW:
                 end = "" if self.text.endswith("\n") else "\n"
-                self._folded[level] = f"\n{self.text}{end}"
+                self._folded[RAW] = f"\n{self.text}{end}"
+            elif level == TRIMMED and self._is_trimmed:
+                self._folded[TRIMMED] = self.folded(RAW)
             else:
-                self._folded[level] = "\n" + "\n".join(fold(self.lines, level)) + "\n"
+                self._folded[level] = "\n" + "\n".join(self.keys(level)) + "\n"
         return self._folded[level]
+
+    @cached_property
+    def _is_trimmed(self) -> bool:
+        raw = self.folded(RAW)
+        return " \n" not in raw and "\t\n" not in raw
+
+    def keys(self, level: int) -> list[str]:
+        """Return each line as a level compares it."""
+        if level == RAW or (level == TRIMMED and self._is_trimmed):
+            return self.lines
+        if level == TYPOGRAPHIC and self.text.isascii():
+            return self.keys(TRIMMED)
+        if level not in self._keys:
+            if level == SHIFTED:
+                self._keys[SHIFTED] = [line.strip(" \t") for line in self.keys(TYPOGRAPHIC)]
+            else:
+                self._keys[level] = fold(self.lines, level)
+        return self._keys[level]
+
+    def standing(self) -> set[str]:
+        """Return the lines that there are, without blanks around them."""
+        return {line.strip() for line in self.lines}
 
     def find_lines(self, wanted: Sequence[str], level: int, most: int = 1000) -> list[int]:
         """Return the indices of all windows of whole lines that are equal at a level."""
@@ -149,14 +178,22 @@ class Body:
             done = self._raw_at(splice.end)
         out.append(self.raw[done:])
         raw = "".join(out)
-        if len(raw) == len(self.bom):
-            return raw
-        if final_end is None and not self.text:
-            return raw
-        wanted = self.text.endswith("\n") if final_end is None else final_end
-        if wanted and not raw.endswith("\n"):
-            at = self.text.rfind("\n")
-            return raw + ("\r\n" if at >= 0 and self._is_crlf(at) else "\n")
-        if not wanted and raw.endswith("\n"):
-            return raw[: -2 if raw.endswith("\r\n") else -1]
-        return raw
+        if not self.text:
+            # A text that starts empty gets the new one as it is.
+            return raw.removesuffix("\n") if final_end is False else raw
+        at = self.text.rfind("\n")
+        line_end = "\r\n" if at >= 0 and self._is_crlf(at) else "\n"
+        if not self.text.endswith("\n"):
+            last = splices[-1] if splices else None
+            if last and last.end == len(self.text) and last.drops:
+                # The last lines are gone. The one above has an end, and keeps it if it may.
+                return raw if final_end else _unended(raw)
+            return raw + line_end if final_end else raw
+        if final_end is False:
+            return _unended(raw)
+        return raw if raw.endswith("\n") or len(raw) == len(self.bom) else raw + line_end
+
+
+def _unended(raw: str) -> str:
+    """Return a text without its last line end."""
+    return raw[: -2 if raw.endswith("\r\n") else -1] if raw.endswith("\n") else raw

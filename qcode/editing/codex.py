@@ -82,8 +82,8 @@ def _malformed(at: int, expected: str, row: str) -> Refusal:
 def _operation(kind: str, path: str, rows: Sequence[str], first: int, last: int) -> Operation:
     if not path:
         raise _malformed(first - 1, "a path is expected behind the colon", rows[first - 1])
-    while last > first and is_blank(rows[last - 1]) and not rows[last - 1].startswith("+"):
-        last -= 1  # Blank lines before the next header are layout.
+    while last > first and not rows[last - 1]:
+        last -= 1  # Empty lines before the next header are layout.
     if kind == "Delete":
         if last > first:
             raise _malformed(first, "nothing is expected behind Delete File", rows[first])

@@ -31,7 +31,7 @@ def drifted(body: Body, old: Sequence[str], changes: Sequence[Chunk]) -> int | M
     if len(solid) < _FEWEST or len(old) > len(body.lines):
         return None
     most = max(1, len(solid) // 5)
-    lines = fold(body.lines, TYPOGRAPHIC)
+    lines = body.keys(TYPOGRAPHIC)
     standing = masks(lines, {wanted[index] for index in solid})
     if sum(not standing[wanted[index]] for index in solid) > most:
         return None

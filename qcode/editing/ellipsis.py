@@ -24,7 +24,7 @@ def left_out_lines(body: Body, old: Sequence[str], new: Sequence[str]) -> Match 
     if markers != [line.strip() for line in new if is_marker(line)] or any(
         fresh[part] for part in ends
     ):
-        there = {line.strip() for line in body.lines}
+        there = body.standing()
         if all(marker in there for marker in markers):
             return None  # They may be code, as a bare `...` is in Python.
         return Miss(Reason.PLACEHOLDER, detail=markers[0])

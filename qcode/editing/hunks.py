@@ -11,13 +11,12 @@ from qcode.editing.body import Body
 from qcode.editing.drift import drifted
 from qcode.editing.explain import NO_EFFECT, explain
 from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank
-from qcode.editing.ladder import landed, missing, on_level
+from qcode.editing.ladder import landed, missing, most_places, on_level
 from qcode.editing.landing import Chunk, Match, Miss, chunks, on_lines
 from qcode.editing.outcome import Edited, Reason, Refused
 from qcode.editing.placeholder import left_out
 from qcode.record import Record
 
-_MOST = 1000
 _RANGE = re.compile(r"@@+\s*-(\d+)(?:,\d+)?\s+\+\d+(?:,\d+)?\s*(?:@@.*)?$")
 
 
@@ -181,7 +180,8 @@ def _final_end(hunk: Hunk) -> bool | None:
         if row.startswith("\\"):
             old_open |= before[:1] != "+"
             new_open |= before[:1] != "-"
-    return None if old_open == new_open else not new_open
+    is_emptied = all(row[:1] in ("-", "\\") for row in hunk.rows)
+    return None if old_open == new_open or is_emptied else not new_open
 
 
 def _place(body: Body, hunk: Hunk, after: int, exact_only: bool) -> Match | Miss:
@@ -238,8 +238,7 @@ def _on_level(
     for reading in ways:
         if not reading.old:
             continue
-        most = 20 * _MOST if level == SHIFTED else _MOST
-        places = body.find_lines(reading.old, level, most)
+        places = body.find_lines(reading.old, level, most_places(level, len(reading.old)))
         if not places:
             continue
         size = len(reading.old)

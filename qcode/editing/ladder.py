@@ -19,8 +19,10 @@ from qcode.editing.placeholder import left_out
 
 _MOST = 1000
 """Places counted at most where one is wanted."""
-_EXAMINED = 20_000
-"""Places whose indentation is compared at most."""
+_EXAMINED = 100_000
+"""Lines whose indentation is compared at most."""
+_SHOWN = 20
+"""Places with another indentation that are counted at most."""
 WORDS = {
     RAW: "",
     TRIMMED: "matched without regard to blanks at line ends",
@@ -98,8 +100,10 @@ def on_level(
     found: list[tuple[int, Sequence[Chunk], str]] = []
     quoted = fold(old, TYPOGRAPHIC)
     lines = [line for chunk in changes for line in chunk.new]
-    for at in places[:_EXAMINED]:
-        window = fold(body.lines[at : at + len(old)], TYPOGRAPHIC)
+    most = most_places(level, len(old))
+    keys = body.keys(TYPOGRAPHIC)
+    for at in places:
+        window = keys[at : at + len(old)]
         explained = mappings(window, quoted)
         if not explained:
             continue
@@ -113,9 +117,17 @@ def on_level(
                 for chunk in changes
             ]
             found.append((at, moved, done[1].words()))
-        if len(found) > _MOST:
+        if len(found) > _SHOWN:
             break
+    if len(places) >= most and len(found) < 2:
+        # Too many to look at each: that there are several is certain enough.
+        return [(at, changes, "") for at in places[:_SHOWN]]
     return found
+
+
+def most_places(level: int, size: int) -> int:
+    """Return how many places of so many lines are looked at."""
+    return max(_SHOWN + 1, _EXAMINED // size) if level == SHIFTED else _MOST
 
 
 def landed(
@@ -141,7 +153,7 @@ def _whole_lines(
 ) -> Match | Miss | None:
     changes: list[Chunk] | None = None
     for level in levels:
-        places = body.find_lines(old, level, _EXAMINED if level == SHIFTED else _MOST)
+        places = body.find_lines(old, level, most_places(level, len(old)))
         if not places:
             continue
         if changes is None:
@@ -232,15 +244,18 @@ def _splice(body: Body, at: int, old: str, new: str, following: int = -1) -> Mat
     get text without one keep it, or they would be glued to the next line.
     """
     text, end = body.text, at + len(old)
+    drops = not new
     if at == 0 or text[at - 1] == "\n":
         if not new and not old.endswith("\n") and text[end : end + 1] == "\n" and end != following:
             end += 1
         elif new and old.endswith("\n") and not new.endswith("\n"):
             new += "\n"
-    return Match(at, end, tuple(_trimmed(body, at, end, new)))
+    if end == len(text) and not text.endswith("\n"):
+        new = new.removesuffix("\n")  # The text goes on without a final line end.
+    return Match(at, end, tuple(_trimmed(body, at, end, new, drops=drops)))
 
 
-def _trimmed(body: Body, start: int, end: int, new: str) -> list[Splice]:
+def _trimmed(body: Body, start: int, end: int, new: str, *, drops: bool) -> list[Splice]:
     """Return the changes of a range without the lines that stay as they are."""
     old_lines, new_lines = _with_ends(body.text[start:end]), _with_ends(new)
     if not body.has_mixed_ends:
@@ -264,7 +279,7 @@ def _trimmed(body: Body, start: int, end: int, new: str) -> list[Splice]:
         like = -1
         if first == last:
             like = first - 1 if chunk.first else body.text.find("\n", first)
-        found.append(Splice(first, last, "".join(chunk.new), like))
+        found.append(Splice(first, last, "".join(chunk.new), like, drops))
     return found
 
 

@@ -77,17 +77,15 @@ def _splice(body: Body, at: int, count: int, chunk: Chunk) -> Splice:
         # The last line has no end, and the text keeps it so.
         if first == last == len(body.lines):
             new = "\n" + new[:-1]
-        elif new:
+        else:
             new = new[:-1]
-        elif start:
-            start -= 1
     like = -1
     if first == last and body.has_mixed_ends and count:
         # An insertion takes the line end of the quoted line above it, or else below.
         like = (start if chunk.first else body.starts[first + 1]) - 1
         if like < 0 or body.text[like] != "\n":
             like = -1
-    return Splice(start, end, new, like)
+    return Splice(start, end, new, like, drops=not chunk.new)
 
 
 def on_lines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from qcode.editing.fold import fold, is_blank, lead
@@ -15,6 +16,12 @@ _CUT = 300
 """Characters of a line that are shown and compared."""
 _CANDIDATES = 40
 """Lines that are compared letter by letter."""
+_SAMPLED = 2000
+"""Lines by which pieces of lines are told to be rare."""
+_RAREST = 10
+"""Pieces of a line that are searched for."""
+_FREQUENT = 400
+"""Lines with the same piece that are looked at."""
 _SIMILAR = 0.5
 _DIFFERENCES = 4
 _DEFINES = re.compile(
@@ -101,7 +108,7 @@ def _similar(lines: Sequence[str], old: Sequence[str]) -> int | None:
 
     best, found = _SIMILAR, None
     longest = sorted(range(len(old)), key=lambda index: -len(old[index].strip()))[:3]
-    candidates = _sharing_words(lines, [old[index].strip()[:_CUT] for index in longest])
+    candidates = _sharing_pieces(lines, [old[index].strip()[:_CUT] for index in longest])
     for index, numbers in zip(longest, candidates, strict=True):
         matcher = SequenceMatcher(autojunk=False)
         matcher.set_seq2(old[index].strip()[:_CUT])
@@ -114,45 +121,43 @@ def _similar(lines: Sequence[str], old: Sequence[str]) -> int | None:
     return found
 
 
-def _sharing_words(lines: Sequence[str], wanted: Sequence[str]) -> list[list[int]]:
-    """Return for each wanted line the indices of those that share most of its words.
+def _sharing_pieces(lines: Sequence[str], wanted: Sequence[str]) -> list[list[int]]:
+    """Return for each wanted line the indices of those that share its rarest pieces.
 
-    Only pieces of words that are wanted are looked for, so the time goes with the
-    length of the file.
+    Only those are searched for, in one text, so the time goes with the length of the file.
     """
-    grams = [_grams(line) for line in wanted]
+    from bisect import bisect_right
+
+    sample = "\n".join(line[:_CUT] for line in lines[:: max(1, len(lines) // _SAMPLED)])
     pieces: dict[str, list[int]] = {}
-    for index, found in enumerate(grams):
-        for gram in found:
-            pieces.setdefault(gram, []).append(index)
-    if not pieces:
-        return [[] for _ in wanted]
-    # Rare pieces tell places apart; those that every line has do not.
+    for index, line in enumerate(wanted):
+        known = {piece: sample.count(piece) for piece in _pieces(line)}
+        for piece in sorted(known, key=lambda piece: known[piece])[:_RAREST]:
+            pieces.setdefault(piece, []).append(index)
     text = "\n".join(line[:_CUT] for line in lines)
-    weights = {gram: 1 / (1 + text.count(gram)) for gram in pieces}
-    rare = sorted(pieces, key=lambda gram: -weights[gram])
-    rare = [gram for gram in rare if weights[gram] < 1][:60]
-    scores: list[dict[int, float]] = [{} for _ in wanted]
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + min(len(line), _CUT) + 1)
-    from bisect import bisect_right
-
-    for gram in rare:
-        at, looked_at = text.find(gram), 0
-        while at >= 0 and looked_at < 500:
+    scores: list[Counter[int]] = [Counter() for _ in wanted]
+    for piece, indices in pieces.items():
+        found: list[int] = []
+        at = text.find(piece)
+        while at >= 0 and len(found) < _FREQUENT:
             number = bisect_right(starts, at) - 1
-            for index in pieces[gram]:
-                scores[index][number] = scores[index].get(number, 0.0) + weights[gram] + 0.01
-            at, looked_at = text.find(gram, starts[number + 1]), looked_at + 1
-    return [
-        sorted(score, key=lambda number, score=score: (-score[number], number))[:_CANDIDATES]  # type: ignore[misc]
-        for score in scores
-    ]
+            found.append(number)
+            at = text.find(piece, starts[number + 1])
+        for number in found:
+            for index in indices:
+                scores[index][number] += _FREQUENT // len(found)
+    return [[number for number, _ in score.most_common(_CANDIDATES)] for score in scores]
 
 
-def _grams(line: str) -> set[str]:
-    return {line[at : at + 4] for at in range(max(1, len(line) - 3)) if line[at : at + 4].strip()}
+def _pieces(line: str) -> set[str]:
+    """Return short pieces of a line; of a long one, some of them."""
+    step = max(1, len(line) // _RAREST // 4)
+    size = min(4, len(line))
+    found = (line[at : at + size] for at in range(0, len(line) - size + 1, step))
+    return {piece for piece in found if piece.strip()}
 
 
 def _differences(lines: Sequence[str], old: Sequence[str], at: int) -> str:
