@@ -190,8 +190,8 @@ class Files:
         walk.is_slow = len(workspace.tracked) > _MANY
         if self._store.is_private:
             walk.room = Room(_MOST_FILES, _MOST_BYTES, self._largest)
+        moment = time.time_ns()  # before git looks at the files
         unchanged = workspace.unchanged()
-        moment = time.time_ns()
         seeds: dict[str, str] = {}
         try:
             found = walk.look_at_all()
