@@ -418,6 +418,8 @@ def test_flags_in_the_index_prove_nothing(kept: Kept) -> None:
     git(kept.root, "update-index", "--skip-worktree", "src/b.py")
     (kept.root / "a.txt").write_text("not what git thinks")
     (kept.root / "src/b.py").write_text("neither")
+    (kept.root / "meant").write_text("to be added")
+    git(kept.root, "add", "--intent-to-add", "meant")
     wait_until_settled(kept.root)
 
     assert kept.contents(kept.files.take()) == real(kept.root)
