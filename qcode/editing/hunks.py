@@ -192,6 +192,8 @@ def _place(body: Body, hunk: Hunk, after: int, exact_only: bool) -> Match | Miss
         return Miss(Reason.MALFORMED, detail="It has no line with + or -, so it changes nothing.")
     if marker := left_out("\n".join(plain.new), "\n".join(plain.old), body.text):
         return Miss(Reason.PLACEHOLDER, detail=marker)
+    if not plain.old and exact_only:
+        return Miss(Reason.STALE)
     if not plain.old:
         return _at_end(body, hunk, plain)
     allowed = regions(body, hunk.anchors) if hunk.anchors else None

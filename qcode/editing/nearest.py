@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 from qcode.editing.fold import fold, is_blank, lead
 from qcode.editing.indent import count
@@ -24,14 +25,18 @@ _FREQUENT = 400
 """Lines with the same piece that are looked at."""
 _SIMILAR = 0.5
 _DIFFERENCES = 4
-_DEFINES = re.compile(
-    r"\s*(?:export |default |pub(?:\([\w: ]*\))? |public |private |protected |static |final |async "
-    r"|abstract |override |unsafe |const )*"
-    r"(?:def|class|func|function|fn|impl|struct|interface|trait|enum|module|namespace|object|type"
-    r"|sub|proc|macro_rules!|record|package)\b"
-    r"|[A-Za-z_][\w.:<>*&, \[\]]*\([^;]*\)[\w \t]*\{\s*$|\s*[\w$]+\([^;()]*\)\s*\{\s*$"
-)
-"""A line that begins a definition, in most languages."""
+
+
+@cache
+def _defines() -> re.Pattern[str]:
+    """Return what a line looks like that begins a definition, in most languages."""
+    return re.compile(
+        r"\s*(?:export |default |pub(?:\([\w: ]*\))? |public |private |protected |static |final "
+        r"|async |abstract |override |unsafe |const )*"
+        r"(?:def|class|func|function|fn|impl|struct|interface|trait|enum|module|namespace|object|type"
+        r"|sub|proc|macro_rules!|record|package)\b"
+        r"|[A-Za-z_][\w.:<>*&, \[\]]*\([^;]*\)[\w \t]*\{\s*$|\s*[\w$]+\([^;()]*\)\s*\{\s*$"
+    )
 
 
 def numbered(lines: Sequence[str], first: int, size: int) -> str:
@@ -51,7 +56,7 @@ def enclosing(lines: Sequence[str], at: int) -> str:
         if is_blank(line) or len(lead(line)) >= depth:
             continue
         depth = len(lead(line))
-        if _DEFINES.match(line[:_CUT]):
+        if _defines().match(line[:_CUT]):
             return f"in `{line.strip()[:80]}`, line {index + 1}"
     return ""
 

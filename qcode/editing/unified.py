@@ -38,17 +38,18 @@ def is_start(rows: Sequence[str], at: int) -> bool:
 
 
 def named(rows: Sequence[str]) -> list[str]:
-    """Return every path that rows name, with and without prefix."""
+    """Return every path that rows name; with and without prefix, where both may be meant."""
     found: list[str] = []
     for at, row in enumerate(rows):
         if git := _GIT.match(row.rstrip()):
-            found += [git[1], git[2]]
+            found += [_unprefixed(bare(git[1])), _unprefixed(bare(git[2]))]
         elif _is_header(rows, at):
-            found += [_name(row), _name(rows[at + 1])]
+            old, new = bare(_name(row)), bare(_name(rows[at + 1]))
+            found += [old] if old == new else []
+            found += [_unprefixed(old), _unprefixed(new)]
         elif (extended := _EXTENDED.match(row)) and extended[1].startswith(("rename", "copy")):
-            found.append(extended[2])
-    names = [bare(name) for name in found if bare(name) != _NOTHING]
-    return [each for name in names for each in dict.fromkeys([_unprefixed(name), name])]
+            found.append(bare(extended[2]))
+    return [name for name in found if name != _NOTHING]
 
 
 def parse(rows: Sequence[str]) -> list[Operation]:
