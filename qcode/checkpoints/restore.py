@@ -178,13 +178,25 @@ class _Restoring:
             self._end()
 
     def _end(self) -> None:
-        """Give back the permissions that directories had."""
+        """Give back the permissions that directories had.
+
+        Raises:
+            QcodeError: one keeps those that it was given for the time being.
+        """
+        failed: tuple[str, OSError] | None = None
         for directory, mode in self.opened.items():
             try:
                 os.chmod(directory, mode)
-            except OSError:
-                pass
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                failed = failed or (directory, error)
         self.opened.clear()
+        if failed is not None:
+            directory, why = failed
+            raise QcodeError(
+                f"`{directory}` cannot get its permissions back: {why.strerror}"
+            ) from why
 
     # Before anything is touched.
 

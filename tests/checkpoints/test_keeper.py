@@ -335,6 +335,37 @@ def test_a_killed_undo_leaves_no_directory_open_or_behind(
         (kept.root / "locked").chmod(0o755)
 
 
+def test_a_directory_that_could_not_be_closed_again_is_closed_later(
+    kept: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = kept.root / "locked"
+    locked.mkdir()
+    (locked / "x").write_text("x")
+    locked.chmod(0o555)
+    kept.before("shell", "c1")
+    locked.chmod(0o755)
+    (locked / "x").write_text("y")
+    locked.chmod(0o555)
+    kept.after()
+    plan = kept.undo_plan()
+    chmod = os.chmod
+
+    def refused(path: str, mode: int) -> None:
+        if mode == 0o555:
+            raise PermissionError(13, "no", path)
+        chmod(path, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "chmod", refused)
+        with pytest.raises(QcodeError, match="permissions"):
+            kept.go(plan)
+    kept.look()
+    assert stat.S_IMODE(locked.stat().st_mode) == 0o555
+    assert (locked / "x").read_text() == "x"
+    assert kept.timeline.position == 0
+    locked.chmod(0o755)
+
+
 def test_what_was_put_in_the_way_of_a_killed_undo_stays(kept: Checkpoints, tmp_path: Path) -> None:
     call(kept, "one", a_txt=None, c_txt="c\n")
     plan = kept.undo_plan()
