@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import sys
 from collections.abc import Iterator
@@ -74,3 +75,27 @@ def test_the_session_goes_through_every_kind_of_effect(base_url: str, tmp_path: 
     }
     assert len(place.sight.moments) > 2000
     assert len(place.sight.states) >= 10
+
+
+def fail(failure: crash.Failure) -> crash.Outcome:
+    return crash.run_failure(_places[failure.place], failure)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("about", ["checkpoints", "journal", "files"])
+def test_a_session_goes_on_after_an_error_of_the_disk(
+    about: str, base_url: str, tmp_path: Path
+) -> None:
+    place = _places["folder"] = crash.Place(tmp_path, "folder", base_url)
+    step = crash.failures(place, about) // 4
+    codes = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.ENOSPC)
+    todo = [
+        crash.Failure("folder", about, 1 + step // 2 + step * turn, code, lasting=turn == 3)
+        for turn, code in enumerate(codes)
+    ]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        outcomes = list(pool.map(fail, todo))
+    for folder in tmp_path.iterdir():
+        crash.remove(folder)
+    assert [str(outcome) for outcome in outcomes if outcome.problems] == []
+    assert all(outcome.moment for outcome in outcomes)
