@@ -71,6 +71,8 @@ class Coverage:
         all_anew = False
         added = set()
         for repository in self._repositories.values():
+            if repository.prefix and repository.is_gone():
+                continue  # the way through the directories will show that
             repository.leave()
             if repository.rules_changed():
                 repository.load()

@@ -20,6 +20,7 @@ from qcode.checkpoints.plumbing import (
     without_filters,
 )
 from qcode.checkpoints.store import Store
+from qcode.errors import QcodeError
 from qcode.paths import config_dir
 
 Stamp = tuple[int, int, int, int]
@@ -74,10 +75,14 @@ class Repository:
     @classmethod
     def nested(cls, directory: str, prefix: str) -> Repository | None:
         """Return the rules for a repository inside the workspace; None if it is none."""
-        found = place(directory)
-        if found is None or found.prefix:
-            return None
-        return cls(directory, prefix, found, ())
+        try:
+            found = place(directory)
+            if found is not None and not found.prefix:
+                return cls(directory, prefix, found, ())
+        except QcodeError:
+            if os.path.isdir(directory):
+                raise
+        return None
 
     def load(self) -> None:
         """Read everything anew."""
@@ -111,6 +116,10 @@ class Repository:
     def forget_rules(self) -> None:
         """Have the ignore files read anew for the next question."""
         self._rules.close()
+
+    def is_gone(self) -> bool:
+        """Return whether the repository was removed."""
+        return self._place is not None and _stamp(self._place.git_dir) is None
 
     def rules_changed(self) -> bool:
         """Return whether a file changed, outside of the base, that decides what is ignored."""
