@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from qcode.editing.body import Body
+from qcode.editing.differences import describe
 from qcode.editing.fold import rows
 from qcode.editing.landing import Miss
-from qcode.editing.nearest import describe, enclosing, numbered
+from qcode.editing.listing import enclosing, numbered
 from qcode.editing.outcome import Reason, Refused
 
 _PLACES = 5
 
-SAME = (
-    "old_string and new_string are the same, so nothing was changed. "
-    "Put the corrected code into new_string."
-)
 NO_EFFECT = "The file has exactly this text already, so nothing was changed."
-BLANK = (
-    "old_string is blank, which names no place in a file that has text. Nothing was changed. "
-    "Give the lines to be replaced."
-)
+OLD = "old_string"
+"""What the text to be replaced is called, where an edit has that as a field of its own."""
 
 
-def explain(
-    miss: Miss, body: Body, old: str, *, what: str = "old_string", more: str = ""
-) -> Refused:
+def same(what: str) -> str:
+    """Return the message for new text that is the old one."""
+    hint = " Put the corrected code into new_string." if what == OLD else ""
+    return f"{what} and what replaces it are the same, so nothing was changed.{hint}"
+
+
+def blank(what: str) -> str:
+    """Return the message for old text without a sign."""
+    return (
+        f"{what} is blank, which names no place in a file that has text. Nothing was changed. "
+        "Give the lines to be replaced."
+    )
+
+
+def explain(miss: Miss, body: Body, old: str, *, what: str = OLD, more: str = "") -> Refused:
     """Return the refusal for text that has no place; `more` is what else makes it unique."""
     return Refused(miss.reason, _text(miss, body, old, what, more))
 
@@ -82,8 +89,9 @@ def _only_in_words(body: Body, old: str, what: str) -> str:
     at = body.text.find(old)
     if at < 0 or "\n" in old.strip("\n"):
         return ""
+    hint = ", or set replace_all to change parts of words" if what == OLD else ""
     return (
         f"{what} is only there inside a longer word or number:\n"
         f"{numbered(body.lines, body.line_at(at), 1)}\n"
-        "Nothing was changed. Give whole words, or set replace_all to change parts of words."
+        f"Nothing was changed. Give whole words{hint}."
     )

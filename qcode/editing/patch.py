@@ -179,7 +179,10 @@ def _apply_blocks(found: Sequence[blocks.Block], draft: Draft, relative: Relativ
         replacements = [blocks.replacement(block, text) for block in own]
         if text is None and replacements[0].old.strip():
             raise _missing(path, draft)
-        outcome = replace(text or "", replacements, changed_since_seen=draft.is_stale(path))
+        is_stale = draft.is_stale(path)
+        outcome = replace(
+            text or "", replacements, changed_since_seen=is_stale, what="The SEARCH part"
+        )
         if isinstance(outcome, Refused) and not (text is None and _is_empty(replacements)):
             also = " No file was changed." if len(edits) > 1 else ""
             raise Refusal(outcome.reason, f"{path}: {outcome.text}{also}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qcode.editing.assembly import Assembly
 from qcode.editing.body import BOM, Body, Splice
-from qcode.editing.explain import BLANK, NO_EFFECT, SAME, explain
+from qcode.editing.explain import NO_EFFECT, OLD, blank, explain, same
 from qcode.editing.ladder import exact, find, find_all
 from qcode.editing.landing import Match, Miss
 from qcode.editing.outcome import Edited, Reason, Refused
@@ -22,14 +22,18 @@ class Replacement(Record):
 
 
 def replace(
-    text: str, edits: Sequence[Replacement], *, changed_since_seen: bool = False
+    text: str,
+    edits: Sequence[Replacement],
+    *,
+    changed_since_seen: bool = False,
+    what: str = OLD,
 ) -> Edited | Refused:
     """Return the text with all edits made, or why it was left alone.
 
     All edits are located in the text as it is; one that is not there may mean what
     the edits before it write. `text` has its own line ends; those of the edits do
     not matter. With `changed_since_seen` the model last saw another text, and only
-    exact places count.
+    exact places count. `what` is what refusals call the text to be replaced.
     """
     if not edits:
         return Refused(Reason.MALFORMED, "There are no edits. Give at least one.")
@@ -37,7 +41,7 @@ def replace(
     assembly = Assembly(body)
     refusals: dict[int, Refused] = {}
     for number, edit in enumerate(edits):
-        refusal = _add(assembly, number, _folded(edit, body), changed_since_seen)
+        refusal = _add(assembly, number, _folded(edit, body), changed_since_seen, what)
         if refusal:
             refusals[number] = refusal
     if refusals:
@@ -54,13 +58,15 @@ def _folded(edit: Replacement, body: Body) -> Replacement:
     return Replacement(old, new, edit.replace_all)
 
 
-def _add(assembly: Assembly, number: int, edit: Replacement, is_stale: bool) -> Refused | None:
+def _add(
+    assembly: Assembly, number: int, edit: Replacement, is_stale: bool, what: str
+) -> Refused | None:
     body = assembly.body
     if edit.old == edit.new:
-        return Refused(Reason.NO_CHANGE, SAME)
+        return Refused(Reason.NO_CHANGE, same(what))
     if not edit.old.strip():
         if body.text:
-            return Refused(Reason.EMPTY_SEARCH, BLANK)
+            return Refused(Reason.EMPTY_SEARCH, blank(what))
         found: list[Match] | Match | Miss = Match(0, 0, (Splice(0, 0, edit.new),))
     elif edit.replace_all:
         found = find_all(body, edit.old, edit.new)
@@ -74,8 +80,10 @@ def _add(assembly: Assembly, number: int, edit: Replacement, is_stale: bool) -> 
             if isinstance(behind, Match):
                 assembly.add_behind(number, behind)
                 return None
-        more = "" if edit.replace_all else ", or set replace_all to change all"
-        return explain(found, body, edit.old, more=more)
+        # All places are changed only where the text stands exactly.
+        is_exact = what == OLD and not found.detail and edit.old in body.text
+        more = ", or set replace_all to change all" if is_exact else ""
+        return explain(found, body, edit.old, what=what, more=more)
     for match in found if isinstance(found, list) else [found]:
         other = assembly.add(number, match)
         if other is not None:
