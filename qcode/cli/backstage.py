@@ -12,13 +12,16 @@ from qcode.checkpoints.shown import files, listing
 from qcode.checkpoints.states import difference
 from qcode.cli import Parser
 from qcode.cli.travel import (
+    PICK,
     Prepared,
     add_range,
     add_step,
     aside,
+    described,
     done,
     first_call,
     numbers,
+    picking,
     prepare,
     refused,
     span,
@@ -60,7 +63,7 @@ async def travel(session: Session, verb: str, rest: str, say: Say, ask: Ask) -> 
         raise QcodeError(why)
     if args.dry_run:
         for part in prepared.parts:
-            say(f"\n{part.number}  {part.path}\n{part.text}")
+            say(described(part))
         return ""
     chosen: set[int] = set()
     if prepared.parts:
@@ -129,19 +132,15 @@ def _arguments(
 async def _chosen(args: argparse.Namespace, prepared: Prepared, say: Say, ask: Ask) -> set[int]:
     if args.hunks is not None:
         return numbers(args.hunks, len(prepared.parts))
-    chosen: set[int] = set()
-    for part in prepared.parts:
-        say(f"\n{part.number}  {part.path}\n{part.text}")
-        answer = await ask("take this back? [y/N/a(ll)/q(uit)] ")
-        if answer in ("a", "all"):
-            return chosen | {
-                other.number for other in prepared.parts if other.number >= part.number
-            }
-        if answer in ("q", "quit"):
-            break
-        if answer in ("y", "yes"):
-            chosen.add(part.number)
-    return chosen
+    asking = picking(prepared)
+    try:
+        part = next(asking)
+        while True:
+            say(described(part))
+            part = asking.send(await ask(PICK))
+    except StopIteration as end:
+        chosen: set[int] = end.value
+        return chosen
 
 
 def _tell(session: Session, prepared: Prepared, say: Say, *, along: bool) -> str:

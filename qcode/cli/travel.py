@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from qcode import journal, paths
@@ -169,6 +169,30 @@ def numbers(text: str, most: int) -> set[int]:
             raise UsageError(f"there is no part {word}", hint=f"the parts are 1 to {most}")
         out.update(range(first, last + 1))
     return out
+
+
+PICK = "take this back? [y/N/a(ll)/q(uit)] "
+
+
+def picking(prepared: Prepared) -> Generator[Part, str, set[int]]:
+    """Yield each part to ask about, take the answers, return the numbers of those wanted."""
+    chosen: set[int] = set()
+    for part in prepared.parts:
+        answer = yield part
+        if answer in ("a", "all"):
+            return chosen | {
+                other.number for other in prepared.parts if other.number >= part.number
+            }
+        if answer in ("q", "quit"):
+            break
+        if answer in ("y", "yes"):
+            chosen.add(part.number)
+    return chosen
+
+
+def described(part: Part) -> str:
+    """Return a part as it is shown: its number, its file, its lines."""
+    return f"\n{part.number}  {part.path}\n{part.text}"
 
 
 def taken(prepared: Prepared, chosen: set[int]) -> Mapping[str, set[int]]:

@@ -8,14 +8,17 @@ import sys
 from qcode import journal
 from qcode.cli.process import require_stdout
 from qcode.cli.travel import (
+    PICK,
     Prepared,
     add_session,
     add_step,
     aside,
+    described,
     done,
     first_call,
     numbers,
     open_checkpoints,
+    picking,
     prepare,
     refused,
     taken,
@@ -56,7 +59,7 @@ def travel(args: argparse.Namespace, verb: str) -> int:
                 raise QcodeError(why)
             _say(why)
         if args.dry_run:
-            _say(*(f"\n{part.number}  {part.path}\n{part.text}" for part in prepared.parts))
+            _say(*map(described, prepared.parts))
             return 0
         chosen = _chosen(args, prepared)
         if prepared.parts and not chosen:
@@ -92,19 +95,15 @@ def _chosen(args: argparse.Namespace, prepared: Prepared) -> set[int]:
     if args.hunks is not None:
         return numbers(args.hunks, len(prepared.parts))
     _need_terminal("--hunks 1,3 picks parts without one, `-n -p` shows their numbers")
-    chosen: set[int] = set()
-    for part in prepared.parts:
-        _say(f"\n{part.number}  {part.path}\n{part.text}")
-        answer = _ask("take this back? [y/N/a(ll)/q(uit)] ")
-        if answer in ("a", "all"):
-            return chosen | {
-                other.number for other in prepared.parts if other.number >= part.number
-            }
-        if answer in ("q", "quit"):
-            break
-        if answer in ("y", "yes"):
-            chosen.add(part.number)
-    return chosen
+    asking = picking(prepared)
+    try:
+        part = next(asking)
+        while True:
+            _say(described(part))
+            part = asking.send(_ask(PICK))
+    except StopIteration as end:
+        chosen: set[int] = end.value
+        return chosen
 
 
 def _agreed(verb: str) -> bool:
