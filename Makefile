@@ -61,6 +61,10 @@ bench: setup ## measure speed and size
 toolcalls: setup ## score recorded tool calls of small models (ARGS="record --model 0.5b" makes some)
 	$(BIN)/python evals/toolcalls.py $(or $(ARGS),score)
 
+.PHONY: edits
+edits: setup ## edit real files with the faults models make (ARGS="--n 100000 --from DIR")
+	$(BIN)/python evals/bench_edits.py $(ARGS)
+
 .PHONY: build
 build: setup ## make dist/: the sdist, and the wheel from the sdist
 	rm -rf build dist
