@@ -164,7 +164,7 @@ _PROGRAMS = {
 
 
 _ALONE = (
-    "ada:adb,ads agda apex:trigger arduino:ino astro bicep bitbake:bb,bbclass cairo "
+    "ada:adb,ads apex:trigger arduino:ino astro bicep bitbake:bb,bbclass cairo "
     "clojure:clj,cljs,cljc,edn commonlisp:lisp,cl csharp:cs dart elisp:el elixir:ex,exs "
     "elm fennel:fnl fish fortran:f90,f95,f03,f08 fsharp_signature:fsi gdscript:gd gleam "
     "glsl:vert,frag,comp graphql:graphql,gql hack hare:ha haskell:hs haxe:hx "
@@ -172,7 +172,7 @@ _ALONE = (
     "kotlin:kt,kts luau matlab:mlx nim:nim,nims nix ocaml:ml ocaml_interface:mli odin "
     "pascal:pas,dpr pony powershell:ps1,psm1,psd1 prisma purescript:purs "
     "qmljs:qml rego ron scala:scala,sc scheme:scm,ss smithy sparql:rq squirrel:nut swift "
-    "tablegen:td thrift typst:typ vhdl:vhd,vhdl wgsl wat yuck zig"
+    "tablegen:td thrift vhdl:vhd,vhdl wgsl wat yuck zig"
 )
 """Grammars of the pack that few real files were at hand for, with extensions of other names."""
 

@@ -6,6 +6,7 @@ file of its language is.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _PATIENCE_S = 0.3
 """Of processor time; a megabyte of C++ takes half of that."""
 _PIECE = 1 << 16
+_DEEP = re.compile(rb"^[ \t?:-]{200}", re.MULTILINE)
+"""More than 250 levels of blocks write past a buffer of the grammar of YAML and end the process."""
 _KEPT = 8
 _KEPT_BYTES = 2_000_000
 """Of the texts of all trees kept; a tree takes some ten times that."""
@@ -59,7 +62,7 @@ class Trees:
         if known is not None:
             return known
         language = _language(grammar)
-        if language is None:
+        if language is None or (grammar == "yaml" and _DEEP.search(data)):
             return None
         old = None if like is None else self.known(grammar, like)
         if old is not None and like is not None:

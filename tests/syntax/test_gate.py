@@ -413,6 +413,14 @@ def test_what_a_grammar_chokes_on_is_given_up(name: str) -> None:
         assert time.thread_time() - start < 2
 
 
+@pytest.mark.parametrize("depth", [150, 400])
+def test_deeply_nested_yaml_ends_nothing(depth: int) -> None:
+    blocks = "".join("\n" + " " * level + "a:" for level in range(depth))
+    for text in (blocks, "- " * depth + "a\n", "? " * depth + "a\n", "[" * depth, "{a: " * depth):
+        code = f"from qcode.syntax import problem; problem('a.yaml', {text!r})"
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 NAMES = st.sampled_from(sorted(RIGHT))
 PIECES = st.sampled_from(
     ["(", ")", "{", "}", "[", "]", '"', "'", "`", "\n", ";", "<", "/*", "#", "é", "\0", "\ud800"]
