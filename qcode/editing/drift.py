@@ -6,6 +6,7 @@ those beside an insertion; only other context may differ, by little and in few l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 
@@ -20,6 +21,7 @@ _FEWEST = 4
 _SIMILAR = 0.6
 _EXAMINED = 300
 """Windows that are looked at one by one at most."""
+_NOISE = re.compile(r"""\\["'nt\\]|&(?:lt|gt|quot|#39|apos|amp);""")
 _LONG = 1000
 """Characters of a line from which only its beginning and end are compared."""
 
@@ -106,6 +108,8 @@ def _fits(window: Sequence[str], wanted: Sequence[str]) -> bool:
             continue
         if is_blank(have) or is_blank(want) or lead(have) != lead(want):
             return False
+        if len(_NOISE.findall(want)) > len(_NOISE.findall(have)):
+            return False  # Not quoted wrong but escaped, and so would the new lines be.
         if similar(want.strip(" \t"), have.strip(" \t")) < _SIMILAR:
             return False
     return True

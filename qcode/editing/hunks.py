@@ -10,13 +10,15 @@ from qcode.editing.assembly import Assembly
 from qcode.editing.body import Body
 from qcode.editing.drift import drifted
 from qcode.editing.explain import NO_EFFECT, explain
-from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank
+from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank, lead
+from qcode.editing.indent import mappings
 from qcode.editing.ladder import landed, missing, most_places, on_level
-from qcode.editing.landing import Chunk, Match, Miss, chunks, on_lines
+from qcode.editing.landing import Chunk, Match, Miss, chunks, made_before, on_lines
 from qcode.editing.outcome import Edited, Reason, Refused
 from qcode.editing.placeholder import left_out
 from qcode.record import Record
 
+_TWO_WAYS = "Its lines can be read in two ways, as their first blank may be a sign or not."
 _RANGE = re.compile(r"@@+\s*-(\d+)(?:,\d+)?\s+\+\d+(?:,\d+)?\s*(?:@@.*)?$")
 
 
@@ -41,6 +43,8 @@ class Reading(Record):
     old: tuple[str, ...]
     new: tuple[str, ...]
     changes: tuple[Chunk, ...]
+    is_guessed: bool = False
+    """Whether context lines are taken to lack their sign though they begin with a blank."""
 
 
 def header(row: str) -> tuple[int | None, str]:
@@ -170,7 +174,8 @@ def _read(rows: Sequence[str], *, is_raw: bool) -> Reading:
             old.append(line)
             new.append(line)
     close()
-    return Reading(tuple(old), tuple(new), tuple(changes))
+    is_guessed = is_raw and all(row[:1] in ("", " ", "+", "-") for row in rows)
+    return Reading(tuple(old), tuple(new), tuple(changes), is_guessed)
 
 
 def _final_end(hunk: Hunk) -> bool | None:
@@ -238,7 +243,7 @@ def _on_level(
 ) -> Match | Miss | None:
     decided: Match | Miss | None = None
     for reading in ways:
-        if not reading.old:
+        if not reading.old or (reading.is_guessed and level == SHIFTED):
             continue
         places = body.find_lines(reading.old, level, most_places(level, len(reading.old)))
         if not places:
@@ -253,14 +258,30 @@ def _on_level(
         if isinstance(at, Miss):
             return decided or at
         place = next(each for each in accepted if each[0] == at)
-        found = landed(body, place, size, level)
+        found = made_before(body, at, reading.old, reading.new) or landed(body, place, size, level)
+        if reading.is_guessed and _is_odd(body, at, ways[0], reading):
+            return Miss(Reason.NOT_FOUND, detail=_TWO_WAYS)
         if level != SHIFTED:
             return found
         if decided is not None and _writes(decided) != _writes(found):
-            detail = "Its lines can be read in two ways, as their first blank may be a sign or not."
-            return Miss(Reason.NOT_FOUND, detail=detail)
+            return Miss(Reason.NOT_FOUND, detail=_TWO_WAYS)
         decided = found
     return decided
+
+
+def _is_odd(body: Body, at: int, plain: Reading, guessed: Reading) -> bool:
+    """Whether lines read without signs would be followed by ones half a level off.
+
+    Then the other reading, with a blank more behind every sign, is as likely.
+    """
+    window = body.keys(TYPOGRAPHIC)[at : at + len(plain.old)]
+    if len(plain.old) != len(guessed.old) or not mappings(window, fold(plain.old, TYPOGRAPHIC)):
+        return False
+    for chunk in guessed.changes:
+        beside = guessed.old[chunk.first - 1] if chunk.first else guessed.old[-1]
+        if any((len(lead(line)) - len(lead(beside))) % 2 for line in chunk.new if line.strip()):
+            return True
+    return False
 
 
 def _writes(found: Match | Miss) -> object:

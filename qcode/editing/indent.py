@@ -137,8 +137,9 @@ def remap(
 ) -> tuple[list[str], Mapping] | None:
     """Return new lines re-indented, and by which mapping; None if they cannot take any.
 
-    If mappings disagree, the width that the blank-indented side itself indents by
-    decides: `edit` has all lines of the edit, `file` those of the file.
+    If mappings disagree, the width is that by which the side with blanks goes in
+    where the one with tabs takes one: `edit` has all lines of the edit, `file` those
+    of the file.
     """
     results: list[tuple[list[str], Mapping]] = []
     for each in explained:
@@ -151,10 +152,19 @@ def remap(
     if all(lines == results[0][0] for lines, _ in results):
         return results[0]
     for whole, each in results:
-        if isinstance(each, Tabs) and each.width == _step(edit):
+        if isinstance(each, Tabs) and each.width * _step(file, "\t") == _step(edit, " "):
             return whole, each
-        if isinstance(each, Blanks) and each.width == _step(file):
-            return whole, each
+        # A line's depth in the file tells nothing of how deep the edit takes it to be,
+        # so a width that needs no offset must not say otherwise.
+        if isinstance(each, Blanks) and each.width * _step(edit, "\t") == _step(file, " "):
+            return None if _without_offset(results) not in (None, each) else (whole, each)
+    return None
+
+
+def _without_offset(results: Sequence[tuple[list[str], Mapping]]) -> Mapping | None:
+    for _, each in results:
+        if isinstance(each, Blanks) and not each.offset:
+            return each
     return None
 
 
@@ -172,20 +182,19 @@ def _columns(blanks: str, width: int) -> int | None:
     return tabs * width + len(rest)
 
 
-def _step(lines: Sequence[str]) -> int | None:
-    """Return by how much blank-indented lines mostly go in."""
+def _step(lines: Sequence[str], blank: str) -> int:
+    """Return by how many blanks, or tabs, lines mostly go in; tabs by one if none do."""
     steps: Counter[int] = Counter()
     before: int | None = None
     for line in lines:
-        if is_blank(line):
-            continue
-        blanks = lead(line)
-        if "\t" in blanks:
+        if is_blank(line) or set(blanks := lead(line)) - {blank}:
             continue
         if before is not None and len(blanks) > before:
             steps[len(blanks) - before] += 1
         before = len(blanks)
-    return steps.most_common(1)[0][0] if steps else None
+    if steps:
+        return steps.most_common(1)[0][0]
+    return 1 if blank == "\t" else 0
 
 
 def _moved(offset: int) -> str:

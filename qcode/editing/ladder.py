@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from qcode.editing.body import Body, Splice
 from qcode.editing.drift import drifted
 from qcode.editing.ellipsis import left_out_lines
-from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, rows
+from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank, lead, rows
 from qcode.editing.indent import mappings, remap
-from qcode.editing.landing import Chunk, Match, Miss, chunks, has_word, on_lines
+from qcode.editing.landing import Chunk, Match, Miss, chunks, has_word, made_before, on_lines
 from qcode.editing.noise import cleaned
 from qcode.editing.outcome import Reason
 from qcode.editing.placeholder import left_out
@@ -107,7 +107,9 @@ def on_level(
         explained = mappings(window, quoted)
         if not explained:
             continue
-        done = remap(explained, lines, [*old, *lines], body.lines)
+        done = None
+        if not _is_bare(quoted, lines):
+            done = remap(explained, lines, [*old, *lines], body.lines)
         if done is None:
             found.append((at, changes, ""))
         else:
@@ -123,6 +125,15 @@ def on_level(
         # Too many to look at each: that there are several is certain enough.
         return [(at, changes, "") for at in places[:_SHOWN]]
     return found
+
+
+def _is_bare(old: Sequence[str], new: Sequence[str]) -> bool:
+    """Whether one line without indentation is all that was quoted, for several new ones.
+
+    It may have been copied without its blanks while the others have theirs.
+    """
+    solid = [line for line in old if not is_blank(line)]
+    return len(solid) == 1 and not lead(solid[0]) and (len(new) > 1 or any(map(lead, new)))
 
 
 def most_places(level: int, size: int) -> int:
@@ -162,7 +173,10 @@ def _whole_lines(
         if len(accepted) > 1:
             return Miss(Reason.AMBIGUOUS, tuple(at + 1 for at, _, _ in accepted), words, len(old))
         if accepted:
-            return landed(body, accepted[0], len(old), level, words and f"matched {words}")
+            before = made_before(body, accepted[0][0], old, new)
+            return before or landed(
+                body, accepted[0], len(old), level, words and f"matched {words}"
+            )
     return None
 
 
@@ -188,6 +202,10 @@ def exact(body: Body, old: str, new: str) -> Match | Miss | None:
     if (standing := _stands_there(text, at, old, new)) is not None:
         first, count = standing
         return Miss(Reason.ALREADY_APPLIED, (body.line_at(first),), count=count)
+    if "\n" in new:
+        line = body.text.count("\n", 0, at)
+        if before := made_before(body, line, *_rows(old, new)):
+            return before
     return _splice(body, at, old, new)
 
 

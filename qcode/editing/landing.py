@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qcode.editing.body import Body, Splice
-from qcode.editing.fold import TRIMMED, fold
+from qcode.editing.fold import SHIFTED, TRIMMED, TYPOGRAPHIC, fold
+from qcode.editing.indent import mappings
 from qcode.editing.outcome import Reason
 from qcode.record import Record
 
@@ -118,6 +119,30 @@ def _standing(body: Body, at: int, count: int, changes: Sequence[Chunk]) -> int 
             return None
         found = first
     return found
+
+
+def made_before(body: Body, at: int, old: Sequence[str], new: Sequence[str]) -> Miss | None:
+    """Return that lines put around the window at an index stand there already, if they do.
+
+    The old lines may be further in than they were, as they are inside of what was
+    added: sent twice, such an edit fits again, less far out or with fewer blanks.
+    """
+    if len(new) <= len(old):
+        return None
+    outer, inner = fold(new, SHIFTED), fold(old, SHIFTED)
+    joined, part = "\n" + "\n".join(outer) + "\n", "\n" + "\n".join(inner) + "\n"
+    place = joined.find(part)
+    while place >= 0:
+        above = joined.count("\n", 0, place)
+        first = at - above
+        added = outer[:above] + outer[above + len(inner) :]
+        window = body.lines[max(0, first) : max(0, first) + len(new)]
+        if first >= 0 and fold(window, SHIFTED) == outer and any(map(has_word, added)):
+            there, wanted = fold(window, TYPOGRAPHIC), fold(new, TYPOGRAPHIC)
+            if there == wanted or mappings(there, wanted):
+                return Miss(Reason.ALREADY_APPLIED, (first + 1,), count=len(new))
+        place = joined.find(part, place + 1)
+    return None
 
 
 def has_word(text: str) -> bool:

@@ -72,11 +72,17 @@ def _numbers(old: str, new: str) -> tuple[str, str] | None:
         if len(numbers) == len(lines) and all(
             number == numbers[0] + index for index, number in enumerate(numbers)
         ):
-            return tuple(
-                "\n".join(style.sub("", line, 1) for line in text.split("\n"))
-                for text in (old, new)
-            )  # type: ignore[return-value]
+            return _without(style, old), _without(style, new)
     return None
+
+
+def _without(style: re.Pattern[str], text: str) -> str:
+    """Return lines without the number at their beginning, where there is one."""
+    lines = text.split("\n")
+    found = [style.match(line) for line in lines]
+    return "\n".join(
+        line[match.end() :] if match else line for line, match in zip(lines, found, strict=True)
+    )
 
 
 def _escapes(old: str, new: str) -> tuple[str, str] | None:
