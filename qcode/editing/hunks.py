@@ -208,6 +208,9 @@ def _place(body: Body, hunk: Hunk, after: int, exact_only: bool) -> Match | Miss
             return found
     if exact_only:
         return Miss(Reason.STALE)
+    miss = missing(body, plain.new)
+    if miss.reason is Reason.ALREADY_APPLIED:
+        return miss
     if not hunk.anchors and final_end is None:
         at = drifted(body, plain.old, plain.changes)
         if isinstance(at, Miss):
@@ -215,8 +218,7 @@ def _place(body: Body, hunk: Hunk, after: int, exact_only: bool) -> Match | Miss
         if at is not None:
             words = "kept the file's text of context lines that were quoted a little differently"
             return on_lines(body, at, len(plain.old), plain.changes, [words])
-    miss = missing(body, plain.new)
-    if allowed is not None and miss.reason is Reason.NOT_FOUND:
+    if allowed is not None:
         return _outside(body, hunk, plain, allowed) or miss
     return miss
 
@@ -244,7 +246,7 @@ def _on_level(
     decided: Match | Miss | None = None
     for reading in ways:
         if not reading.old or (reading.is_guessed and level == SHIFTED):
-            continue
+            continue  # Two liberties at once are one too many.
         places = body.find_lines(reading.old, level, most_places(level, len(reading.old)))
         if not places:
             continue
@@ -258,8 +260,14 @@ def _on_level(
         if isinstance(at, Miss):
             return decided or at
         place = next(each for each in accepted if each[0] == at)
-        found = made_before(body, at, reading.old, reading.new) or landed(body, place, size, level)
-        if reading.is_guessed and _is_odd(body, at, ways[0], reading):
+        found = (
+            _stands_as_stated(body, at, hunk, reading)
+            or made_before(body, at, reading.old, reading.new)
+            or landed(body, place, size, level)
+        )
+        others = [each for each in ways if each.is_guessed != reading.is_guessed]
+        is_doubtful = level == SHIFTED or reading.is_guessed
+        if is_doubtful and any(_is_odd(body, at, each, reading) for each in others):
             return Miss(Reason.NOT_FOUND, detail=_TWO_WAYS)
         if level != SHIFTED:
             return found
@@ -269,16 +277,26 @@ def _on_level(
     return decided
 
 
-def _is_odd(body: Body, at: int, plain: Reading, guessed: Reading) -> bool:
-    """Whether lines read without signs would be followed by ones half a level off.
+def _stands_as_stated(body: Body, at: int, hunk: Hunk, reading: Reading) -> Miss | None:
+    """Return that the new lines stand where the hunk says, if the old ones are elsewhere."""
+    first = (hunk.start or 0) - 1
+    new = list(reading.new)
+    if first in (-1, at) or len(new) < 2 or body.lines[first : first + len(new)] != new:
+        return None
+    return Miss(Reason.ALREADY_APPLIED, (first + 1,), count=len(new))
 
-    Then the other reading, with a blank more behind every sign, is as likely.
+
+def _is_odd(body: Body, at: int, other: Reading, reading: Reading) -> bool:
+    """Whether new lines would be half a level off from those beside them.
+
+    Then another reading, with the first blank as sign or not, is likelier if it fits.
     """
-    window = body.keys(TYPOGRAPHIC)[at : at + len(plain.old)]
-    if len(plain.old) != len(guessed.old) or not mappings(window, fold(plain.old, TYPOGRAPHIC)):
+    window = body.keys(TYPOGRAPHIC)[at : at + len(other.old)]
+    quoted = fold(other.old, TYPOGRAPHIC)
+    if len(other.old) != len(reading.old) or not (window == quoted or mappings(window, quoted)):
         return False
-    for chunk in guessed.changes:
-        beside = guessed.old[chunk.first - 1] if chunk.first else guessed.old[-1]
+    for chunk in reading.changes:
+        beside = reading.old[chunk.first - 1] if chunk.first else reading.old[-1]
         if any((len(lead(line)) - len(lead(beside))) % 2 for line in chunk.new if line.strip()):
             return True
     return False

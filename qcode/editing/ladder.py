@@ -47,14 +47,20 @@ def find(body: Body, old: str, new: str, *, exact_only: bool = False) -> Match |
     found = _whole_lines(body, *_rows(old, new), levels)
     if found:
         return found
-    for plain, fresh, words in cleaned(old, new):
-        if found := _whole_lines(body, *_rows(plain, fresh), (RAW, *levels), words):
-            if isinstance(found, Match) and (marker := left_out(fresh, plain, body.text)):
+    for clean in cleaned(old, new):
+        tried = (RAW, *levels) if clean.may_shift else (RAW, TRIMMED, TYPOGRAPHIC)
+        if found := _whole_lines(body, *_rows(clean.old, clean.new), tried, clean.words):
+            marker = left_out(clean.new, clean.old, body.text)
+            if isinstance(found, Match) and marker:
                 return Miss(Reason.PLACEHOLDER, detail=marker)
             return found
     lines, fresh_lines = _rows(old, new)
     if found := left_out_lines(body, lines, fresh_lines):
         return found
+    # New text that is there tells more than old text that nearly is.
+    miss = missing(body, fresh_lines)
+    if miss.reason is Reason.ALREADY_APPLIED:
+        return miss
     changes = chunks(lines, fresh_lines)
     at = drifted(body, lines, changes)
     if isinstance(at, Miss):
@@ -62,7 +68,7 @@ def find(body: Body, old: str, new: str, *, exact_only: bool = False) -> Match |
     if at is not None:
         words = "kept the file's text of context lines that were quoted a little differently"
         return on_lines(body, at, len(lines), changes, [words])
-    return missing(body, fresh_lines)
+    return miss
 
 
 def missing(body: Body, new: Sequence[str]) -> Miss:
@@ -245,11 +251,14 @@ def _is_digit(char: str) -> bool:
 
 
 def _begins_in_indentation(text: str, at: int, old: str, new: str) -> bool:
-    """Return whether a line was quoted with too little indentation and becomes several.
+    """Return whether the first line was quoted with too little indentation, for new lines.
 
-    Spliced as they are, all but the first of them would stand too far out.
+    Spliced as they are, all but the first of these would stand too far out.
     """
-    if old[0] not in " \t" or "\n" in old.rstrip("\n") or "\n" not in new.rstrip("\n"):
+    if old[0] not in " \t":
+        return False
+    known = set(old.split("\n")[1:])
+    if all(is_blank(line) or line in known for line in new.split("\n")[1:]):
         return False
     begin = text.rfind("\n", 0, at) + 1
     return begin < at and not text[begin:at].strip(" \t")
@@ -315,6 +324,9 @@ def _stands_there(text: str, at: int, old: str, new: str) -> tuple[int, int] | N
     Sent twice, an insertion matches again. Lines without a letter or digit, a brace
     say, may well be wanted twice.
     """
+    while old.startswith("\n") and new.startswith("\n"):
+        # It matched the end of any line above, and is no part of what is put around.
+        old, new, at = old[1:], new[1:], at + 1
     place = new.find(old)
     if place < 0:
         return None

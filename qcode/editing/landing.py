@@ -127,8 +127,12 @@ def made_before(body: Body, at: int, old: Sequence[str], new: Sequence[str]) -> 
     The old lines may be further in than they were, as they are inside of what was
     added: sent twice, such an edit fits again, less far out or with fewer blanks.
     """
-    if len(new) <= len(old):
+    if len(new) < len(old):
         return None
+    if len(new) == len(old):
+        there = fold(body.lines[at : at + len(new)], TYPOGRAPHIC)
+        is_made = fold(old, TYPOGRAPHIC) != there == fold(new, TYPOGRAPHIC)
+        return Miss(Reason.ALREADY_APPLIED, (at + 1,), count=len(new)) if is_made else None
     outer, inner = fold(new, SHIFTED), fold(old, SHIFTED)
     joined, part = "\n" + "\n".join(outer) + "\n", "\n" + "\n".join(inner) + "\n"
     place = joined.find(part)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from qcode.editing.fold import is_blank
+from qcode.record import Record
 
 _NUMBERED = tuple(
     re.compile(pattern)
@@ -18,8 +19,18 @@ _ESCAPED = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 _ENTITIES = {"lt": "<", "gt": ">", "quot": '"', "#39": "'", "apos": "'", "amp": "&"}
 
 
-def cleaned(old: str, new: str) -> Iterator[tuple[str, str, str]]:
-    """Yield old and new text without one kind of noise, and that kind in words."""
+class Cleaned(Record):
+    """Old and new text without one kind of noise."""
+
+    old: str
+    new: str
+    words: str
+    may_shift: bool = True
+    """Whether all lines had that noise, so that the same indentation may be missing in all."""
+
+
+def cleaned(old: str, new: str) -> Iterator[Cleaned]:
+    """Yield old and new text without one kind of noise after the other."""
     for strip, words in (
         (_blank_lines, "without the blank lines around it"),
         (_fence, "without the code fence"),
@@ -30,7 +41,13 @@ def cleaned(old: str, new: str) -> Iterator[tuple[str, str, str]]:
     ):
         pair = strip(old, new)
         if pair and pair[0] != old and pair[0].strip():
-            yield *pair, words
+            may_shift = strip is not _numbers or _all_changed(new, pair[1])
+            yield Cleaned(*pair, words, may_shift)
+
+
+def _all_changed(before: str, after: str) -> bool:
+    lines = zip(before.split("\n"), after.split("\n"), strict=False)
+    return all(one != other for one, other in lines if not is_blank(one))
 
 
 def _blank_lines(old: str, new: str) -> tuple[str, str]:
@@ -58,8 +75,8 @@ def _fence(old: str, new: str) -> tuple[str, str] | None:
 
 def _unfenced(text: str) -> str | None:
     lines = text.removesuffix("\n").split("\n")
-    fence = re.match(r" *(`{3,}|~{3,})[^`]*$", lines[0])
-    if not fence or len(lines) < 2 or lines[-1].strip() != fence[1]:
+    fence = re.match(r"(`{3,}|~{3,})[^`]*$", lines[0])
+    if not fence or len(lines) < 2 or lines[-1].rstrip() != fence[1]:
         return None
     return "".join(line + "\n" for line in lines[1:-1])
 
@@ -72,7 +89,10 @@ def _numbers(old: str, new: str) -> tuple[str, str] | None:
         if len(numbers) == len(lines) and all(
             number == numbers[0] + index for index, number in enumerate(numbers)
         ):
-            return _without(style, old), _without(style, new)
+            end = "" if old.endswith("\n") else "\n"
+            fresh = _without(style, new)
+            # A last line may be empty without its number; it is a line nevertheless.
+            return _without(style, old) + end, fresh + end if new else ""
     return None
 
 
