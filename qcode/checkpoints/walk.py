@@ -259,6 +259,8 @@ class Walk:
     def _judge_anew(self, node: Node, entries: Iterable[os.DirEntry[str]]) -> None:
         """Find out anew which names of a directory are ignored."""
         node.ignored = self._coverage.passed_over(node.repository, node.rel, entries)
+        if node.parent is not None and not node.is_nested:
+            node.ignored.discard(".git")  # a repository may begin here since
         for name in node.ignored:
             if name in node.files:
                 self.remove(node, name)

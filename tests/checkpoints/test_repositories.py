@@ -263,6 +263,17 @@ def test_repository_made_and_removed_in_between(kept: Kept) -> None:
     assert kept.files.take() == first
 
 
+def test_repository_made_while_rules_change(kept: Kept) -> None:
+    (kept.root / "src/x.log").write_text("log")
+    kept.files.take()
+    git(kept.root / "src", "init", "-q")
+    (kept.root / "src/.gitignore").write_text("*.log\nb.py\n")
+    (kept.root / ".git/info").mkdir(exist_ok=True)
+    (kept.root / ".git/info/exclude").write_text("")
+
+    assert set(kept.contents(kept.files.take())) == {"a.txt", "src/.gitignore", "src/deep/c"}
+
+
 def test_broken_git_file_is_no_repository(kept: Kept) -> None:
     (kept.root / "src/.git").write_text("gitdir: /nowhere\n")
 
