@@ -15,6 +15,7 @@ from qcode.record import Record
 _SEARCH = re.compile(r"(?:<{5,9}|-{5,9}) SEARCH>?\s*$")
 _DIVIDER = re.compile(r"={5,9}\s*$")
 _REPLACE = re.compile(r"(?:>{5,9}|\+{5,9}) REPLACE\s*$")
+_CUT = re.compile(r"<{5,9} ?S?E?A?R?C?$")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})(.*)$")
 
 
@@ -68,6 +69,8 @@ def parse(rows: Sequence[str]) -> list[Block]:
             path, maybe = _path(rows, above, begin)
             blocks.append(Block(tuple(rows[begin + 1 : at]), begin + 1, path, maybe))
             begin, above = None, at + 1
+    if begin is None and _CUT.match(next((row for row in reversed(rows) if row), "")):
+        begin = len(rows) - 1
     if begin is not None:
         raise _malformed(
             begin, "the block has no `>>>>>>> REPLACE`, so it was probably cut; send smaller blocks"

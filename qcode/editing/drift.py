@@ -48,7 +48,8 @@ def drifted(body: Body, old: Sequence[str], changes: Sequence[Chunk]) -> int | M
             windows &= standing[wanted[index]] >> index
     if windows.bit_count() > _EXAMINED:
         return _several(windows, len(old))
-    fitting = [at for at in places(windows) if _fits(lines[at : at + len(old)], wanted)]
+    is_noisy = any(_NOISE.search(line) for chunk in changes for line in chunk.new)
+    fitting = [at for at in places(windows) if _fits(lines[at : at + len(old)], wanted, is_noisy)]
     if not fitting:
         return None
     if len(fitting) == 1:
@@ -102,13 +103,13 @@ def _needed(changes: Sequence[Chunk], count: int) -> set[int]:
     return needed
 
 
-def _fits(window: Sequence[str], wanted: Sequence[str]) -> bool:
+def _fits(window: Sequence[str], wanted: Sequence[str], is_noisy: bool) -> bool:
     for have, want in zip(window, wanted, strict=True):
         if have == want:
             continue
         if is_blank(have) or is_blank(want) or lead(have) != lead(want):
             return False
-        if len(_NOISE.findall(want)) > len(_NOISE.findall(have)):
+        if is_noisy and len(_NOISE.findall(want)) > len(_NOISE.findall(have)):
             return False  # Not quoted wrong but escaped, and so would the new lines be.
         if similar(want.strip(" \t"), have.strip(" \t")) < _SIMILAR:
             return False

@@ -140,6 +140,8 @@ def _without_prose(rows: Sequence[str]) -> list[str] | None:
     """Return the rows up to a blank one that rows without a sign follow, behind all changes."""
     last = max((i for i, row in enumerate(rows) if row[:1] in ("+", "-")), default=len(rows))
     for index in range(last + 1, len(rows)):
+        if any(row[:1] not in ("", " ", "+", "-") for row in rows[:index]):
+            return None  # Rows without a sign are context here.
         if not rows[index] and any(row and row[0] not in " +-" for row in rows[index:]):
             return list(rows[:index])
     return None
@@ -295,11 +297,22 @@ def _is_odd(body: Body, at: int, other: Reading, reading: Reading) -> bool:
     quoted = fold(other.old, TYPOGRAPHIC)
     if len(other.old) != len(reading.old) or not (window == quoted or mappings(window, quoted)):
         return False
+    if reading.is_guessed:
+        return not _goes_beside(reading) or _goes_beside(other)
+    return not _goes_beside(reading, every=2)
+
+
+def _goes_beside(reading: Reading, every: int = 0) -> bool:
+    """Whether new lines begin as deep as a line next to them, or whole levels off."""
     for chunk in reading.changes:
-        beside = reading.old[chunk.first - 1] if chunk.first else reading.old[-1]
-        if any((len(lead(line)) - len(lead(beside))) % 2 for line in chunk.new if line.strip()):
-            return True
-    return False
+        around = reading.old[max(0, chunk.first - 1) : chunk.last + 1]
+        depths = [len(lead(line)) for line in around if not is_blank(line)]
+        first = next((len(lead(line)) for line in chunk.new if not is_blank(line)), None)
+        if first is None or first in depths:
+            continue
+        if not every or any((first - depth) % every for depth in depths):
+            return False
+    return True
 
 
 def _writes(found: Match | Miss) -> object:

@@ -114,7 +114,7 @@ def on_level(
         if not explained:
             continue
         done = None
-        if not _is_bare(quoted, lines):
+        if not (_is_bare(quoted, lines) or _is_about_blanks(old, keys, at, changes)):
             done = remap(explained, lines, [*old, *lines], body.lines)
         if done is None:
             found.append((at, changes, ""))
@@ -140,6 +140,25 @@ def _is_bare(old: Sequence[str], new: Sequence[str]) -> bool:
     """
     solid = [line for line in old if not is_blank(line)]
     return len(solid) == 1 and not lead(solid[0]) and (len(new) > 1 or any(map(lead, new)))
+
+
+def _is_about_blanks(
+    old: Sequence[str], keys: Sequence[str], at: int, changes: Sequence[Chunk]
+) -> bool:
+    """Whether an edit changes indentation itself, so that a wrong one says nothing."""
+    if changes and all(
+        [line.strip() for line in old[chunk.first : chunk.last]]
+        == [line.strip() for line in chunk.new]
+        for chunk in changes
+    ):
+        return True
+    return any(
+        len(chunk.new) == chunk.last - chunk.first
+        and lead(line) == lead(keys[at + index]) != lead(old[index])
+        for chunk in changes
+        for index, line in enumerate(chunk.new, chunk.first)
+        if len(chunk.new) == chunk.last - chunk.first
+    )
 
 
 def most_places(level: int, size: int) -> int:
@@ -180,6 +199,8 @@ def _whole_lines(
             return Miss(Reason.AMBIGUOUS, tuple(at + 1 for at, _, _ in accepted), words, len(old))
         if accepted:
             before = made_before(body, accepted[0][0], old, new)
+            if level == SHIFTED and not before and (miss := missing(body, new)).lines:
+                before = miss  # New text that is there tells more than old text that is shifted.
             return before or landed(
                 body, accepted[0], len(old), level, words and f"matched {words}"
             )
@@ -197,6 +218,8 @@ def exact(body: Body, old: str, new: str) -> Match | Miss | None:
             inside_blanks = _begins_in_indentation(text, at, old, new)
             (inside if inside_blanks else found).append(at)
         at = text.find(old, at + 1)
+    if old.endswith("\n") and text.endswith("\n" + old[:-1]) and found:
+        found.append(len(text) - len(old) + 1)  # The same at the end, where it has no line end.
     if inside and found:
         found = sorted(found + inside)
     if not found:
@@ -251,17 +274,28 @@ def _is_digit(char: str) -> bool:
 
 
 def _begins_in_indentation(text: str, at: int, old: str, new: str) -> bool:
-    """Return whether the first line was quoted with too little indentation, for new lines.
+    """Return whether text begins in or behind a line's indentation, and that matters.
 
-    Spliced as they are, all but the first of these would stand too far out.
+    Spliced as it is, a line that goes would leave its blanks to the next one, and
+    lines would get blanks twice or lose them. So it is no place to splice at.
     """
-    if old[0] not in " \t":
-        return False
-    known = set(old.split("\n")[1:])
-    if all(is_blank(line) or line in known for line in new.split("\n")[1:]):
-        return False
     begin = text.rfind("\n", 0, at) + 1
-    return begin < at and not text[begin:at].strip(" \t")
+    if old[0] == "\n" and begin < at:
+        # The blank line of the edit is only the end of the line above.
+        if new:
+            return not new.startswith("\n") and "\n" in new.rstrip("\n")
+        return old.endswith("\n")
+    if begin == at or text[begin:at].strip(" \t"):
+        return False
+    if not new:
+        return old.endswith("\n")
+    first, *rest = new.split("\n")
+    quoted, *known = old.split("\n")
+    if len(lead(first)) > len(lead(quoted)) or quoted in rest:
+        return True
+    return quoted[:1] in (" ", "\t") and any(
+        line not in known for line in rest if not is_blank(line)
+    )
 
 
 def _splice(body: Body, at: int, old: str, new: str, following: int = -1) -> Match:
@@ -272,11 +306,12 @@ def _splice(body: Body, at: int, old: str, new: str, following: int = -1) -> Mat
     """
     text, end = body.text, at + len(old)
     drops = not new
-    if at == 0 or text[at - 1] == "\n":
-        if not new and not old.endswith("\n") and text[end : end + 1] == "\n" and end != following:
-            end += 1
-        elif new and old.endswith("\n") and not new.endswith("\n"):
-            new += "\n"
+    begin = text.rfind("\n", 0, at) + 1
+    is_bare_end = not old.endswith("\n") and text[end : end + 1] == "\n" and end != following
+    if begin == at and not new and is_bare_end:
+        end += 1
+    if is_blank(text[begin:at]) and new and old.endswith("\n") and not new.endswith("\n"):
+        new += "\n"
     if end == len(text) and not text.endswith("\n"):
         new = new.removesuffix("\n")  # The text goes on without a final line end.
     return Match(at, end, tuple(_trimmed(body, at, end, new, drops=drops)))
@@ -319,9 +354,9 @@ def _with_ends(text: str) -> list[str]:
 
 
 def _stands_there(text: str, at: int, old: str, new: str) -> tuple[int, int] | None:
-    """Return where lines that an edit would add around its text stand already, and how many.
+    """Return where text that an edit would add around its own stands already, and its lines.
 
-    Sent twice, an insertion matches again. Lines without a letter or digit, a brace
+    Sent twice, an insertion matches again. Text without a letter or digit, a brace
     say, may well be wanted twice.
     """
     while old.startswith("\n") and new.startswith("\n"):
@@ -338,15 +373,18 @@ def _stands_there(text: str, at: int, old: str, new: str) -> tuple[int, int] | N
     end = at + len(old)
     first = at - len(above)
     if above:
-        if above[-1] != "\n" or first < 0 or not text.startswith(above, first):
+        if first < 0 or not text.startswith(above, first):
             return None
-        if first and text[first - 1] != "\n":
+        is_inside = above[-1] == "\n" and first and text[first - 1] != "\n"
+        if is_inside or _is_inside(text, first):
             return None
     if below:
-        if below[0] != "\n" and not old.endswith("\n"):
+        is_line = below[0] == "\n" or old.endswith("\n")
+        below = below.removesuffix("\n") if is_line else below
+        behind = end + len(below)
+        if not text.startswith(below, end) or _is_inside(text, behind):
             return None
-        below = below.removesuffix("\n")
-        if not text.startswith(below, end) or text[end + len(below) :][:1] not in ("", "\n"):
+        if is_line and text[behind : behind + 1] not in ("", "\n"):
             return None
     if above:
         return first, len(rows(above))

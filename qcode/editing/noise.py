@@ -89,19 +89,23 @@ def _numbers(old: str, new: str) -> tuple[str, str] | None:
         if len(numbers) == len(lines) and all(
             number == numbers[0] + index for index, number in enumerate(numbers)
         ):
-            end = "" if old.endswith("\n") else "\n"
-            fresh = _without(style, new)
-            # A last line may be empty without its number; it is a line nevertheless.
-            return _without(style, old) + end, fresh + end if new else ""
+            return _without(style, old), _without(style, new)
     return None
 
 
 def _without(style: re.Pattern[str], text: str) -> str:
-    """Return lines without the number at their beginning, where there is one."""
-    lines = text.split("\n")
+    """Return lines without the number at their beginning, where there is one.
+
+    The last line always gets an end: without its number it may be empty, and is a
+    line nevertheless.
+    """
+    if not text:
+        return ""
+    lines = text.removesuffix("\n").split("\n")
     found = [style.match(line) for line in lines]
-    return "\n".join(
-        line[match.end() :] if match else line for line, match in zip(lines, found, strict=True)
+    return "".join(
+        (line[match.end() :] if match else line) + "\n"
+        for line, match in zip(lines, found, strict=True)
     )
 
 

@@ -105,6 +105,13 @@ def test_what_is_done_already_is_said() -> None:
         ("import os\nimport re\n", "import os\n", "import os\nimport re\n"),
         ("import os\nimport re", "import os", "import os\nimport re"),
         ("import os\nimport re\n", "import re", "import os\nimport re"),
+        ("x = f(a) or b\n", "x = f(a)", "x = f(a) or b"),
+        ("\nnew()\n- a\n- b\n", "\n- a\n- b", "\nnew()\n- a\n- b"),
+        (
+            "    if a:\n        x()\n        y()\n",
+            "    x()\n    y()\n",
+            "if a:\n    x()\n    y()\n",
+        ),
     ],
 )
 def test_an_insertion_sent_twice_is_not_made_twice(text: str, old: str, new: str) -> None:
@@ -115,7 +122,7 @@ def test_an_insertion_sent_twice_is_not_made_twice(text: str, old: str, new: str
     "text, old, new, result",
     [
         ("f(\n)\n", "f(\n", "f(\n)\n", "f(\n)\n)\n"),
-        ("a, b\n", "a", "a, b", "a, b, b\n"),
+        ("a((\n", "a(", "a((", "a(((\n"),
         ("x\ny2\n", "x\n", "x\ny\n", "x\ny\ny2\n"),
     ],
 )
