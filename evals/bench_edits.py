@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
 
-from qcode.evals.edits_material import Region, contents, places, plan, sources
+from qcode.evals.edits_material import Region, contents, is_blank, places, plan, sources
 from qcode.evals.edits_noise import (
     CONTRARY,
     FILE,
@@ -118,7 +118,11 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
 
 
 def _stands(lines: Sequence[str], old: Sequence[str]) -> bool:
-    return any(lines[at : at + len(old)] == old for at in range(len(lines) - len(old) + 1))
+    first = next((at for at, line in enumerate(old) if not is_blank(line)), 0)
+    last = max((at + 1 for at, line in enumerate(old) if not is_blank(line)), default=0)
+    solid = [line.rstrip(" \t") for line in old[first:last]]
+    lines = [line.rstrip(" \t") for line in lines]
+    return any(lines[at : at + len(solid)] == solid for at in range(len(lines) - len(solid) + 1))
 
 
 def _has_words(case: Case) -> bool:

@@ -297,7 +297,14 @@ def _trailing(case: Case, random: Random, form: str) -> Case | None:
             return Row(" ", fresh, row.new, row.want)
         return _with(row, fresh, want=fresh)
 
-    return _rows(case, change)
+    made = _rows(case, change)
+    if made is None:
+        return None
+    for region in made.regions:
+        quoted = {row.old for row in region.rows if row.sign == "-"}
+        if any(row.sign == "+" and row.new in quoted for row in region.rows):
+            return None  # They would be taken for the same line, which keeps its blanks.
+    return made
 
 
 _TYPED = (("'", "’"), ("'", "‘"), ('"', "“"), ('"', "”"), ("-", "–"), ("-", "—"), ("-", "−"),
@@ -764,6 +771,15 @@ CONTRARY = (
     {"indentation shifted", "tabs for blanks or blanks for tabs"},
     {"indentation dropped", "tabs for blanks or blanks for tabs"},
     {"line numbers pasted", "over-escaped"},
+    {"indentation dropped", "line numbers pasted"},
+    {"indentation dropped", "less context"},
+    {"indentation uneven", "first line not indented"},
+    {"indentation shifted", "context without its blank"},
+    {"indentation dropped", "context without its blank"},
+    {"tabs for blanks or blanks for tabs", "less context"},
+    {"two lines swapped", "less context"},
+    {"two lines swapped", "line left out"},
+    {"indentation uneven", "less context"},
     {"lines left out: ...", "final line end differs"},
     {"context without its blank", "line left out"},
     {"removed line misremembered", "wanted state in context"},

@@ -88,7 +88,7 @@ def write(case: Case, form: str, random: Random) -> Written | None:
     if "prose around" in case.flags:
         text = f"Here is the change you asked for:\n\n{text}\n\nIt should work now.\n"
     if "output cut" in case.flags:
-        text = text[: random.randrange(text.index("SEARCH"), text.rindex(" REPLACE"))]
+        text = text[: random.randrange(text.rindex("SEARCH"), text.rindex(" REPLACE"))]
         must_refuse = True
     if "edit with CRLF" in case.flags:
         text = re.sub("\r?\n", "\r\n", text)
@@ -392,8 +392,12 @@ def _literal(text: str, old: str, new: str) -> tuple[int, int, str] | None:
         return None
     start, end = at[0], at[0] + len(old)
     before = text[text.rfind("\n", 0, start) + 1 : start]
-    if before and is_blank(before) and is_blank(old[:1]) and "\n" in new.rstrip("\n"):
-        return None  # A line quoted with too little indentation is rather one that is shifted.
+    if before and is_blank(before):
+        # Lines quoted with too little indentation are rather shifted, unless they are replaced.
+        if is_blank(old[:1]) and "\n" in new.rstrip("\n"):
+            return None
+        if old.endswith("\n") and not new.endswith("\n"):
+            return None
     if start == 0 or text[start - 1] == "\n":
         if not new and not old.endswith("\n") and text[end : end + 1] == "\n":
             end += 1
