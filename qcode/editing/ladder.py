@@ -114,7 +114,7 @@ def on_level(
         if not explained:
             continue
         done = None
-        if not (_is_bare(quoted, lines) or _is_about_blanks(old, keys, at, changes)):
+        if not (_is_bare(quoted, changes) or _is_about_blanks(old, keys, at, changes)):
             done = remap(explained, lines, [*old, *lines], body.lines)
         if done is None:
             found.append((at, changes, ""))
@@ -133,13 +133,20 @@ def on_level(
     return found
 
 
-def _is_bare(old: Sequence[str], new: Sequence[str]) -> bool:
-    """Whether one line without indentation is all that was quoted, for several new ones.
+def _is_bare(old: Sequence[str], changes: Sequence[Chunk]) -> bool:
+    """Whether one line without indentation is all that was quoted, and new ones are added.
 
     It may have been copied without its blanks while the others have theirs.
     """
     solid = [line for line in old if not is_blank(line)]
-    return len(solid) == 1 and not lead(solid[0]) and (len(new) > 1 or any(map(lead, new)))
+    return (
+        len(solid) == 1
+        and not lead(solid[0])
+        and any(
+            len(chunk.new) > chunk.last - chunk.first or any(map(lead, chunk.new))
+            for chunk in changes
+        )
+    )
 
 
 def _is_about_blanks(
