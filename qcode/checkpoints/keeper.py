@@ -25,6 +25,7 @@ from qcode.checkpoints.hunks import Hunk, hunks, pick
 from qcode.checkpoints.restore import in_the_way, protect, protected, restore, sweep
 from qcode.checkpoints.scan import Files
 from qcode.checkpoints.states import Entry, State, difference
+from qcode.checkpoints.states import named as states_named
 from qcode.checkpoints.store import Store
 from qcode.checkpoints.timeline import Kind, Point, Timeline
 from qcode.checkpoints.travel import Changes, Clash, Plan, plan
@@ -59,7 +60,12 @@ class Checkpoints:
         self.root = root
         self.session = session
         self.store = open_store(root, folder)
-        self.files = Files(root, self.store, keep_ignored=keep_ignored)
+        self.files = Files(
+            root,
+            self.store,
+            keep_ignored=keep_ignored,
+            leave_out=[folder.parent],  # qcode's own files, where the workspace is a home directory
+        )
         self.timeline = Timeline(self.store, session)
         self._folder = folder
         self._pending = folder / f"{session}.pending"
@@ -69,6 +75,7 @@ class Checkpoints:
         self._unkept = ""
         """Of the call that ended here, but what it did could not be kept."""
         self._thorough_at = -_THOROUGH_S
+        self._knows_named = False
 
     def close(self) -> None:
         """Give up processes, watches and the lock."""
@@ -120,7 +127,7 @@ class Checkpoints:
     def state(self) -> State:
         """Return the present state, without a point of its own."""
         with self._mutex:
-            return self.files.take()
+            return self._take()
 
     # Going back and forth.
 
@@ -245,19 +252,35 @@ class Checkpoints:
 
     def _look(self, *, named: Sequence[Path] = (), thorough: bool = False) -> Point:
         """Return the point that the files are at; a new one if they changed unseen."""
-        state = self.files.take(named, thorough=thorough)
+        state = self._take(named, thorough=thorough)
         if thorough:
             self._thorough_at = time.monotonic()
         if self.timeline.is_empty:
             return self._append(Kind.START, state, "start")
         if state == self.timeline.last.state:
             return self.timeline.last
-        return self._append(Kind.OUTSIDE, state, self._names("changed outside", state))
+        return self._append(Kind.OUTSIDE, state, self._what_is_new(state))
 
-    def _names(self, what: str, state: State) -> str:
-        paths = sorted(difference(self.store, self.timeline.last.state, state))
+    def _take(self, named: Sequence[Path] = (), *, thorough: bool = False) -> State:
+        if not self._knows_named and not self.timeline.is_empty:
+            # Paths that git ignores and an earlier process was told of.
+            known = states_named(self.store, self.timeline.last.state)
+            named = [*named, *(self.root / path for path in known)]
+        state = self.files.take(named, thorough=thorough)
+        self._knows_named = True
+        return state
+
+    def _what_is_new(self, state: State) -> str:
+        changes = difference(self.store, self.timeline.last.state, state)
+        paths = sorted(
+            path
+            for path, change in changes.items()
+            if all(entry is None or entry.is_kept for entry in change)
+        )
+        if not paths:  # only more (or less) of what git ignores is looked at
+            return f"kept from here on: {', '.join(sorted(changes)[:3])}"
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-        return f"{what}: {', '.join(paths[:3])}{more}"
+        return f"changed outside: {', '.join(paths[:3])}{more}"
 
     def _append(self, kind: Kind, state: State, title: str, **facts: Any) -> Point:
         head = head_commit(self.root)
@@ -276,7 +299,7 @@ class Checkpoints:
         raise QcodeError("the checkpoints of this session are being written by another process")
 
     def _finish_call(self, call: Mapping[str, Any], *, cut: str = "") -> Point | None:
-        state = self.files.take(thorough=bool(cut or self._unkept))
+        state = self._take(thorough=bool(cut or self._unkept))
         point = None
         if self.timeline.is_empty:
             self._append(Kind.START, state, "start")
@@ -300,12 +323,13 @@ class Checkpoints:
             "protected": protected(self.root, changes),
         }
         self._note(note)
-        restore(self.root, self.store, {path: want for path, (_now, want) in changes.items()})
+        wanted = {path: want for path, (_now, want) in changes.items()}
+        restore(self.root, self.store, wanted, ignored=self.files.ignored)
         return self._arrived(title, target, changes)
 
     def _arrived(self, title: str, target: int, changes: Changes) -> Point:
         named = [self.root / path for path in changes]
-        state = self.files.take(named, thorough=True)
+        state = self._take(named, thorough=True)
         point = self.timeline.last
         if target >= 0 and self.timeline.position != target:
             point = self._append(Kind.MOVE, state, title, target=target)
@@ -382,7 +406,7 @@ class Checkpoints:
         }
         for path in in_the_way(self.root, self.store, left):
             del left[path]  # somebody has put something else there since
-        restore(self.root, self.store, left)
+        restore(self.root, self.store, left, ignored=self.files.ignored)
         self._arrived(facts["title"], facts["target"], changes)
 
     def _sweep(self, paths: Iterable[Path]) -> None:

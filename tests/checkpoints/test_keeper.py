@@ -521,3 +521,52 @@ def test_any_way_back_and_forth_ends_in_a_recorded_tree(
                 assert read_tree(root) == trees[kept.timeline.position]
     finally:
         kept.close()
+
+
+def test_ignored_files_that_become_visible_are_not_removed(tmp_path: Path) -> None:
+    root = tmp_path / "work"
+    root.mkdir()
+    git(root, "init", "-q")
+    (root / ".gitignore").write_text("*.secret\n")
+    (root / "mine.secret").write_text("mine\n")
+    kept = Checkpoints(root, "s1", tmp_path / "state")
+    try:
+        kept.before("edit .gitignore", "c1", [root / ".gitignore"])
+        (root / ".gitignore").write_text("")
+        (root / "made.txt").write_text("made\n")
+        kept.after()
+        kept.look()
+        kept.go(kept.undo_plan())
+    finally:
+        kept.close()
+    assert (root / "mine.secret").read_text() == "mine\n"
+    assert (root / ".gitignore").read_text() == "*.secret\n"
+    assert not (root / "made.txt").exists()
+
+
+def test_a_named_file_that_git_ignores_comes_back_in_a_later_process(tmp_path: Path) -> None:
+    root = tmp_path / "work"
+    root.mkdir()
+    git(root, "init", "-q")
+    (root / ".gitignore").write_text("build/\n")
+    (root / "build").mkdir()
+    (root / "build/x").write_text("old\n")
+    kept = Checkpoints(root, "s1", tmp_path / "state")
+    try:
+        kept.before("other", "c0")
+        (root / "a.txt").write_text("a\n")
+        kept.after()
+        kept.before("edit build/x", "c1", [root / "build/x"])
+        (root / "build/x").write_text("new\n")
+        kept.after()
+    finally:
+        kept.close()
+    later = Checkpoints(root, "s1", tmp_path / "state")
+    try:
+        later.look()
+        titles = [point.title for point in later.timeline.points]
+        assert titles == ["start", "other", "kept from here on: build/x", "edit build/x"]
+        later.go(later.undo_plan())
+    finally:
+        later.close()
+    assert (root / "build/x").read_text() == "old\n"
