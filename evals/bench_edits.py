@@ -29,6 +29,7 @@ from qcode.evals.edits_noise import (
     FORMS,
     INDENT,
     KINDS,
+    PATCHES,
     SEVERAL,
     WORDS,
     Case,
@@ -93,6 +94,8 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
             now = contents(case.text)
             if any(region.is_false and _stands(now, region.old()) for region in case.regions):
                 return None
+    if _is_elsewhere(case, form, {KINDS[name].stage for name in chosen}):
+        return None
     written = write(case, form, random)
     if written is None:
         return None
@@ -123,6 +126,33 @@ def _stands(lines: Sequence[str], old: Sequence[str]) -> bool:
     solid = [line.rstrip(" \t") for line in old[first:last]]
     lines = [line.rstrip(" \t") for line in lines]
     return any(lines[at : at + len(solid)] == solid for at in range(len(lines) - len(solid) + 1))
+
+
+def _is_elsewhere(case: Case, form: str, stages: set[int]) -> bool:
+    """Whether what is quoted stands somewhere else but for its indentation, or reads otherwise.
+
+    In a patch, lines whose indentation lacks one blank are those that lack their sign.
+    """
+    lines = contents(case.text)
+    is_inexact = bool(stages & {WORDS, INDENT} or "extra blank behind signs" in case.flags)
+    bare = [line.strip(" \t") for line in lines]
+    for region in case.regions:
+        old = [line.strip(" \t") for line in region.old()]
+        size = len(old)
+        places = [at for at in range(len(bare) - size + 1) if bare[at : at + size] == old]
+        if is_inexact and places and places != [region.at]:
+            return True
+        if form in PATCHES and INDENT in stages:
+            raw = [
+                row.old if row.sign == "-" else f" {row.old}"
+                for row in region.rows
+                if row.sign != "+"
+            ]
+            if [line.rstrip() for line in raw] == [
+                line.rstrip() for line in lines[region.at : region.at + size]
+            ]:
+                return True
+    return False
 
 
 def _has_words(case: Case) -> bool:

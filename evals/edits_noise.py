@@ -294,7 +294,7 @@ def _trailing(case: Case, random: Random, form: str) -> Case | None:
         if row.sign == "+" and is_blank(text):
             return None
         if row.sign == " " and form in REPLACING and random.random() < 0.1:
-            return Row(" ", fresh, row.new, row.want)
+            return Row(" ", fresh, row.new, row.new)
         return _with(row, fresh, want=fresh)
 
     made = _rows(case, change)
@@ -435,7 +435,9 @@ def _too_many(case: Case, random: Random, _form: str) -> Case | None:
     rows = case.regions[r].rows
     i = random.randrange(len(rows))
     extra = random.choice(contents(case.text))
-    if is_blank(extra) or extra.strip() in (_text_of(row).strip() for row in rows):
+    if is_blank(extra) or extra.strip() in ("...", "…"):
+        return None
+    if extra.strip() in (_text_of(row).strip() for row in rows):
         return None
     row = Row(" ", extra, extra, extra)
     there = rows[i]
@@ -771,6 +773,9 @@ CONTRARY = (
     {"indentation shifted", "tabs for blanks or blanks for tabs"},
     {"indentation dropped", "tabs for blanks or blanks for tabs"},
     {"line numbers pasted", "over-escaped"},
+    {"end of file marked", "less context"},
+    {"indentation shifted", "first line not indented"},
+    {"indentation dropped", "first line not indented"},
     {"indentation dropped", "line numbers pasted"},
     {"indentation dropped", "less context"},
     {"indentation uneven", "first line not indented"},

@@ -398,6 +398,11 @@ def _literal(text: str, old: str, new: str) -> tuple[int, int, str] | None:
             return None
         if old.endswith("\n") and not new.endswith("\n"):
             return None
+        first, becomes = old.split("\n")[0], new.split("\n")[0]
+        if indentation(first) != indentation(becomes) or (
+            first != becomes and first in new.split("\n")
+        ):
+            return None
     if start == 0 or text[start - 1] == "\n":
         if not new and not old.endswith("\n") and text[end : end + 1] == "\n":
             end += 1

@@ -96,8 +96,7 @@ def replacement(block: Block, text: str | None) -> Replacement:
             whole = [
                 at
                 for at in dividers
-                if not all(map(is_blank, block.rows[:at]))
-                and len(body.find_lines(block.rows[:at], RAW, 2)) == 1
+                if not all(map(is_blank, block.rows[:at])) and _ends_search(body, block.rows, at)
             ]
         if not whole:
             raise _malformed(
@@ -108,6 +107,19 @@ def replacement(block: Block, text: str | None) -> Replacement:
         dividers = [max(whole)]
     old, new = block.rows[: dividers[0]], block.rows[dividers[0] + 1 :]
     return Replacement("".join(f"{row}\n" for row in old), "".join(f"{row}\n" for row in new))
+
+
+def _ends_search(body: Body, rows: Sequence[str], at: int) -> bool:
+    """Whether the text above a divider row stands in the file exactly once.
+
+    Where the row stands below it there too, it is the text's own, and only the beginning
+    of what was quoted was found.
+    """
+    found = body.find_lines(rows[:at], RAW, 2)
+    if len(found) != 1:
+        return False
+    below = body.lines[found[0] + at : found[0] + at + 1]
+    return [line.rstrip() for line in below] != [rows[at].rstrip()]
 
 
 def _path(rows: Sequence[str], first: int, last: int) -> tuple[str, str]:
