@@ -142,6 +142,14 @@ def _is_elsewhere(case: Case, form: str, stages: set[int]) -> bool:
         places = [at for at in range(len(bare) - size + 1) if bare[at : at + size] == old]
         if is_inexact and places and places != [region.at]:
             return True
+        if "context without its blank" in case.flags:
+            signed = [
+                row.old if row.sign == "-" else row.old.removeprefix(" ")
+                for row in region.rows
+                if row.sign != "+"
+            ]
+            if any(lines[at : at + size] == signed for at in range(len(lines) - size + 1)):
+                return True
         if form in PATCHES and INDENT in stages:
             raw = [
                 row.old if row.sign == "-" else f" {row.old}"

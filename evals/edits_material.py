@@ -6,6 +6,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -243,7 +244,15 @@ def _changed(old: Sequence[str], lines: Sequence[str], random: Random) -> list[R
     fresh_lines = {row.new.strip() for row in middle if row.sign == "+"}
     if kind not in ("wrap", "blanks") and any(map(str.isalnum, "".join(there & fresh_lines))):
         return None  # How old and new lines pair up would be a matter of taste.
-    return [*rows, *middle, *(kept(line) for line in old[len(old) - tail :])]
+    whole = [*rows, *middle, *(kept(line) for line in old[len(old) - tail :])]
+    for one, other in pairwise(whole):
+        if (
+            is_blank(one.old or one.new)
+            and is_blank(other.old or other.new)
+            and one.sign != other.sign
+        ):
+            return None  # Which of them is new would be so too.
+    return whole
 
 
 def _modified(core: Sequence[str], random: Random, count: int) -> list[Row] | None:

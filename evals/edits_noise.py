@@ -402,6 +402,7 @@ def _wanted(case: Case, random: Random, _form: str) -> Case | None:
         and region.rows[i + 1].sign == "+"
         and region.rows[i - 1 : i] != (removed(region.rows[i - 1].old),)
         and sum(row.sign != " " for row in region.rows) > 2
+        and len(region.old()) > 2
     ]
     if not spots:
         return None
@@ -773,6 +774,8 @@ CONTRARY = (
     {"indentation shifted", "tabs for blanks or blanks for tabs"},
     {"indentation dropped", "tabs for blanks or blanks for tabs"},
     {"line numbers pasted", "over-escaped"},
+    {"indentation dropped", "extra blank behind signs"},
+    {"indentation shifted", "extra blank behind signs"},
     {"end of file marked", "less context"},
     {"indentation shifted", "first line not indented"},
     {"indentation dropped", "first line not indented"},

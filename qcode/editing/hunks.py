@@ -12,7 +12,7 @@ from qcode.editing.drift import drifted
 from qcode.editing.explain import NO_EFFECT, explain
 from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank, lead
 from qcode.editing.indent import mappings
-from qcode.editing.ladder import landed, missing, most_places, on_level
+from qcode.editing.ladder import landed, made_elsewhere, missing, most_places, on_level
 from qcode.editing.landing import Chunk, Match, Miss, chunks, made_before, on_lines
 from qcode.editing.outcome import Edited, Reason, Refused
 from qcode.editing.placeholder import left_out
@@ -265,6 +265,7 @@ def _on_level(
         found = (
             _stands_as_stated(body, at, hunk, reading)
             or made_before(body, at, reading.old, reading.new)
+            or made_elsewhere(body, reading.new, level)
             or landed(body, place, size, level)
         )
         others = [each for each in ways if each.is_guessed != reading.is_guessed]

@@ -151,19 +151,20 @@ def remap(
         return None
     if all(lines == results[0][0] for lines, _ in results):
         return results[0]
+    tabbed, plain = (file, edit) if isinstance(results[0][1], Tabs) else (edit, file)
     for whole, each in results:
-        if isinstance(each, Tabs) and each.width * _step(file, "\t") == _step(edit, " "):
-            return whole, each
-        # A line's depth in the file tells nothing of how deep the edit takes it to be,
-        # so a width that needs no offset must not say otherwise.
-        if isinstance(each, Blanks) and each.width * _step(edit, "\t") == _step(file, " "):
+        if isinstance(each, Tabs | Blanks) and each.width * _step(tabbed, "\t") == _step(
+            plain, " "
+        ):
+            # A line's depth on one side tells nothing of how deep the other takes it to be,
+            # so a width that needs no offset must not say otherwise.
             return None if _without_offset(results) not in (None, each) else (whole, each)
     return None
 
 
 def _without_offset(results: Sequence[tuple[list[str], Mapping]]) -> Mapping | None:
     for _, each in results:
-        if isinstance(each, Blanks) and not each.offset:
+        if isinstance(each, Tabs | Blanks) and not each.offset:
             return each
     return None
 

@@ -80,6 +80,18 @@ def missing(body: Body, new: Sequence[str]) -> Miss:
     return Miss(Reason.NOT_FOUND)
 
 
+def made_elsewhere(body: Body, new: Sequence[str], level: int) -> Miss | None:
+    """Return that new lines stand in the file, if the level at which old ones fit says less.
+
+    The edit was made before, and the old lines are others that are nearly the same. One
+    line may stand elsewhere by chance.
+    """
+    if level == RAW or (level != SHIFTED and len(new) < 2):
+        return None
+    miss = missing(body, new)
+    return miss if miss.reason is Reason.ALREADY_APPLIED else None
+
+
 def find_all(body: Body, old: str, new: str) -> list[Match] | Miss:
     """Return all places of the exact text, left to right and without overlap."""
     if marker := left_out(new, old, body.text):
@@ -206,8 +218,7 @@ def _whole_lines(
             return Miss(Reason.AMBIGUOUS, tuple(at + 1 for at, _, _ in accepted), words, len(old))
         if accepted:
             before = made_before(body, accepted[0][0], old, new)
-            if level == SHIFTED and not before and (miss := missing(body, new)).lines:
-                before = miss  # New text that is there tells more than old text that is shifted.
+            before = before or made_elsewhere(body, new, level)
             return before or landed(
                 body, accepted[0], len(old), level, words and f"matched {words}"
             )
