@@ -10,6 +10,7 @@ from qcode.approvals import Approver
 from qcode.messages import JsonObject, Message, Usage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
+from qcode.record import Record as Frozen
 from qcode.tools.base import Context, Tool
 
 
@@ -78,6 +79,14 @@ class Checkpoints(Protocol):
         ...
 
 
+class Checked(Frozen):
+    """How the checks went after an edit."""
+
+    text: str
+    """For the model."""
+    passed: bool
+
+
 @dataclass(slots=True)
 class Agent:
     """What answers: a model, what it is told, and what it may do."""
@@ -103,8 +112,8 @@ class Agent:
     """What a person allowed for this session: a tool, or a tool with its very command."""
     temperature: float | None = None
     """Of every request; None leaves it to the endpoint."""
-    after_edit: Callable[[], Awaitable[str]] | None = None
-    """What to add to the result of a call that changed a file: how the checks go now, say."""
+    after_edit: Callable[[], Awaitable[Checked]] | None = None
+    """How the checks go now; asked after each call that changed a file."""
     checkpoints: Checkpoints | None = None
     """None where none can be kept: no git, or the person turned them off."""
     workspace_state: Callable[[], Awaitable[Hashable]] | None = None

@@ -99,6 +99,8 @@ class _Turn:
         prompted = choice is not None and choice.protocol == "prompted"
         self.recovery = Recovery(agent.schemas, prompted=prompted)
         self.force_call = False
+        self.passing = ""
+        """What was said when all checks passed; empty once a file may have changed since."""
         self.asking = asyncio.Lock()  # one question at a time, also from parallel calls
 
     async def run(self, text: str) -> TurnEnd:
@@ -295,14 +297,16 @@ class _Turn:
         context = replace(
             self.agent.context, output=lambda text: self.emit(events.ToolOutput(call.id, text))
         )
+        if tool.effect is Effect.EXECUTE:
+            self.passing = ""  # it may change anything
         try:
-            result = await tool.run(item.params, context)
-            if result.diff and self.agent.after_edit and (news := await self.agent.after_edit()):
-                text = f"{result.text}\n{news}"
-                result = Result(text, result.summary, result.diff, result.is_error)
+            result = await self._checked(tool, await tool.run(item.params, context))
         except ToolError as error:
             words = str(error)
-            result = Result(words, _first_line(words), is_error=True, essence=error.essence)
+            summary = _first_line(words)
+            if tool.effect is Effect.EDIT and self.passing:
+                words = f"{words}\n{self.passing}"
+            result = Result(words, summary, is_error=True, essence=error.essence)
         except QcodeError:
             raise
         except Exception as error:
@@ -315,6 +319,24 @@ class _Turn:
                 is_error=True,
             )
         return result
+
+    async def _checked(self, tool: Tool[Any], result: Result) -> Result:
+        """Return an edit's result with how the checks go now.
+
+        Where they pass already and an edit changes nothing more, that is said again: a
+        small model that was told once goes on correcting what is right.
+        """
+        if tool.effect is not Effect.EDIT or self.agent.after_edit is None:
+            return result
+        news = self.passing
+        if result.diff:
+            checked = await self.agent.after_edit()
+            news = checked.text
+            self.passing = checked.text if checked.passed else ""
+        if not news:
+            return result
+        text, essence = f"{result.text}\n{news}", result.essence
+        return Result(text, result.summary, result.diff, result.is_error, essence)
 
     async def _checkpoint(self, call: ToolCall, checkpoints: Checkpoints) -> str:
         """Keep what a call did, also one that was interrupted; return what went wrong."""

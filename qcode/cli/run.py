@@ -35,6 +35,7 @@ from qcode.ui.progress import Progress
 
 if TYPE_CHECKING:
     from qcode import verify
+    from qcode.agent import Checked
     from qcode.session import Session
 
 
@@ -286,15 +287,16 @@ class _Run:
             timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
         )
 
-    async def _check_edit(self) -> str:
-        """Return how the verification goes after an edit, for the model."""
+    async def _check_edit(self) -> Checked:
+        """Return how the verification goes after an edit."""
+        from qcode.agent import Checked
         from qcode.verify import QUICK_CHARS, describe
 
         failing = describe(await self._outcomes(), QUICK_CHARS)
         if failing:
-            return load("verify_still_fails", failing=failing)
+            return Checked(load("verify_still_fails", failing=failing), passed=False)
         commands = " and ".join(f"`{command}`" for command in self.args.verify)
-        return load("verify_passes", commands=commands)
+        return Checked(load("verify_passes", commands=commands), passed=True)
 
     async def _verify(self) -> None:
         self.outcomes = await self._outcomes()

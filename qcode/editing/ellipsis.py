@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qcode.editing.body import Body, Splice
 from qcode.editing.fold import TRIMMED
-from qcode.editing.landing import Match, Miss, chunks, on_lines
+from qcode.editing.landing import Match, Miss, chunks, made_before, on_lines
 from qcode.editing.outcome import Reason
 from qcode.editing.placeholder import is_marker
 
@@ -41,6 +41,8 @@ def left_out_lines(body: Body, old: Sequence[str], new: Sequence[str]) -> Match 
         if len(at) > 1:
             detail = "in the part that begins " + repr(part[0].strip()[:80])
             return Miss(Reason.AMBIGUOUS, tuple(place + 1 for place in at), detail, len(part))
+        if before := made_before(body, at[0], part, becomes):
+            return before
         landed = on_lines(body, at[0], len(part), chunks(part, becomes))
         if isinstance(landed, Miss):
             return landed

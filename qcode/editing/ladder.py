@@ -68,7 +68,23 @@ def find(body: Body, old: str, new: str, *, exact_only: bool = False) -> Match |
     if at is not None:
         words = "kept the file's text of context lines that were quoted a little differently"
         return on_lines(body, at, len(lines), changes, [words])
-    return miss
+    return _done_within(body, fresh_lines) or miss
+
+
+def _done_within(body: Body, new: Sequence[str]) -> Miss | None:
+    """Return that new text which begins behind a line's indentation is there already.
+
+    Text that replaced a part of a line is seldom quoted with the blanks before it.
+    """
+    if not new or not has_word(new[0]) or new[0][:1].isspace():
+        return None
+    first, rest = new[0].rstrip(" \t"), [line.rstrip(" \t") for line in new[1:]]
+    for at, line in enumerate(body.lines):
+        if line.strip(" \t") == first:
+            following = body.lines[at + 1 : at + len(new)]
+            if [row.rstrip(" \t") for row in following] == rest:
+                return Miss(Reason.ALREADY_APPLIED, (at + 1,), count=len(new))
+    return None
 
 
 def missing(body: Body, new: Sequence[str]) -> Miss:

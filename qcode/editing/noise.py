@@ -121,7 +121,9 @@ def _unescaped(text: str) -> str:
     return re.sub(r'\\([nt"\\])', lambda match: _ESCAPED[match[1]], text)
 
 
-def _quotes(old: str, new: str) -> tuple[str, str]:
+def _quotes(old: str, new: str) -> tuple[str, str] | None:
+    if "\n" not in old.strip("\n") and "\n" not in new.strip("\n") and "\\n" in new:
+        return None  # Line ends may be escaped as well.
     plain = re.compile(r"\\([\"'])")
     return plain.sub(lambda m: m[1], old), plain.sub(lambda m: m[1], new)
 

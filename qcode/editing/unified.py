@@ -11,7 +11,9 @@ from qcode.editing.outcome import Reason
 from qcode.editing.pathname import Refusal, bare
 
 _GIT = re.compile(r'diff --git ("?a/.+"?|\S+) ("?b/.+"?|\S+)$')
-_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_FENCE = re.compile(r"(\s*(?:`{3,}|~{3,}))")
+_CHANGE = re.compile(r"[+-](?:[^\s+-]|\s{2,}\S)")
+"""A row that is no prose: an item of a list has one blank behind its sign."""
 _NOTHING = "/dev/null"
 _EXTENDED = re.compile(
     r"(old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from|rename to"
@@ -109,7 +111,7 @@ def _sections(rows: Sequence[str]) -> list[_Section]:
                 )
             if marks := _FENCE.match(row):
                 fence = "" if fence else marks[1]
-            elif section and section.hunks and not fence and re.match(r"[+-][^\s+-]", row):
+            elif section and section.hunks and _CHANGE.match(row):
                 raise Refusal(
                     Reason.MALFORMED,
                     f"Line {at + 1} of the diff: {row[:80]!r} is outside of the code fence, or a "
@@ -153,7 +155,7 @@ def _hunk(rows: Sequence[str], at: int, fence: str) -> tuple[Hunk, int]:
             break
         if _is_header(rows, at) and _is_followed(rows, at + 2):
             break
-        if fence and row.strip() == fence:
+        if fence and row.rstrip() == fence:
             break
         if row == "-- " and re.match(r"\d+\.\d+", rows[at + 1] if at + 1 < len(rows) else ""):
             break  # git's signature below a mail.

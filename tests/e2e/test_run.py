@@ -102,6 +102,20 @@ def test_verified_work_exits_0_and_the_model_was_told_what_failed(work: Path) ->
     assert "`sh check.sh` exits 3" in server.requests[0].json["messages"][1]["content"]
 
 
+def test_an_edit_made_again_hears_that_all_passes(work: Path) -> None:
+    broken = scripted.call("edit", file_path="a.txt", old_string="nine", new_string="ten")
+    script = [FIX, FIX, broken, scripted.text("Done.")]
+    with scripted.ScriptedServer(script) as server:
+        ended = make(work, server).run("run", "-y", "--verify", "sh check.sh", "fix it")
+
+    assert ended.code == 0
+    answers = [m["content"] for m in server.requests[-1].json["messages"] if m["role"] == "tool"]
+    assert "`sh check.sh` passes now" in answers[0]
+    assert answers[1].startswith("a.txt: The change is there already")
+    assert "`sh check.sh` passes now" in answers[1]
+    assert "`sh check.sh` passes now" in answers[2]
+
+
 def test_each_edit_is_checked_at_once(work: Path) -> None:
     wrong = scripted.call("edit", file_path="a.txt", old_string="one", new_string="three")
     right = scripted.call("edit", file_path="a.txt", old_string="three", new_string="two")
@@ -563,7 +577,6 @@ def test_an_answer_that_cannot_be_written_names_stdout_and_the_session(
         f"the session is saved: `qcode sessions show {journal.stem}` prints it, "
         f"`qcode run --resume {journal.stem}` goes on\n"
     )
-
 
 
 def test_a_prompt_beyond_the_window_is_refused_before_it_is_sent(work: Path) -> None:

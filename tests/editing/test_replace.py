@@ -398,3 +398,18 @@ def test_a_large_diff_is_bounded() -> None:
 
     replaced = changes("a\n" * 9000, "b\n" * 9000, "a")
     assert replaced.diff.endswith("@@ 9,000 lines replaced by 9,000 @@")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("c[w] += 1", "c[w] = c.get(w, 0) + 1"),
+        ("c[w] += 1\n    return None", "c[w] = c.get(w, 0) + 1\n    return c"),
+    ],
+)
+def test_a_part_of_a_line_that_was_replaced_already(old: str, new: str) -> None:
+    text = "def f(c):\n    for w in x:\n        c[w] = c.get(w, 0) + 1\n    return c\n"
+    found = replace(text, [Replacement(old, new)])
+    assert isinstance(found, Refused)
+    assert found.reason is Reason.ALREADY_APPLIED
+    assert "3|" in found.text
