@@ -31,6 +31,7 @@ from qcode.evals.edits_noise import (
     KINDS,
     PATCHES,
     SEVERAL,
+    TRANSPORT,
     WORDS,
     Case,
     expected,
@@ -84,18 +85,20 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
             return None
         regions.append(region)
     case = dataclasses.replace(case, regions=tuple(regions))
-    for name in chosen:
-        if KINDS[name].stage != FILE:
+    stages = {KINDS[name].stage for name in chosen}
+    for name in [*chosen, ""]:
+        is_worded = not name or KINDS[name].stage >= TRANSPORT
+        if is_worded and _is_elsewhere(case, form, stages):
+            return None
+        if name and KINDS[name].stage != FILE:
             changed = KINDS[name].change(case, random, form)
             if changed is None:
                 return None
             case = changed
-        if KINDS[name].stage == WORDS:
+        if name and KINDS[name].stage == WORDS:
             now = contents(case.text)
             if any(region.is_false and _stands(now, region.old()) for region in case.regions):
                 return None
-    if _is_elsewhere(case, form, {KINDS[name].stage for name in chosen}):
-        return None
     written = write(case, form, random)
     if written is None:
         return None
@@ -137,10 +140,14 @@ def _is_elsewhere(case: Case, form: str, stages: set[int]) -> bool:
     is_inexact = bool(stages & {WORDS, INDENT} or "extra blank behind signs" in case.flags)
     bare = [line.strip(" \t") for line in lines]
     for region in case.regions:
-        old = [line.strip(" \t") for line in region.old()]
+        old = region.old()
         size = len(old)
-        places = [at for at in range(len(bare) - size + 1) if bare[at : at + size] == old]
-        if is_inexact and places and places != [region.at]:
+        solid = [at for at, line in enumerate(old) if not is_blank(line)] or [0]
+        head, part = solid[0], [line.strip(" \t") for line in old[solid[0] : solid[-1] + 1]]
+        places = [
+            at for at in range(len(bare) - len(part) + 1) if bare[at : at + len(part)] == part
+        ]
+        if is_inexact and places and places != [region.at + head]:
             return True
         if "context without its blank" in case.flags:
             signed = [

@@ -301,7 +301,7 @@ def _trailing(case: Case, random: Random, form: str) -> Case | None:
     if made is None:
         return None
     for region in made.regions:
-        quoted = {row.old for row in region.rows if row.sign == "-"}
+        quoted = {row.old for row in region.rows if row.sign != "+"}
         if any(row.sign == "+" and row.new in quoted for row in region.rows):
             return None  # They would be taken for the same line, which keeps its blanks.
     return made
@@ -774,6 +774,15 @@ CONTRARY = (
     {"indentation shifted", "tabs for blanks or blanks for tabs"},
     {"indentation dropped", "tabs for blanks or blanks for tabs"},
     {"line numbers pasted", "over-escaped"},
+    {"blanks at line ends", "over-escaped"},
+    {"typographic", "over-escaped"},
+    {"first line not indented", "over-escaped"},
+    {"final line end differs", "over-escaped"},
+    {"indentation shifted", "over-escaped"},
+    {"indentation dropped", "over-escaped"},
+    {"tabs for blanks or blanks for tabs", "over-escaped"},
+    {"extra blank behind signs", "less context"},
+    {"line too many", "line left out"},
     {"indentation dropped", "extra blank behind signs"},
     {"indentation shifted", "extra blank behind signs"},
     {"end of file marked", "less context"},
