@@ -401,7 +401,7 @@ def test_a_large_diff_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    "old, new",
     [
         ("c[w] += 1", "c[w] = c.get(w, 0) + 1"),
         ("c[w] += 1\n    return None", "c[w] = c.get(w, 0) + 1\n    return c"),
