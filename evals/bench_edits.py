@@ -30,6 +30,7 @@ from qcode.evals.edits_noise import (
     INDENT,
     KINDS,
     PATCHES,
+    PLACE,
     SEVERAL,
     TRANSPORT,
     WORDS,
@@ -95,7 +96,7 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
             if changed is None:
                 return None
             case = changed
-        if name and KINDS[name].stage == WORDS:
+        if name and KINDS[name].stage in (PLACE, WORDS):
             now = contents(case.text)
             if any(region.is_false and _stands(now, region.old()) for region in case.regions):
                 return None
@@ -103,6 +104,8 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
     if written is None:
         return None
     if "sent twice" in case.flags:
+        if any(_places(contents(case.text), region.old()) > 1 for region in case.regions):
+            return None  # The second edit is as good for the other place.
         first, _ = _outcome(case, written)
         if first is None:
             return None
@@ -124,11 +127,16 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
 
 
 def _stands(lines: Sequence[str], old: Sequence[str]) -> bool:
-    first = next((at for at, line in enumerate(old) if not is_blank(line)), 0)
-    last = max((at + 1 for at, line in enumerate(old) if not is_blank(line)), default=0)
-    solid = [line.rstrip(" \t") for line in old[first:last]]
-    lines = [line.rstrip(" \t") for line in lines]
-    return any(lines[at : at + len(solid)] == solid for at in range(len(lines) - len(solid) + 1))
+    return _places(lines, old) > 0
+
+
+def _places(lines: Sequence[str], old: Sequence[str]) -> int:
+    """Return how often lines stand among others, but for blanks at line ends and around them."""
+    there = [at for at, line in enumerate(old) if not is_blank(line)] or [0]
+    solid = [line.rstrip(" \t") for line in old[there[0] : there[-1] + 1]]
+    plain = [line.rstrip(" \t") for line in lines]
+    size = len(solid)
+    return sum(plain[at : at + size] == solid for at in range(len(plain) - size + 1))
 
 
 def _is_elsewhere(case: Case, form: str, stages: set[int]) -> bool:
