@@ -8,6 +8,7 @@ Exception
 │   ├── BudgetError     4: steps, tokens, cost or time are used up
 │   └── SandboxError      5: the sandbox asked for cannot be had
 └── ToolError             for the model: what was wrong and what to do instead
+    └── AlreadySo         what was to be done is done
 ```
 
 Anything else is a bug of qcode and keeps its traceback (shown with `--debug`).
@@ -127,3 +128,7 @@ class ToolError(Exception):
     def __init__(self, text: str, *, essence: str = "") -> None:
         super().__init__(text)
         self.essence = essence or text
+
+
+class AlreadySo(ToolError):
+    """What a call was to bring about is so already; nothing was changed."""

@@ -21,7 +21,7 @@ from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
-from qcode.errors import QcodeError, ToolError
+from qcode.errors import AlreadySo, QcodeError, ToolError
 from qcode.events import Emit, TurnEnd
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
@@ -33,6 +33,9 @@ from qcode.tools.base import Context, Effect, Result, Tool
 from qcode.tools.schema import parse
 
 log = logging.getLogger(__name__)
+
+_IDLE_ALLOWED = 3
+"""So many edits in a row that were made already end a turn whose checks pass."""
 
 _MAY_CHANGE_FILES = (Effect.EDIT, Effect.EXECUTE)
 
@@ -101,6 +104,8 @@ class _Turn:
         self.force_call = False
         self.passing = ""
         """What was said when all checks passed; empty once a file may have changed since."""
+        self.idle = 0
+        """Edits in a row that were made already."""
         self.asking = asyncio.Lock()  # one question at a time, also from parallel calls
 
     async def run(self, text: str) -> TurnEnd:
@@ -127,6 +132,10 @@ class _Turn:
                 if answer.failure is not None:
                     raise answer.failure
                 return self._give_up(advice.give_up)
+            if self.passing and self.idle >= _IDLE_ALLOWED:
+                return self._give_up(
+                    "all checks pass, and the model only makes edits again that are made already"
+                )
             if self.repeats.is_over:
                 return self._give_up(
                     f"{self.repeats.problem} and was stopped; "
@@ -304,6 +313,7 @@ class _Turn:
         except ToolError as error:
             words = str(error)
             summary = _first_line(words)
+            self.idle = self.idle + 1 if isinstance(error, AlreadySo) else 0
             if tool.effect is Effect.EDIT and self.passing:
                 words = f"{words}\n{self.passing}"
             result = Result(words, summary, is_error=True, essence=error.essence)
@@ -326,6 +336,8 @@ class _Turn:
         Where they pass already and an edit changes nothing more, that is said again: a
         small model that was told once goes on correcting what is right.
         """
+        nothing_new = tool.effect is Effect.EDIT and not result.diff
+        self.idle = self.idle + 1 if nothing_new else 0
         if tool.effect is not Effect.EDIT or self.agent.after_edit is None:
             return result
         news = self.passing

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from qcode.errors import ToolError
+from qcode.errors import AlreadySo, ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Result
 from qcode.tools.change import Opened, Planned, aside, carry_out, is_large, new_file, open_text
@@ -76,8 +76,8 @@ async def _plan(context: Context, real: Path, edits: Sequence[Wanted], *, insist
     asked = [Replacement(each.old, each.new, each.replace_all) for each in edits]
     outcome = await aside(is_large(text), work, text, asked)
     if isinstance(outcome, Refused):
-        if outcome.reason is Reason.ALREADY_APPLIED:
-            raise ToolError(f"{path}: {outcome.text}")
+        if outcome.reason in (Reason.ALREADY_APPLIED, Reason.NO_CHANGE):
+            raise AlreadySo(f"{path}: {outcome.text}")
         sought = "\n".join(each.old for each in edits)
         raise failed_edit(context, real, text, f"{path}: {outcome.text}", sought=sought)
     if before is None:

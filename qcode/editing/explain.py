@@ -18,7 +18,11 @@ OLD = "old_string"
 
 def same(what: str) -> str:
     """Return the message for new text that is the old one."""
-    hint = " Put the corrected code into new_string." if what == OLD else ""
+    hint = (
+        " If something is still wrong, put the corrected code into new_string."
+        if what == OLD
+        else ""
+    )
     return f"{what} and what replaces it are the same, so nothing was changed.{hint}"
 
 

@@ -102,6 +102,17 @@ def test_verified_work_exits_0_and_the_model_was_told_what_failed(work: Path) ->
     assert "`sh check.sh` exits 3" in server.requests[0].json["messages"][1]["content"]
 
 
+def test_a_model_that_cannot_stop_is_stopped_once_all_passes(work: Path) -> None:
+    same = scripted.call("edit", file_path="a.txt", old_string="two", new_string="two")
+    whole = scripted.call("write_file", file_path="a.txt", content="two\n")
+    script = [FIX, FIX, same, whole, scripted.text("never asked")]
+    with scripted.ScriptedServer(script) as server:
+        ended = make(work, server).run("run", "-y", "--verify", "sh check.sh", "fix it")
+
+    assert ended.code == 0
+    assert len(server.requests) == 4
+
+
 def test_an_edit_made_again_hears_that_all_passes(work: Path) -> None:
     broken = scripted.call("edit", file_path="a.txt", old_string="nine", new_string="ten")
     script = [FIX, FIX, broken, scripted.text("Done.")]
