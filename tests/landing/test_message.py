@@ -8,7 +8,7 @@ from qcode.landing.message import cleaned, plain_message
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text, message",
     [
         ("Fix the parser", "Fix the parser"),
         ('"Fix the parser"\n', "Fix the parser"),
