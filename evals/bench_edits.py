@@ -100,6 +100,10 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
             now = contents(case.text)
             if any(region.is_false and _stands(now, region.old()) for region in case.regions):
                 return None
+            if any(
+                region.is_false and "..." in map(str.strip, region.old()) for region in case.regions
+            ):
+                return None  # Such a line stands for others, be it in the file or not.
     written = write(case, form, random)
     if written is None:
         return None

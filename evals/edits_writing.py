@@ -318,7 +318,7 @@ def _has_own_ends(case: Case, got: str) -> bool:
     first = min(r.at for r in case.regions)
     last = max(r.at + sum(row.sign != "+" for row in r.rows) for r in case.regions)
     tail = len(before) - last
-    head = [*zip(before[:first], after[:first], strict=False)]
+    head = [*zip(before[:first], after[:-1][:first], strict=False)]
     foot = [*zip(before[len(before) - tail :], after[len(after) - tail :], strict=False)]
     return all(one[1] == other[1] for one, other in [*head, *foot] if one[0] == other[0])
 
