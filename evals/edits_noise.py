@@ -776,6 +776,7 @@ CONTRARY = (
     {"line numbers pasted", "over-escaped"},
     {"region twice in the file", "anchor"},
     {"region twice in the file", "two anchors"},
+    {"a sibling's line quoted", "context without its blank"},
     {"typographic", "line too many"},
     {"typographic", "line left out"},
     {"sent twice", "less context"},
