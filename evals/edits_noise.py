@@ -301,8 +301,8 @@ def _trailing(case: Case, random: Random, form: str) -> Case | None:
     if made is None:
         return None
     for region in made.regions:
-        quoted = {row.old for row in region.rows if row.sign != "+"}
-        if any(row.sign == "+" and row.new in quoted for row in region.rows):
+        quoted = {row.old.rstrip() for row in region.rows if row.sign != "+"}
+        if any(row.sign == "+" and row.new.rstrip() in quoted - {""} for row in region.rows):
             return None  # They would be taken for the same line, which keeps its blanks.
     return made
 
@@ -778,6 +778,8 @@ CONTRARY = (
     {"region twice in the file", "two anchors"},
     {"a sibling's line quoted", "context without its blank"},
     {"typographic", "line too many"},
+    {"indentation shifted", "less context"},
+    {"blanks at line ends", "final line end differs"},
     {"typographic", "line left out"},
     {"sent twice", "less context"},
     {"less context", "wrong anchor"},
