@@ -97,21 +97,26 @@ class _Git:
         }
 
     def run(
-        self, *args: str, data: bytes = b"", index: str = "", check: bool = True
+        self,
+        *args: str,
+        data: bytes = b"",
+        index: str = "",
+        check: bool = True,
+        literal: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a git command.
+        """Run a git command; `literal`: its paths are names, not patterns.
+
+        Never set `literal` for what runs hooks: they would inherit it.
 
         Raises:
             QcodeError: it failed, and `check` is set.
         """
         environment = {**self.environment}
-        if args[0] != "check-ignore":  # which has no literal form and needs none
-            environment["GIT_LITERAL_PATHSPECS"] = "1"
         if index:
             environment["GIT_INDEX_FILE"] = index
         try:
             done = subprocess.run(
-                ["git", *args],
+                ["git", *(["--literal-pathspecs"] if literal else []), *args],
                 cwd=self.root,
                 input=data,
                 capture_output=True,
@@ -184,7 +189,8 @@ class _Commit:
         for start in range(0, len(names), 500):
             some = names[start : start + 500]
             command = ["ls-files", "-s", "-z"] if commit is None else ["ls-tree", "-z", commit]
-            for row in self.git.run(*command, "--", *some).stdout.split(b"\0"):
+            done = self.git.run(*command, "--", *some, literal=True)
+            for row in done.stdout.split(b"\0"):
                 facts, _, name = row.partition(b"\t")
                 words = os.fsdecode(facts).split()
                 if name and words:

@@ -165,6 +165,31 @@ def test_hooks_are_obeyed(root: Path, kept: Checkpoints) -> None:
     assert git(root, "status", "--porcelain") == ""
 
 
+def test_hooks_can_use_patterns(root: Path, kept: Checkpoints) -> None:
+    hook = root / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        "#!/bin/sh\nfound=$(git diff --cached --name-only -- '*.txt')\n"
+        'env | grep GIT_LITERAL && exit 1\ntest "$found" = "a.txt"\n'
+    )
+    hook.chmod(0o755)
+    call(kept, a_txt="a\n")
+    assert commit(kept, "Change a").paths == ("a.txt",)
+
+
+def test_names_are_no_patterns(root: Path, kept: Checkpoints) -> None:
+    (root / "x*").write_text("star\n")
+    (root / "xy").write_text("other\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "names")
+    kept.before("call", "c")
+    (root / "x*").write_text("changed\n")
+    (root / ":(glob)z").write_text("new\n")
+    kept.after()
+    assert commit(kept, "Change").paths == (":(glob)z", "x*")
+    assert git(root, "status", "--porcelain") == ""
+
+
 def test_signing_is_gits_own_business(root: Path, kept: Checkpoints, tmp_path: Path) -> None:
     signer = tmp_path / "signer"
     signer.write_text(
