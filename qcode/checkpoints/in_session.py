@@ -49,6 +49,9 @@ class SessionCheckpoints:
             if not making.cancelled() and making.exception() is None:
                 await self.use(lambda kept: kept.after())  # it will not be run
             raise
+        except QcodeError as error:
+            self._tell_once(f"{error}; `checkpoints = false` in the configuration does without")
+            raise
         self._tell()
 
     async def after(self) -> tuple[int, str] | None:
@@ -96,12 +99,17 @@ class SessionCheckpoints:
         except (QcodeError, OSError) as error:
             log.info("old checkpoints could not be dropped: %s", error)
 
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._note(text)
+
     def _tell(self) -> None:
         """Tell a person once of each thing that going back will not bring back."""
         if self._opened is None:
             return
         files = self._opened.files
-        news = [files.is_partial] if files.is_partial else []
+        news = [_PARTIAL.format(why=files.is_partial)] if files.is_partial else []
         news += [f"not in the checkpoints: {path} ({why})" for path, why in files.left_out.items()]
         fresh = [text for text in news if text not in self._told]
         self._told.update(fresh)
@@ -113,3 +121,4 @@ class SessionCheckpoints:
 
 _TOLD = 5
 """Files named one by one."""
+_PARTIAL = "undo covers only files that edits name here, not what commands change: {why}"

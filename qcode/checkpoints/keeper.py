@@ -41,9 +41,18 @@ _TRIES = 50
 """How often another process may append first before that is taken for a fault."""
 
 
-def open_store(root: Path, folder: Path) -> Store:
-    """Return where the states of a directory are kept: its repository, or one in `folder`."""
-    return Store.at(root, private_folder(root, folder) / "files.git")
+def open_store(root: Path, folder: Path, session: str = "") -> Store:
+    """Return where the states of a directory are kept: its repository, or one in `folder`.
+
+    A session stays with the store it began in, also when a repository was made since.
+    """
+    private = private_folder(root, folder) / "files.git"
+    if session and private.is_dir():
+        store = Store(private, is_private=True)
+        if store.ref(f"refs/qcode/{session}"):
+            return store
+        store.close()
+    return Store.at(root, private)
 
 
 def private_folder(root: Path, folder: Path) -> Path:
@@ -59,7 +68,7 @@ class Checkpoints:
     ) -> None:
         self.root = root
         self.session = session
-        self.store = open_store(root, folder)
+        self.store = open_store(root, folder, session)
         self.files = Files(
             root,
             self.store,
@@ -131,14 +140,33 @@ class Checkpoints:
 
     # Going back and forth.
 
-    def look(self) -> None:
+    def look(self) -> str:
         """Take note of what changed since the last look, however it came about.
+
+        Returns the title of an undo or redo that had been cut off and was finished now.
 
         Raises:
             UsageError: a command of the session is running in another process.
+            QcodeError: a cut-off undo still cannot be finished.
         """
         with self._mutex, self._locked():
-            self._recover()
+            finished = self._recover()
+            self._look(thorough=True)
+            return finished
+
+    def unfinished(self) -> str:
+        """Return the title of an undo or redo that was cut off and is still to be finished."""
+        try:
+            facts = json.loads(self._pending.read_bytes())
+        except (OSError, ValueError):
+            return ""
+        return str(facts.get("title", ""))
+
+    def give_up(self) -> None:
+        """Leave an undo that cannot be finished as it is; what it did is somebody's change."""
+        with self._mutex, self._locked():
+            self._forget_note()
+            self.timeline.reload()
             self._look(thorough=True)
 
     def undo_plan(self, step: int | None = None, clash: Clash = Clash.REFUSE) -> Plan:
@@ -175,12 +203,12 @@ class Checkpoints:
             UsageError: they are not, or a command is running.
             QcodeError: a file cannot be written; going on later finishes the rest.
         """
-        verb = "undo" if journey.back else "redo"
-        steps = ", ".join(str(point.step) for point in (*journey.back, *journey.forth))
-        title = f"{verb} {steps}"
         with self._mutex, self._locked():
             self._unchanged_since(journey)
-            return self._carry_out(title, journey.changes, target=journey.target)
+            if not journey.overwritten:
+                return self._carry_out(journey.title, journey.changes, target=journey.target)
+            # As a step of its own, so that what was overwritten can come back by undo.
+            return self._carry_out(f"{journey.title} by force", journey.changes, target=-1)
 
     def pick(self, journey: Plan, taken: Mapping[str, Collection[int]]) -> Point:
         """Do parts of a plan: of each path the hunks whose numbers (from 0) are given.
@@ -190,7 +218,7 @@ class Checkpoints:
         changes = dict(self._picked(journey.changes, taken))
         with self._mutex, self._locked():
             self._unchanged_since(journey)
-            return self._carry_out("a part of an undo", changes, target=-1)
+            return self._carry_out(f"a part of {journey.title}", changes, target=-1)
 
     def _picked(
         self, changes: Changes, taken: Mapping[str, Collection[int]]
@@ -221,20 +249,6 @@ class Checkpoints:
         """Return how the checked out commit differs from that at a point; empty if it does not."""
         then, now = self.timeline.points[target].head, head_commit(self.root)
         return f"{then[:8]} → {now[:8]}" if then and now and then != now else ""
-
-    def changed(self) -> Changes:
-        """Return what the calls of the session changed and the files still have, net.
-
-        A path that somebody else changed in between has the oldest state before
-        a call and the newest after one.
-        """
-        out: dict[str, tuple[Entry | None, Entry | None]] = {}
-        for point in reversed(list(self.timeline.path(self.timeline.position))):
-            if point.is_change:
-                before = self.timeline.before(point)
-                for path, (old, new) in difference(self.store, before, point.state).items():
-                    out[path] = (out[path][0] if path in out else old, new)
-        return {path: (old, new) for path, (old, new) in out.items() if old != new}
 
     # The parts.
 
@@ -289,6 +303,8 @@ class Checkpoints:
             point = self.timeline.append(kind, state, title, head=head, **facts)
             if point is not None:
                 return point
+            if self.timeline.is_empty:  # its states were dropped meanwhile
+                return self._append(Kind.START, state, "start")
             last = self.timeline.last
             if state == last.state and (
                 kind is Kind.OUTSIDE  # it was another process's undo
@@ -368,29 +384,37 @@ class Checkpoints:
                 f"the note `{self._pending}` cannot be removed: {error.strerror}"
             ) from error
 
-    def _recover(self) -> None:
-        """Finish an undo that was killed; name the changes of a call that was."""
+    def _recover(self) -> str:
+        """Finish an undo that was cut off, and return its title; name what a cut-off call did."""
         self.timeline.reload()
         try:
             facts = json.loads(self._pending.read_bytes())
         except FileNotFoundError:
-            return
+            return ""
         except OSError as error:
             raise QcodeError(
                 f"the note `{self._pending}` cannot be read: {error.strerror}"
             ) from error
         except ValueError:
             self._forget_note()
-            return
+            return ""
         last = self.timeline.last.index if self.timeline.points else -1
-        if last > facts.get("seen", last):
+        if last > facts.get("seen", last) or self.timeline.is_empty:
             self._forget_note()  # it was killed after all was done and kept
-        elif "call" in facts:
+            return ""
+        if "call" in facts:
             self._sweep(Path(path) for path in facts.get("named", ()))
             was_cut = facts["call_id"] != self._unkept
             self._finish_call(facts, cut=" (interrupted)" if was_cut else "")
-        else:
+            return ""
+        try:
             self._go_on(facts)
+        except QcodeError as error:
+            raise QcodeError(
+                f"`{facts['title']}` was cut off and cannot be finished: {error}",
+                hint="repair that, or `qcode undo --give-up` leaves the files as they are",
+            ) from error
+        return str(facts["title"])
 
     def _go_on(self, facts: Mapping[str, Any]) -> None:
         """Do the rest of what `_carry_out` began."""

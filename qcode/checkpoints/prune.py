@@ -43,12 +43,14 @@ def prune(root: Path, folder: Path, *, days: float = KEPT_DAYS) -> list[str]:
 
 def forget(root: Path, session: str, folder: Path) -> None:
     """Drop the states of one session, if there are any."""
-    store = open_store(root, folder)
+    store = open_store(root, folder, session)
     try:
         name = f"refs/qcode/{session}"
         commit = store.ref(name)
         if commit is not None:
             store.set_ref(name, "", commit)
+            if store.is_private:
+                store.git("prune", "--expire=now")
     finally:
         store.close()
     for suffix in ("lock", "pending"):

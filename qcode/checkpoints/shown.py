@@ -83,11 +83,17 @@ def preview(kept: Checkpoints, plan: Plan) -> list[str]:
     if not plan.changes and not plan.conflicts:
         out.append("  no file changes")
     for conflict in plan.conflicts:
-        out.append(f"  ! {conflict.path} {conflict.why} (step {conflict.point.step})")
+        out.append(f"  ! {named(conflict.path)} {conflict.why} (step {conflict.point.step})")
+    out += [f"  ! {named(path)}: somebody else's change gives way" for path in plan.overwritten]
     head = kept.head_moved(plan.target)
     if head:
         out.append(f"  git's HEAD has moved since ({head}); commits stay as they are")
     return out
+
+
+def named(path: str) -> str:
+    """Return a path in one line, whatever signs are in it."""
+    return path if path.isprintable() else ascii(path)
 
 
 def _named(point: Point) -> str:
@@ -100,7 +106,7 @@ def files(kept: Checkpoints, changes: Changes, *, merged: tuple[str, ...] = ()) 
     for path, (now, want) in sorted(changes.items())[:_SHOWN]:
         sign = "A" if now is None else "D" if want is None else "M"
         both = "  (both changes kept)" if path in merged else ""
-        out.append(f"  {sign} {path}  {line_counts(kept, now, want)}{both}")
+        out.append(f"  {sign} {named(path)}  {line_counts(kept, now, want)}{both}")
     if len(changes) > _SHOWN:
         out.append(f"  … {len(changes) - _SHOWN} more files")
     return out
@@ -109,9 +115,11 @@ def files(kept: Checkpoints, changes: Changes, *, merged: tuple[str, ...] = ()) 
 def line_counts(kept: Checkpoints, now: Entry | None, want: Entry | None) -> str:
     """Return how a file changes, in few signs: `+3 −1`, `mode 644 → 755`."""
     for entry in (now, want):
+        if entry is not None and not entry.is_kept:
+            return "not kept"
         if entry is not None and entry.is_directory:
-            return "empty directory"
-        if entry is not None and not entry.is_file:
+            return "directory"
+        if entry is not None and entry.is_link:
             return "link"
     words = []
     if now is not None and want is not None and now.mode != want.mode:

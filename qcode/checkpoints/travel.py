@@ -52,6 +52,18 @@ class Plan(Record):
     conflicts: tuple[Conflict, ...]
     merged: tuple[str, ...]
     """Paths where both sides' changes are kept."""
+    overwritten: tuple[str, ...]
+    """Paths where somebody else's change gives way."""
+
+    @property
+    def title(self) -> str:
+        """What it does, in few words."""
+        parts = [("undo", self.back), ("redo", self.forth)]
+        return ", ".join(
+            f"{verb} {', '.join(str(point.step) for point in points)}"
+            for verb, points in parts
+            if points
+        )
 
 
 def plan(timeline: Timeline, target: int, clash: Clash = Clash.REFUSE) -> Plan:
@@ -62,6 +74,7 @@ def plan(timeline: Timeline, target: int, clash: Clash = Clash.REFUSE) -> Plan:
     present: dict[str, Entry | None] = {}
     conflicts: dict[str, Conflict] = {}
     merged: set[str] = set()
+    overwritten: set[str] = set()
     for point in (*back, *forth):
         taking_back = point in back
         for path, (before, after) in difference(store, timeline.before(point), point.state).items():
@@ -75,6 +88,8 @@ def plan(timeline: Timeline, target: int, clash: Clash = Clash.REFUSE) -> Plan:
                 continue
             if now == have or clash is Clash.OVERWRITE:
                 wanted[path] = want
+                if now != have:
+                    overwritten.add(path)
                 continue
             both = merge(store, have, now, want) if clash is Clash.MERGE else None
             if both is not None:
@@ -98,6 +113,7 @@ def plan(timeline: Timeline, target: int, clash: Clash = Clash.REFUSE) -> Plan:
         changes,
         tuple(conflicts.values()),
         tuple(sorted(merged & changes.keys())),
+        tuple(sorted(overwritten & changes.keys())),
     )
 
 

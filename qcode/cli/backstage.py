@@ -13,6 +13,7 @@ from qcode.checkpoints.states import difference
 from qcode.cli import Parser
 from qcode.cli.travel import (
     PICK,
+    Finished,
     Prepared,
     add_range,
     add_step,
@@ -54,7 +55,15 @@ async def travel(session: Session, verb: str, rest: str, say: Say, ask: Ask) -> 
     if args is None:
         return ""
     kept = _kept(session)
-    prepared = await kept.use(lambda its: prepare(its, verb, args))
+    if verb == "undo" and args.give_up:
+        await kept.use(lambda its: its.give_up())
+        say("what was cut off is left as it is")
+        return ""
+    try:
+        prepared = await kept.use(lambda its: prepare(its, verb, args))
+    except Finished as finished:
+        say(str(finished))
+        return ""
     say("\n".join(prepared.lines))
     if why := refused(prepared):
         if args.dry_run:

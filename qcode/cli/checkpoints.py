@@ -9,9 +9,8 @@ from qcode.checkpoints.prune import KEPT_DAYS, prune
 from qcode.checkpoints.shown import listing, to_json
 from qcode.cli.options import enter_directory
 from qcode.cli.process import require_stdout
-from qcode.cli.travel import add_session, checkpoints_folder, open_checkpoints
+from qcode.cli.travel import add_session, checkpoints_folder, open_checkpoints, say
 from qcode.errors import UsageError
-from qcode.ui.printable import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +39,7 @@ def _list(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps({"session": entry.id, "points": to_json(kept)}, indent=2))
             return 0
-        print(printable(f"session {entry.id}  {entry.title}"))
-        for line in listing(kept):
-            print(printable(line))
+        say(f"session {entry.id}  {entry.title}", *listing(kept))
     finally:
         kept.close()
     return 0

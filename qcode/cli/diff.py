@@ -9,8 +9,7 @@ from qcode.checkpoints.patch import patch
 from qcode.checkpoints.shown import files
 from qcode.checkpoints.states import difference
 from qcode.cli.process import require_stdout
-from qcode.cli.travel import add_range, add_session, open_checkpoints, span
-from qcode.ui.printable import printable
+from qcode.cli.travel import add_range, add_session, open_checkpoints, say, span
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +27,7 @@ def main(args: argparse.Namespace) -> int:
         before, after = span(kept.timeline, args.step, only=args.only)
         old, new = kept.timeline.points[before].state, kept.timeline.points[after].state
         if args.stat:
-            for line in files(kept, difference(kept.store, old, new)):
-                print(printable(line))
+            say(*files(kept, difference(kept.store, old, new)))
             return 0
         colour = sys.stdout.isatty()
         data = patch(kept.store, old, new, colour=colour)

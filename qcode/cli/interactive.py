@@ -259,7 +259,9 @@ class _Conversation:
         try:
             return (await self.prompt.line(question)).strip().lower()
         except (EOFError, KeyboardInterrupt):
-            return ""
+            from qcode.cli.travel import ABORT
+
+            return ABORT
 
     async def _begin_anew(self) -> None:
         before, self.session = self.session, self._open(None)

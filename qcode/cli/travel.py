@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from qcode import journal, paths
 from qcode.checkpoints.keeper import Checkpoints
-from qcode.checkpoints.shown import Part, parts, preview
+from qcode.checkpoints.shown import Part, named, parts, preview
 from qcode.checkpoints.timeline import Point, Timeline
 from qcode.checkpoints.travel import Clash, Plan
 from qcode.cli.options import add_place, enter_directory
-from qcode.errors import UsageError
+from qcode.errors import QcodeError, UsageError
 from qcode.prompts import load
 from qcode.record import Record
+from qcode.ui.printable import printable
 
 _NAMED = 10
 """Paths named to the model."""
+
+
+class Finished(Exception):
+    """What was asked for turned out to be the end of something cut off earlier."""
 
 
 class Prepared(Record):
@@ -47,7 +53,17 @@ def add_step(parser: argparse.ArgumentParser, verb: str) -> None:
     if verb == "undo":
         add("-p", "--pick", action="store_true", help="ask for each part whether to take it back")
         add("--hunks", metavar="1,3-5", help="take back only these parts, as -n -p numbers them")
+        add("--give-up", action="store_true",
+            help="leave an undo that was cut off and cannot be finished as it is")  # fmt: skip
     add("--conversation", action="store_true", help="take the conversation along")
+
+
+def say(*lines: str) -> None:
+    """Print lines that hold what a model or a file may have written."""
+    coding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        # The terminal may not know all signs.
+        print(printable(line).encode(coding, "replace").decode(coding))
 
 
 def add_range(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +82,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
 
 
 def _step(text: str) -> int:
-    if not re.fullmatch(r"[tT#]?\d{1,6}", text):
+    if not re.fullmatch(r"[tT#]?0*[1-9]\d{0,5}", text):
         raise argparse.ArgumentTypeError(f"`{text}` is not the number of a step")
     return int(text.lstrip("tT#"))
 
@@ -98,14 +114,18 @@ def open_checkpoints(args: argparse.Namespace) -> tuple[Checkpoints, journal.Ent
     if args.session:
         entry = journal.find(folder, args.session)
         kept = _open(entry)
+        if kept is None and not Path(entry.cwd).is_dir():
+            raise UsageError(f"the directory of session `{entry.id}`, `{entry.cwd}`, is gone")
         if kept is None:
-            raise UsageError(f"session `{entry.id}` changed no files")
+            raise UsageError(f"no file states of session `{entry.id}` are kept")
         return kept, entry
-    for entry in journal.entries(folder):
-        if entry.cwd == str(cwd) and (kept := _open(entry)) is not None:
-            return kept, entry
+    # From below a session's directory, too; the nearest first.
+    for place in (cwd, *cwd.parents):
+        for entry in journal.entries(folder):
+            if entry.cwd == str(place) and (kept := _open(entry)) is not None:
+                return kept, entry
     raise UsageError(
-        f"no session has changed files in `{cwd}` yet", hint="`qcode sessions --all` lists all"
+        f"no file states of a session in `{cwd}` are kept", hint="`qcode sessions --all` lists all"
     )
 
 
@@ -132,10 +152,17 @@ def prepare(kept: Checkpoints, verb: str, args: argparse.Namespace) -> Prepared:
     picking = verb == "undo" and (args.pick or args.hunks is not None)
     if picking and args.conversation:
         raise UsageError("a conversation cannot go back in part")
-    kept.look()
+    if args.dry_run and (title := kept.unfinished()):
+        raise QcodeError(f"`{title}` was cut off", hint=f"`{verb}` finishes it first")
+    if title := kept.look():
+        raise Finished(f"`{title}` had been cut off and is finished now")
     make = kept.undo_plan if verb == "undo" else kept.redo_plan
     plan = make(args.step, clash)
     numbered = list(parts(kept, plan)) if picking else []
+    if picking and args.hunks is not None:
+        wanted = numbers(args.hunks, len(numbered))
+        if args.dry_run:
+            numbered = [part for part in numbered if part.number in wanted]
     return Prepared(verb, plan, preview(kept, plan), numbered)
 
 
@@ -171,6 +198,9 @@ def numbers(text: str, most: int) -> set[int]:
     return out
 
 
+ABORT = "abort"
+"""The answer of a person who leaves instead of answering: nothing is done."""
+
 PICK = "take this back? [y/N/a(ll)/q(uit)] "
 
 
@@ -179,6 +209,8 @@ def picking(prepared: Prepared) -> Generator[Part, str, set[int]]:
     chosen: set[int] = set()
     for part in prepared.parts:
         answer = yield part
+        if answer == ABORT:
+            return set()
         if answer in ("a", "all"):
             return chosen | {
                 other.number for other in prepared.parts if other.number >= part.number
@@ -192,7 +224,7 @@ def picking(prepared: Prepared) -> Generator[Part, str, set[int]]:
 
 def described(part: Part) -> str:
     """Return a part as it is shown: its number, its file, its lines."""
-    return f"\n{part.number}  {part.path}\n{part.text}"
+    return f"\n{part.number}  {named(part.path)}\n{part.text}"
 
 
 def taken(prepared: Prepared, chosen: set[int]) -> Mapping[str, set[int]]:
@@ -206,17 +238,21 @@ def taken(prepared: Prepared, chosen: set[int]) -> Mapping[str, set[int]]:
 
 def done(prepared: Prepared, point: Point) -> str:
     """Return the line that says what was done."""
-    files = len(prepared.plan.changes)
+    plan = prepared.plan
+    files = len(plan.changes)
     size = f"{files} file{'s' if files != 1 else ''}"
     if prepared.parts:
         return f"took back a part, as step {point.step}"
+    said = "; ".join(
+        f"{verb} step{'s' if len(steps) != 1 else ''} {', '.join(str(p.step) for p in steps)}"
+        for verb, steps in (("took back", plan.back), ("made anew", plan.forth))
+        if steps
+    )
+    rest = f"; {len(plan.conflicts)} left alone" if plan.conflicts else ""
+    if plan.overwritten:
+        return f"{said} ({size}{rest}), as step {point.step}; `undo` brings all of it back"
     other = "redo" if prepared.verb == "undo" else "undo"
-    said = "took back" if prepared.verb == "undo" else "made anew"
-    steps = [*prepared.plan.back, *prepared.plan.forth]
-    which = ", ".join(str(step.step) for step in steps)
-    left = len(prepared.plan.conflicts)
-    rest = f"; {left} left alone" if left else ""
-    return f"{said} step{'s' if len(steps) != 1 else ''} {which} ({size}{rest}); `{other}` reverts"
+    return f"{said} ({size}{rest}); `{other}` reverts"
 
 
 def first_call(prepared: Prepared) -> str:

@@ -8,7 +8,9 @@ import sys
 from qcode import journal
 from qcode.cli.process import require_stdout
 from qcode.cli.travel import (
+    ABORT,
     PICK,
+    Finished,
     Prepared,
     add_session,
     add_step,
@@ -21,11 +23,11 @@ from qcode.cli.travel import (
     picking,
     prepare,
     refused,
+    say,
     taken,
 )
 from qcode.errors import QcodeError, UsageError
 from qcode.session import JournalledHistory
-from qcode.ui.printable import printable
 
 VERB = "undo"
 
@@ -52,21 +54,30 @@ def travel(args: argparse.Namespace, verb: str) -> int:
     require_stdout("the preview")
     kept, entry = open_checkpoints(args)
     try:
-        prepared = prepare(kept, verb, args)
-        _say(f"session {entry.id}", *prepared.lines)
+        if verb == "undo" and args.give_up:
+            title = kept.unfinished()
+            kept.give_up()
+            say(f"`{title}` is left as it is" if title else "nothing was cut off")
+            return 0
+        try:
+            prepared = prepare(kept, verb, args)
+        except Finished as finished:
+            say(str(finished))
+            return 0
+        say(f"session {entry.id}", *prepared.lines)
         if why := refused(prepared):
             if not args.dry_run:
                 raise QcodeError(why)
-            _say(why)
+            say(why)
         if args.dry_run:
-            _say(*map(described, prepared.parts))
+            say(*map(described, prepared.parts))
             return 0
         chosen = _chosen(args, prepared)
         if prepared.parts and not chosen:
-            _say("nothing was taken back")
+            say("nothing was taken back")
             return 0
         if not prepared.parts and not args.yes and not _agreed(verb):
-            _say("nothing was done")
+            say("nothing was done")
             return 0
         opened = _journal(entry) if args.conversation else None
         try:
@@ -74,7 +85,7 @@ def travel(args: argparse.Namespace, verb: str) -> int:
                 point = kept.pick(prepared.plan, taken(prepared, chosen))
             else:
                 point = kept.go(prepared.plan)
-            _say(done(prepared, point))
+            say(done(prepared, point))
             _tell(entry, prepared, opened)
         finally:
             if opened is not None:
@@ -82,11 +93,6 @@ def travel(args: argparse.Namespace, verb: str) -> int:
     finally:
         kept.close()
     return 0
-
-
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(printable(line))
 
 
 def _chosen(args: argparse.Namespace, prepared: Prepared) -> set[int]:
@@ -99,7 +105,7 @@ def _chosen(args: argparse.Namespace, prepared: Prepared) -> set[int]:
     try:
         part = next(asking)
         while True:
-            _say(described(part))
+            say(described(part))
             part = asking.send(_ask(PICK))
     except StopIteration as end:
         chosen: set[int] = end.value
@@ -119,9 +125,9 @@ def _need_terminal(hint: str) -> None:
 def _ask(question: str) -> str:
     try:
         return input(question).strip().lower()
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
         print()
-        return ""
+        return ABORT
 
 
 def _journal(entry: journal.Entry) -> journal.Journal:
@@ -139,7 +145,7 @@ def _tell(entry: journal.Entry, prepared: Prepared, opened: journal.Journal | No
         try:
             mine = _journal(entry)
         except UsageError:
-            _say("the session is open in another qcode, whose model is not told of this")
+            say("the session is open in another qcode, whose model is not told of this")
             return
         try:
             JournalledHistory(mine).aside(aside(prepared))
@@ -150,8 +156,8 @@ def _tell(entry: journal.Entry, prepared: Prepared, opened: journal.Journal | No
     history = JournalledHistory(opened, loaded.messages, dropped=loaded.dropped)
     if prepared.verb == "redo":
         if not history.go_on_again():
-            _say("the conversation went on since; it stays as it is")
+            say("the conversation went on since; it stays as it is")
             history.aside(aside(prepared))
     elif history.rewind(first_call(prepared)) is None:
-        _say("that call is not in the conversation any more; it stays as it is")
+        say("that call is not in the conversation any more; it stays as it is")
         history.aside(aside(prepared))

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qcode.checkpoints.keeper import Checkpoints
-from qcode.checkpoints.states import find
 from qcode.checkpoints.timeline import Kind
 from qcode.checkpoints.travel import Clash
 from qcode.errors import QcodeError, UsageError
@@ -174,18 +173,76 @@ def test_a_merge_that_overlaps_leaves_the_file_and_names_it(kept: Checkpoints) -
     assert (kept.root / "b.txt").read_text() == "b\n"
 
 
-def test_overwriting_can_be_undone_as_well(kept: Checkpoints) -> None:
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_was_overwritten_comes_back(kept: Checkpoints, is_gone: bool) -> None:
     before = read_tree(kept.root)
-    call(kept, "one", a_txt="1\n")
+    call(kept, "one", a_txt=None if is_gone else "1\n")
     (kept.root / "a.txt").write_text("mine\n")
+    mine = read_tree(kept.root)
     kept.look()
-    kept.go(kept.undo_plan(clash=Clash.OVERWRITE))
+    plan = kept.undo_plan(clash=Clash.OVERWRITE)
+    assert plan.overwritten == ("a.txt",)
+    assert kept.go(plan).step == 2
     assert read_tree(kept.root) == before
+    kept.go(kept.undo_plan())
+    assert read_tree(kept.root) == mine
     kept.go(kept.redo_plan())
+    assert read_tree(kept.root) == before
+
+
+def test_a_session_stays_with_its_store_when_a_repository_is_made(tmp_path: Path) -> None:
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / "a.txt").write_text("a\n")
+    before = read_tree(root)
+    kept = Checkpoints(root, "s1", tmp_path / "state")
+    try:
+        kept.before("git init", "c1")
+        git(root, "init", "-q")
+        (root / "a.txt").unlink()
+        kept.after()
+    finally:
+        kept.close()
+    later = Checkpoints(root, "s1", tmp_path / "state")
+    try:
+        later.look()
+        later.go(later.undo_plan())
+    finally:
+        later.close()
+    assert read_tree(root) == before
+
+
+def test_states_that_were_dropped_meanwhile(kept: Checkpoints) -> None:
+    call(kept, "one", a_txt="1\n")
+    kept.before("two", "c2")
+    commit = kept.store.ref(kept.timeline.ref)
+    assert commit is not None
+    kept.store.set_ref(kept.timeline.ref, "", commit)
+    (kept.root / "a.txt").write_text("2\n")
+    kept.after()
+    assert [point.kind for point in kept.timeline.points] == [Kind.START]
+    assert call(kept, "three", a_txt="3\n") == 1
+
+
+def test_an_undo_that_cannot_be_finished_can_be_given_up(
+    kept: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_named: object) -> None:
+        raise QcodeError("permission denied")
+
+    call(kept, "one", a_txt="1\n", b_txt="2\n")
     kept.look()
-    outside = next(point for point in kept.timeline.points if point.kind is Kind.OUTSIDE)
-    entry = find(kept.store, outside.state, "a.txt")
-    assert kept.content(entry) == b"mine\n"
+    with monkeypatch.context() as patched:
+        patched.setattr("qcode.checkpoints.keeper.restore", refuse)
+        with pytest.raises(QcodeError, match="permission denied"):
+            kept.go(kept.undo_plan())
+        assert kept.unfinished() == "undo 1"
+        with pytest.raises(QcodeError, match="give-up"):
+            kept.look()
+        kept.give_up()
+    assert kept.look() == ""
+    kept.go(kept.undo_plan())
+    assert (kept.root / "b.txt").read_text() == "b\n"
 
 
 def test_a_part_can_be_taken_back(kept: Checkpoints) -> None:

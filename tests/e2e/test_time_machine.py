@@ -120,8 +120,11 @@ def test_a_persons_edit_is_not_overwritten_in_silence(work: Path) -> None:
     assert "! a.txt was changed since (step 1)" in ended.out
     assert "--merge" in ended.error
     assert (work / "a.txt").read_text() == "two\nmine\n"
-    assert program.run("undo", "1", "-y", "--force").code == 0
+    forced = program.run("undo", "1", "-y", "--force")
+    assert "as step 3; `undo` brings all of it back" in forced.out
     assert (work / "a.txt").read_text() == "one\n"
+    assert program.run("undo", "-y").code == 0
+    assert (work / "a.txt").read_text() == "two\nmine\n"
 
 
 def test_parts_by_number(work: Path) -> None:
@@ -131,8 +134,22 @@ def test_parts_by_number(work: Path) -> None:
     assert program.run("undo", "1", "--hunks", "1").code == 0
     assert (work / "a.txt").read_text() == "one\n"
     assert (work / "new.txt").exists()
-    ended = program.run("undo", "1", "--hunks", "9")
-    assert ended.code == 2
+    for wrong in ("9", "x", "0", "-1"):
+        assert program.run("undo", "1", f"--hunks={wrong}").code == 2
+        assert program.run("undo", "1", "-n", f"--hunks={wrong}").code == 2
+    assert program.run("undo", "0", "-y").code == 2
+
+
+def test_from_below_and_in_any_coding(work: Path) -> None:
+    (work / "sub").mkdir()
+    run(work)
+    below = Program(work / "sub", environ={"PYTHONIOENCODING": "ascii"})
+    ended = below.run("undo", "-n")
+    assert (ended.code, ended.err) == (0, "")
+    assert below.run("checkpoints").code == 0
+    assert below.run("diff", "--stat").code == 0
+    assert below.run("undo", "1", "-y").code == 0
+    assert (work / "a.txt").read_text() == "one\n"
 
 
 def test_the_model_is_told_when_the_session_goes_on(work: Path) -> None:
@@ -176,7 +193,7 @@ def test_no_session_here(tmp_path: Path) -> None:
     for command in ("undo", "redo", "checkpoints", "diff"):
         ended = Program(tmp_path).run(command)
         assert ended.code == 2, command
-        assert "no session has changed files" in ended.error
+        assert "no file states of a session" in ended.error
 
 
 def test_old_states_are_dropped(work: Path) -> None:
