@@ -111,6 +111,10 @@ class Coverage:
         tracked = inner in repository.tracked or inner in repository.tracked_dirs
         return not tracked and bool(repository.ignored([inner]))
 
+    def is_left_out(self, path: str) -> bool:
+        """Return whether a path is part of a state only if it is named."""
+        return self.is_ignored(path) and not self._is_kept_anyway(path)
+
     def is_hidden(self, directory: str) -> bool:
         """Return whether a directory is ignored, and looked at only for what was named in it."""
         return directory in self._named_dirs and self.is_ignored(directory)
@@ -135,14 +139,14 @@ class Coverage:
             if entry.is_dir(follow_symlinks=False):
                 if path not in self._named_dirs:
                     out.add(entry.name)
-            elif path not in self.named and not self._is_wanted(path):
+            elif path not in self.named and not self._is_kept_anyway(path):
                 out.add(entry.name)
         return out
 
     def special(self) -> set[str]:
         """Return the named paths that are part of a state for no other reason."""
         for path in self.named - self._is_special.keys():
-            self._is_special[path] = self.is_ignored(path) and not self._is_kept_anyway(path)
+            self._is_special[path] = self.is_left_out(path)
         return {path for path, is_special in self._is_special.items() if is_special}
 
     # The parts.

@@ -155,7 +155,7 @@ class Files:
             self._begun()
             self._coverage.forget_rules()
             unnamed = (path for path in paths if path not in self._coverage.named)
-            return {path for path in unnamed if self.is_partial or self._coverage.is_ignored(path)}
+            return {path for path in unnamed if self.is_partial or self._coverage.is_left_out(path)}
 
     def close(self) -> None:
         """End processes and watches; the next `take` begins anew."""

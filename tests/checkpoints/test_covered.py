@@ -6,11 +6,13 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from filetree import git, repository
 
+from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.restore import restore
 from qcode.checkpoints.scan import Files
 from qcode.checkpoints.states import LEFT_OUT, State, below, difference, find, named
@@ -205,6 +207,49 @@ def test_undoing_a_rule_spares_what_it_hides(root: Path, store: Store, files: Fi
     assert (root / "build/o").exists()
     assert not (root / "made").exists()
     assert files.take() == before
+
+
+def test_what_is_kept_though_ignored_goes_and_comes(root: Path, store: Store, files: Files) -> None:
+    before = files.take([root / "build/named"])
+    put(root, ".env", "src/.env.local", "build/named", "build/.env")
+    after = files.take()
+    assert paths(store, after) == {*BASE, ".env", "src/.env.local", "build/named"}
+
+    for wanted in (before, after, before):
+        changes = difference(store, files.take(thorough=True), wanted)
+        new = {path: pair[1] for path, pair in changes.items()}
+        restore(root, store, new, ignored=files.ignored)
+        assert files.take(thorough=True) == wanted
+        assert (root / ".env").exists() is (wanted == after)
+        assert (root / "build/named").exists() is (wanted == after)
+        assert (root / "build/.env").exists()  # it never was in a state
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+def test_step_that_makes_or_removes_a_secret_can_be_undone(
+    tmp_path: Path, is_private: bool
+) -> None:
+    root = tmp_path / "work"
+    root.mkdir()
+    if not is_private:
+        git(root, "init", "-q")
+    put(root, ".gitignore", text=".env\n")
+    secret = root / ".env"
+    with closing(Checkpoints(root, "s", tmp_path / "state")) as kept:
+        for change in (partial(secret.write_text, "SECRET"), secret.unlink):
+            was_there = secret.exists()
+            kept.before("step", "c")
+            change()
+            kept.after()
+            for journey, is_there in (
+                (kept.undo_plan, was_there),
+                (kept.redo_plan, not was_there),
+                (kept.undo_plan, was_there),
+                (kept.redo_plan, not was_there),
+            ):
+                kept.go(journey())
+                assert secret.exists() is is_there
+                assert not is_there or secret.read_text() == "SECRET"
 
 
 @pytest.mark.parametrize("rule", ["node_modules/", "node_modules/*"])
