@@ -302,7 +302,7 @@ def _trailing(case: Case, random: Random, form: str) -> Case | None:
         return None
     for region in made.regions:
         quoted = {row.old.rstrip() for row in region.rows if row.sign != "+"}
-        if any(row.sign == "+" and row.new.rstrip() in quoted - {""} for row in region.rows):
+        if any(row.sign == "+" and row.new.rstrip() in quoted for row in region.rows):
             return None  # They would be taken for the same line, which keeps its blanks.
     return made
 
