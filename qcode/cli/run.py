@@ -7,12 +7,14 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Awaitable
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from qcode import events, journal, paths
 from qcode.approvals import Nobody
+from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import (
@@ -287,6 +289,20 @@ class _Run:
             timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
         )
 
+    async def _as_step(self, outcomes: Awaitable[list[verify.Outcome]]) -> list[verify.Outcome]:
+        """Verify; what a command writes (a formatter, say) is a step like a call's changes."""
+        kept = self.session.agent.checkpoints
+        if not isinstance(kept, SessionCheckpoints) or kept.used is None:
+            return await outcomes
+        try:
+            await kept.before(f"verify {', '.join(self.args.verify)}", "", ())
+        except QcodeError:
+            return await outcomes  # the person is told by then; verifying goes on
+        try:
+            return await outcomes
+        finally:
+            await kept.after()
+
     async def _check_edit(self) -> Checked:
         """Return how the verification goes after an edit."""
         from qcode.agent import Checked
@@ -299,7 +315,7 @@ class _Run:
         return Checked(load("verify_passes", commands=commands), passed=True)
 
     async def _verify(self) -> None:
-        self.outcomes = await self._outcomes()
+        self.outcomes = await self._as_step(self._outcomes())
         if not self.args.quiet and _on_terminal(sys.stderr):
             for outcome in self.outcomes:
                 mark = "✓" if outcome.passed else "✗"

@@ -235,6 +235,18 @@ def test_the_patch_of_a_run(work: Path, tmp_path: Path) -> None:
     assert "Done." in ended.err
 
 
+def test_what_a_verification_writes_is_a_step(work: Path) -> None:
+    program = run(work, "--verify", "grep -q two a.txt && echo x >> log.txt")
+    shown = program.run("checkpoints").out
+    assert "verify grep" in shown
+    log = (work / "log.txt").read_text()
+    assert program.run("undo", "-y").code == 0
+    assert (work / "log.txt").read_text() == log.removesuffix("x\n")
+    assert program.run("undo", "1", "-y").code == 0
+    assert (work / "a.txt").read_text() == "one\n"
+    assert not (work / "log.txt").exists()
+
+
 def test_without_checkpoints_nothing_is_kept(work: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("checkpoints = false\n")
