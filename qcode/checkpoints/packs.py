@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Iterable
 
 _MAGIC = b"\xfftOc\x00\x00\x00\x02"
 _FANOUT = 8
@@ -27,6 +28,12 @@ class Packs:
     def __contains__(self, oid: bytes) -> bool:
         self._refresh()
         return any(self._has(index, oid) for index in self._open.values())
+
+    def among(self, oids: Iterable[bytes]) -> set[bytes]:
+        """Return those that are there."""
+        self._refresh()
+        indexes = self._open.values()
+        return {oid for oid in oids if any(self._has(index, oid) for index in indexes)}
 
     def close(self) -> None:
         """Give up the files; they are opened again when needed."""

@@ -238,7 +238,7 @@ class Unchanged:
         self._comparing = comparing
 
     def result(self, store: Store, sizes: dict[str, int]) -> dict[str, str]:
-        """Return path to blob.
+        """Return path to blob; each is in the store.
 
         `sizes` has the size of each file that exists.
         """
@@ -259,6 +259,9 @@ class Unchanged:
             for path in sizes
             if path.rpartition("/")[2] == ".gitattributes"
         )
+        # In a partial clone a file may be there without its blob.
+        present = store.present(set(clean.values()))
+        clean = {path: oid for path, oid in clean.items() if oid in present}
         converted = repository.converted(attributes, clean)
         if converted is None:
             return clean
@@ -283,8 +286,8 @@ def _finish(process: Process) -> bytes | None:
 
 
 def _sizes(store: Store, oids: Iterable[str]) -> dict[str, int]:
-    """Return the sizes of those objects that are there; git is asked for no other."""
-    given = "".join(f"{oid}\n" for oid in oids if store.has(oid)).encode()
+    """Return the sizes of objects. All are there: git would fetch what is not."""
+    given = "".join(f"{oid}\n" for oid in oids).encode()
     options = (
         f"--git-dir={store.git_dir}",
         "cat-file",

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -123,6 +123,15 @@ class Store:
             if bytes.fromhex(oid) in packs:
                 return True
         return False
+
+    def present(self, oids: Iterable[str]) -> set[str]:
+        """Return those objects that are there: `has` for many at once."""
+        wanted = set(oids)
+        out: set[str] = set()
+        for _objects, packs in self._all_sources():
+            names = packs.among(bytes.fromhex(oid) for oid in wanted - out)
+            out |= {name.hex() for name in names}
+        return out | {oid for oid in wanted - out if self.has(oid)}
 
     def get(self, oid: str) -> bytes:
         """Return what an object holds.

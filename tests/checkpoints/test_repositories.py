@@ -467,6 +467,35 @@ def test_partial_clone_fetches_nothing(kept: Kept, opened: list[Kept]) -> None:
     assert set(where.glob(".git/objects/pack/*")) == packs
 
 
+@pytest.mark.parametrize("attributes", ["", "* ident\n"])
+def test_clean_file_whose_blob_is_not_there_is_kept(
+    kept: Kept, opened: list[Kept], attributes: str
+) -> None:
+    origin = kept.root.parent / "origin.git"
+    git(kept.root, "clone", "-q", "--bare", str(kept.root), str(origin))
+    git(origin, "config", "uploadpack.allowFilter", "true")
+    where = kept.root.parent / "partial"
+    git(kept.root, "clone", "-q", "-n", "--filter=blob:none", f"file://{origin}", str(where))
+    for path, content in FILES.items():
+        (where / path).parent.mkdir(parents=True, exist_ok=True)
+        (where / path).write_bytes(content)
+    git(where, "reset", "-q")  # git takes note that they are what it would fetch
+    git(where, "update-index", "--refresh")
+    if attributes:
+        (where / ".git/info/attributes").write_text(attributes)
+    wait_until_settled(where)
+    shutil.rmtree(origin)
+    opened.append(one := Kept(where))
+
+    state = one.files.take()
+
+    assert one.contents(state) == FILES
+    (where / "a.txt").unlink()
+    (where / "src/b.py").write_text("changed")
+    one.go(one.files.take(), state)
+    assert real(where) == FILES
+
+
 def test_sha256_repository(tmp_path: Path, opened: list[Kept]) -> None:
     root = repository(tmp_path / "work", FILES, options=("--object-format=sha256",))
     opened.append(one := Kept(root))
