@@ -10,21 +10,20 @@ apart from it, and otherwise the file is left out and named.
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.merge import merge_text
 from qcode.checkpoints.states import Entry
 from qcode.errors import QcodeError, UsageError
-from qcode.landing.own import own_changes
+from qcode.landing.git import Blob, Git, temporary_index
+from qcode.landing.own import Own, own_changes
 from qcode.record import Record
 
-_TIMEOUT_S = 900.0
-"""Of one git command; hooks may run whole test suites."""
+_TRIES = 5
+"""Times a commit is built anew since somebody else made one meanwhile."""
 
 _UNDER_WAY = {
     "MERGE_HEAD": "a merge",
@@ -45,11 +44,15 @@ class Landed(Record):
     """Path to why its change is not in the commit."""
 
 
-class _Blob(Record):
-    """A file as git's index and trees know it; an oid of zeros where it is not there."""
+class _Plan(Record):
+    """A commit that is to be made. Names are relative to the top of the repository."""
 
-    mode: str
-    oid: str
+    blobs: Mapping[str, Blob]
+    """What is committed."""
+    index: Mapping[str, Blob]
+    """What the person's index has afterwards."""
+    found: Mapping[str, Blob]
+    """What it has before."""
 
 
 def check_can_commit(root: Path) -> None:
@@ -58,7 +61,7 @@ def check_can_commit(root: Path) -> None:
     Raises:
         UsageError: it lies in no repository, or a merge or the like is under way.
     """
-    git = _Git(root)
+    git = Git(root)
     try:
         folder = git.run("rev-parse", "--absolute-git-dir", check=False)
     except FileNotFoundError:
@@ -85,121 +88,86 @@ def commit(kept: Checkpoints, message: str) -> Landed:
     return _Commit(kept).make(message)
 
 
-class _Git:
-    """git with the repository's own configuration: what the person set up applies."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-        }
-
-    def run(
-        self,
-        *args: str,
-        data: bytes = b"",
-        index: str = "",
-        check: bool = True,
-        literal: bool = False,
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run a git command; `literal`: its paths are names, not patterns.
-
-        Never set `literal` for what runs hooks: they would inherit it.
-
-        Raises:
-            QcodeError: it failed, and `check` is set.
-        """
-        environment = {**self.environment}
-        if index:
-            environment["GIT_INDEX_FILE"] = index
-        try:
-            done = subprocess.run(
-                ["git", *(["--literal-pathspecs"] if literal else []), *args],
-                cwd=self.root,
-                input=data,
-                capture_output=True,
-                env=environment,
-                timeout=_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise QcodeError(f"`git {args[0]}` did not end within {_TIMEOUT_S:.0f} s") from None
-        if check and done.returncode:
-            words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
-            raise QcodeError(f"`git {args[0]}` failed: {words[-500:] or done.returncode}")
-        return done
-
-    def text(self, *args: str, data: bytes = b"", index: str = "") -> str:
-        """Return a command's output without its last line end."""
-        return os.fsdecode(self.run(*args, data=data, index=index).stdout).rstrip("\n")
-
-
 class _Commit:
     def __init__(self, kept: Checkpoints) -> None:
         self.kept = kept
-        self.git = _Git(kept.root)
+        self.git = Git(kept.root)
         self.top = Path(self.git.text("rev-parse", "--show-toplevel"))
         self.prefix = self.git.text("rev-parse", "--show-prefix")
+        common = self.git.root / self.git.text("rev-parse", "--git-common-dir")
+        self.is_shared = not kept.store.is_private and common.samefile(kept.store.git_dir)
         self.git.root = self.top
-        done = self.git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False)
-        self.head = "" if done.returncode else os.fsdecode(done.stdout.strip())
+        bits = self.git.run("config", "--type=bool", "core.fileMode", check=False).stdout
+        self.has_modes = bits.strip() != b"false"
         self.zero = "0" * len(self.git.text("hash-object", "--stdin"))
+        self.nothing = Blob("0", self.zero)
+        self.hashes: dict[tuple[str, Entry], str] = {}
+        self.filtered: set[str] = set()
         self.left: dict[str, str] = {}
 
     def make(self, message: str) -> Landed:
+        """Commit on top of what is checked out, whatever it is by then.
+
+        Everything is built on the commit that was checked out at the beginning.
+        If another one is right before `git commit` starts, it is built anew; git
+        itself refuses if one comes after it has looked. In the milliseconds
+        between these two looks somebody's commit can still get below ours, which
+        then lacks its change: that is seen afterwards, ours is taken back, and
+        made anew. Only a hook that runs after the commit (one that pushes, say)
+        sees such a commit.
+
+        Raises:
+            QcodeError: git refused.
+        """
         own = own_changes(self.kept)
+        self.filtered = self.git.filtered(self.prefix + path for path in own.versions)
+        for _ in range(_TRIES):
+            head = self.git.head()
+            plan = self._plan(own, head)
+            if not plan.blobs:
+                return Landed("", (), self.left)
+            made = self._commit(plan, head, message)
+            if made:
+                self._follow(plan, head, made)
+                paths = sorted(name.removeprefix(self.prefix) for name in plan.blobs)
+                return Landed(made, tuple(paths), self.left)
+        raise QcodeError("other commits were made all the time", hint="try again, or by hand")
+
+    def _plan(self, own: Own, head: str) -> _Plan:
+        self.left = {}
         files = {
             path: change
             for path, change in own.changes.items()
             if not any(entry is not None and entry.is_directory for entry in change)
         }
         names = {path: self.prefix + path for path in files}
-        heads = self._listed(list(names.values()), self.head) if self.head else {}
-        staged = self._listed(list(names.values()), None)
-        fresh: dict[str, _Blob] = {}
-        index: dict[str, _Blob] = {}
+        heads = self.git.listed(list(names.values()), head) if head else {}
+        staged = self.git.listed(list(names.values()), None)
+        fresh_names = (names[path] for path in files if names[path] not in heads)
+        ignored = self.git.ignored(fresh_names)
+        blobs: dict[str, Blob] = {}
+        index: dict[str, Blob] = {}
         for path, name in names.items():
             if path in own.mixed:
                 self.left[path] = "somebody else changed the same lines meanwhile"
                 continue
-            blob = self._committed(name, own.versions[path], heads.get(name))
+            blob = self._committed(name, own.versions[path], heads.get(name), name in ignored)
             if isinstance(blob, str):
                 self.left[path] = blob
                 continue
-            if blob == (heads.get(name) or self._nothing()):
+            if blob == heads.get(name, self.nothing):
                 continue  # it is committed already
-            both = self._staged(name, heads.get(name), staged.get(name), blob)
+            both = self._staged(heads.get(name), staged.get(name), blob)
             if both is None:
                 self.left[path] = "other changes of it are staged"
                 continue
-            fresh[path], index[path] = blob, both
-        if not fresh:
-            return Landed("", (), self.left)
-        made = self._commit({names[path]: blob for path, blob in fresh.items()}, message)
-        self._update_index({names[path]: (fresh[path], blob) for path, blob in index.items()})
-        return Landed(made, tuple(sorted(fresh)), self.left)
-
-    def _nothing(self) -> _Blob:
-        return _Blob("0", self.zero)
-
-    def _listed(self, names: Sequence[str], commit: str | None) -> dict[str, _Blob]:
-        """Return the files of a commit, or of the index if none is given, of those named."""
-        out: dict[str, _Blob] = {}
-        for start in range(0, len(names), 500):
-            some = names[start : start + 500]
-            command = ["ls-files", "-s", "-z"] if commit is None else ["ls-tree", "-z", commit]
-            done = self.git.run(*command, "--", *some, literal=True)
-            for row in done.stdout.split(b"\0"):
-                facts, _, name = row.partition(b"\t")
-                words = os.fsdecode(facts).split()
-                if name and words:
-                    out[os.fsdecode(name)] = _Blob(words[0], words[1 if commit is None else 2])
-        return out
+            blobs[name], index[name] = blob, both
+        found = {name: staged.get(name, self.nothing) for name in blobs}
+        return _Plan(blobs, index, found)
 
     def _committed(
-        self, name: str, versions: Sequence[Entry | None], head: _Blob | None
-    ) -> _Blob | str:
+        self, name: str, versions: Sequence[Entry | None], head: Blob | None, is_ignored: bool
+    ) -> Blob | str:
         """Return what is committed of a file, or why it is not.
 
         `versions` are what the session made of it, from what it found on.
@@ -209,8 +177,8 @@ class _Commit:
         old, new = versions[0], versions[-1]
         if any(self._is_committed(name, version, head) for version in dict.fromkeys(versions)):
             if new is None:
-                return self._nothing()
-            if head is None and self._is_ignored(name):
+                return self.nothing
+            if is_ignored:
                 return "git ignores it"
             return self._stored(name, new, head)
         if head is None:
@@ -224,16 +192,12 @@ class _Commit:
         )
         if content is None:
             return "it had uncommitted changes in the same lines"
-        return _Blob(head.mode, self._filtered(name, content))
+        return Blob(head.mode, self._write(name, content))
 
-    def _is_committed(self, name: str, version: Entry | None, head: _Blob | None) -> bool:
+    def _is_committed(self, name: str, version: Entry | None, head: Blob | None) -> bool:
         if version is None or head is None:
             return version is None and head is None
         return self._hashed(name, version) == head.oid
-
-    def _is_ignored(self, name: str) -> bool:
-        path = os.fsencode(name) + b"\0"
-        return not self.git.run("check-ignore", "--stdin", "-z", data=path, check=False).returncode
 
     def _inner_repository(self, name: str) -> str:
         for parent in list(Path(name).parents)[:-1]:
@@ -241,76 +205,111 @@ class _Commit:
                 return str(parent)
         return ""
 
-    def _stored(self, name: str, entry: Entry, head: _Blob | None) -> _Blob:
-        content = self.kept.content(entry)
+    def _stored(self, name: str, entry: Entry, head: Blob | None) -> Blob:
+        oid = self._hashed(name, entry)
+        if not self.is_shared or oid != entry.oid:
+            oid = self._write(name if entry.is_file else "", self.kept.content(entry))
         if not entry.is_file:
-            oid = self.git.text("hash-object", "-w", "--stdin", data=content)
-            return _Blob("120000", oid)
-        bits = self.git.run("config", "--type=bool", "core.fileMode", check=False).stdout.strip()
-        mode = "100755" if entry.mode & 0o100 else "100644"
-        if bits == b"false" and head is not None:
-            mode = head.mode
-        return _Blob(mode, self._filtered(name, content))
+            return Blob("120000", oid)
+        if not self.has_modes and head is not None:
+            return Blob(head.mode, oid)
+        return Blob("100755" if entry.mode & 0o100 else "100644", oid)
 
-    def _filtered(self, name: str, content: bytes) -> str:
+    def _write(self, name: str, content: bytes) -> str:
         """Store a content as git would add it (line ends, large-file filters); return its id."""
-        return self.git.text("hash-object", "-w", f"--path={name}", "--stdin", data=content)
+        filters = [f"--path={name}"] if name else []
+        return self.git.text("hash-object", "-w", *filters, "--stdin", data=content)
 
     def _hashed(self, name: str, entry: Entry) -> str:
-        content = self.kept.content(entry)
-        filters = [f"--path={name}"] if entry.is_file else []
-        return self.git.text("hash-object", *filters, "--stdin", data=content)
+        """Return the id that git gives to a content when it is added.
 
-    def _staged(
-        self, name: str, head: _Blob | None, staged: _Blob | None, fresh: _Blob
-    ) -> _Blob | None:
+        Where no filter and no line-end rule can change it, that is the id it has
+        in the checkpoints. No process is started then: many files are the rule.
+        """
+        known = self.hashes.get((name, entry))
+        if known is None:
+            content = self.kept.content(entry)
+            if not entry.is_file or (name not in self.filtered and b"\r\n" not in content):
+                known = self._plain(entry, content)
+            else:
+                known = self.git.text("hash-object", f"--path={name}", "--stdin", data=content)
+            self.hashes[name, entry] = known
+        return known
+
+    def _plain(self, entry: Entry, content: bytes) -> str:
+        if self.is_shared:
+            return entry.oid
+        return self.git.text("hash-object", "--stdin", data=content)
+
+    def _staged(self, head: Blob | None, staged: Blob | None, fresh: Blob) -> Blob | None:
         """Return what the person's index has of a file afterwards; None if that is a guess."""
         if staged in (head, fresh):
             return fresh
-        if staged is None or head is None or not int(fresh.oid, 16):
+        if staged is None or head is None or fresh == self.nothing:
             return None
         read = [self.git.run("cat-file", "blob", b.oid).stdout for b in (staged, head, fresh)]
         both = merge_text(*read)
-        if both is None:
-            return None
-        return _Blob(staged.mode, self.git.text("hash-object", "-w", "--stdin", data=both))
+        return None if both is None else Blob(staged.mode, self._write("", both))
 
-    def _commit(self, blobs: Mapping[str, _Blob], message: str) -> str:
-        with _temporary_index() as index:
-            self.git.run("read-tree", self.head or "--empty", index=index)
-            self._put(blobs, index)
-            # The message is the person's to see as it is: no line of it is a comment.
-            self.git.run(
-                "commit", "--quiet", "--cleanup=whitespace", "-F", "-",
-                data=message.encode("utf-8", "replace"), index=index,
-            )  # fmt: skip
-        return self.git.text("rev-parse", "HEAD")
+    def _commit(self, plan: _Plan, head: str, message: str) -> str:
+        """Return the commit that was made; empty if somebody else's came in between."""
+        self.kept.store.sync()
+        with temporary_index() as index:
+            self.git.run("read-tree", head or "--empty", index=index)
+            self.git.put(plan.blobs, index)
+            if self.git.head() != head:
+                return ""
+            try:
+                # The message is the person's to see as it is: no line of it is a comment.
+                self.git.run(
+                    "commit", "--quiet", "--cleanup=whitespace", "-F", "-",
+                    data=message.encode("utf-8", "replace"), index=index,
+                )  # fmt: skip
+            except QcodeError:
+                if self.git.head() != head:
+                    return ""
+                raise
+            return self._made(head, self.git.text("write-tree", index=index))
 
-    def _put(self, blobs: Mapping[str, _Blob], index: str) -> None:
-        rows = (
-            f"{blob.mode} {blob.oid}\t{name}".encode("utf-8", "surrogateescape") + b"\0"
-            for name, blob in blobs.items()
+    def _made(self, head: str, tree: str) -> str:
+        """Return our commit, made from that tree; empty if it had to be taken back."""
+        log = self.git.text(
+            "log", "--first-parent", "--format=%H %T %P", f"{head}..HEAD" if head else "HEAD"
         )
-        self.git.run("update-index", "-z", "--index-info", data=b"".join(rows), index=index)
+        rows = [row.split() for row in log.splitlines()]
+        ours = next((row for row in reversed(rows) if row[1] == tree), None)
+        if ours is None:  # a hook made another one of it
+            return self.git.head()
+        made, _, *parents = ours
+        if parents == ([head] if head else []):
+            return made
+        # HEAD goes back only if it still is our commit.
+        back = ["update-ref", "-m", "qcode: made anew on the new commit", "HEAD", parents[0], made]
+        if self.git.run(*back, check=False).returncode:
+            raise QcodeError(
+                f"somebody committed at the same moment, and {made[:10]} takes their change back",
+                hint=f"`git show {made[:10]}` shows it",
+            )
+        return ""
 
-    def _update_index(self, wanted: Mapping[str, tuple[_Blob, _Blob]]) -> None:
-        """Have the person's index say of these files what the new commit does."""
-        committed = self._listed(list(wanted), "HEAD")
+    def _follow(self, plan: _Plan, head: str, made: str) -> None:
+        """Have the person's index say what the commit does, except where they staged."""
+        changed = self.git.changed(head, made)
+        present = self.git.listed(list(changed), None)
         blobs = {}
-        for name, (fresh, both) in wanted.items():
+        for name, (old, new) in changed.items():
+            now = present.get(name, self.nothing)
+            if now != plan.found.get(name, old):
+                continue  # staged meanwhile
+            both = plan.index.get(name, new)
             # A hook may have committed something else than what it was given.
-            blobs[name] = committed.get(name, self._nothing()) if both == fresh else both
+            blobs[name] = new if both == plan.blobs.get(name, new) else both
         try:
-            self._put(blobs, "")
+            self.git.put(blobs)
             self.git.run("update-index", "-q", "--refresh", check=False)
         except QcodeError as error:
+            behind = [os.path.relpath(name, self.prefix or ".") for name in blobs]
             raise QcodeError(
                 f"the commit is made, but the index could not follow: {error.message}",
-                hint="`git reset -q` brings it to the new commit",
+                hint=f"`git reset -q -- {shlex.join(behind)}` brings it to the new commit",
             ) from error
-
-
-@contextmanager
-def _temporary_index() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="qcode-index-") as folder:
-        yield os.path.join(folder, "index")

@@ -18,6 +18,8 @@ class Own(Record):
     """Path to what it was when first changed, and that with the model's changes alone."""
     versions: Mapping[str, tuple[Entry | None, ...]]
     """Path to all that it was in between, the first one and the last one included."""
+    made_at: Mapping[str, tuple[int, ...]]
+    """Path to the points at which its versions but the first one came about."""
     mixed: tuple[str, ...]
     """Paths where somebody else changed the same lines in between: they cannot be told apart."""
 
@@ -31,10 +33,11 @@ def own_changes(kept: Checkpoints) -> Own:
     first: dict[str, Entry | None] = {}
     now: dict[str, Entry | None] = {}
     versions: dict[str, list[Entry | None]] = {}
+    made_at: dict[str, list[int]] = {}
     mixed: set[str] = set()
     timeline = kept.timeline
     if timeline.is_empty:
-        return Own({}, {}, ())
+        return Own({}, {}, {}, ())
     for point in reversed(list(timeline.path(timeline.position))):
         if not point.is_change:
             continue
@@ -43,15 +46,18 @@ def own_changes(kept: Checkpoints) -> Own:
             if path not in first:
                 first[path] = now[path] = old
                 versions[path] = [old]
+                made_at[path] = []
             mine = now[path]
             both = new if mine == old else merge(kept.store, old, mine, new)
             if both is None and new is not None:
                 mixed.add(path)
             now[path] = new if both is None else both
             versions[path].append(now[path])
+            made_at[path].append(point.index)
     changes = {path: (first[path], now[path]) for path in now if first[path] != now[path]}
     passed = {path: tuple(those) for path, those in versions.items()}
-    return Own(changes, passed, tuple(sorted(mixed & changes.keys())))
+    points = {path: tuple(those) for path, those in made_at.items()}
+    return Own(changes, passed, points, tuple(sorted(mixed & changes.keys())))
 
 
 def own_states(kept: Checkpoints, own: Own) -> tuple[State, State]:

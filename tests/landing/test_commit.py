@@ -5,60 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from landing_repo import LINES, call, git, shown
 
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.errors import QcodeError, UsageError
 from qcode.landing.commit import check_can_commit, commit
 from qcode.landing.own import own_changes, own_states
-
-LINES = "".join(f"line {number}\n" for number in range(1, 21))
-
-
-def git(cwd: Path, *args: str, check: bool = True) -> str:
-    done = subprocess.run(["git", *args], cwd=cwd, capture_output=True, text=True, check=check)
-    return done.stdout
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "work"
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    git(root, "config", "user.email", "a@b.c")
-    git(root, "config", "user.name", "A")
-    (root / "a.txt").write_text(LINES)
-    (root / "b.txt").write_text("b\n")
-    (root / ".gitignore").write_text("*.log\n")
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "first")
-    return root
-
-
-@pytest.fixture
-def kept(root: Path, tmp_path: Path) -> Iterator[Checkpoints]:
-    kept = Checkpoints(root, "s1", tmp_path / "state")
-    yield kept
-    kept.close()
-
-
-def call(kept: Checkpoints, **contents: str | None) -> None:
-    kept.before("call", "c")
-    for name, content in contents.items():
-        path = kept.root / name.replace("__", "/").replace("_txt", ".txt").replace("_log", ".log")
-        if content is None:
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-    kept.after()
-
-
-def shown(root: Path, path: str, at: str = "HEAD") -> str:
-    return git(root, "show", f"{at}:{path}")
 
 
 def test_only_the_sessions_changes_are_committed(root: Path, kept: Checkpoints) -> None:
