@@ -304,7 +304,8 @@ class Files:
                 _keep(node, name, Kept(None, 0, ""))  # the next state has room again
                 return
             self._left_to_add -= len(data)
-            self._store.add(oid, "blob", data)
+            is_secret = stat.S_ISREG(mode) and not mode & 0o077
+            self._store.add(oid, "blob", data, is_secret=is_secret)
         self._left_out.pop(path, None)
         _keep(node, name, Kept(now, mode, oid))
 

@@ -89,8 +89,11 @@ class Store:
             self.add(oid, kind, data)
         return oid
 
-    def add(self, oid: str, kind: str, data: bytes) -> None:
+    def add(self, oid: str, kind: str, data: bytes, *, is_secret: bool = False) -> None:
         """Keep an object of a known name that is not there.
+
+        With `is_secret` its file is for the owner alone, unless the repository
+        is shared; in a pack that git makes later it is as readable as all others.
 
         Raises:
             QcodeError: it cannot be written.
@@ -98,7 +101,9 @@ class Store:
         self.make()
         head = f"{kind} {len(data)}\0".encode()
         try:
-            self._write(oid, zlib.compress(head + data, _level(data)))
+            self._write(
+                oid, zlib.compress(head + data, _level(data)), 0o400 if is_secret else 0o444
+            )
         except OSError as error:
             raise _cannot_write(self.objects, error) from error
 
@@ -287,12 +292,12 @@ class Store:
             ]
         return self._sources
 
-    def _write(self, oid: str, packed: bytes) -> None:
+    def _write(self, oid: str, packed: bytes, permissions: int) -> None:
         folder = f"{self.objects}/{oid[:2]}"
         path = f"{folder}/{oid[2:]}"
         # git's own name for what is being written: `git gc` removes those that a kill left.
         fresh = f"{folder}/tmp_obj_q{os.getpid():x}_{next(_numbers):x}"
-        fd = self._create(fresh)
+        fd = self._create(fresh, permissions)
         try:
             try:
                 view = memoryview(packed)
@@ -306,7 +311,7 @@ class Store:
             raise
         self._unsynced.append(path)
 
-    def _create(self, path: str) -> int:
+    def _create(self, path: str, permissions: int) -> int:
         """Make an empty file for an object, and its directory where that is missing."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         if self._mode < 0:
@@ -315,7 +320,7 @@ class Store:
         folder = os.path.dirname(path)
         for _ in range(3):  # `git gc` removes directories that are empty
             try:
-                fd = os.open(path, flags, 0o444)
+                fd = os.open(path, flags, permissions)
             except FileNotFoundError:
                 os.makedirs(folder, exist_ok=True)
                 if is_shared:
@@ -324,7 +329,7 @@ class Store:
             if is_shared:
                 os.fchmod(fd, 0o444 if self._mode & 0o004 else 0o440)
             return fd
-        return os.open(path, flags, 0o444)
+        return os.open(path, flags, permissions)
 
     def _get_packed(self, oid: str) -> bytes | None:
         for _ in range(2):  # a process that was ended from outside is started again

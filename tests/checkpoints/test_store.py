@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcode.checkpoints.packs import Packs
+from qcode.checkpoints.scan import Files
 from qcode.checkpoints.states import read_tree, write_tree
 from qcode.checkpoints.store import Store
 from qcode.errors import QcodeError
@@ -57,6 +58,25 @@ def test_shared_repository_stays_writable_for_the_others(tmp_path: Path) -> None
     for path in (root / ".git/objects" / oid[:2] / oid[2:] for oid in oids):
         assert stat.S_IMODE(path.parent.stat().st_mode) & 0o070 == 0o070
         assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
+@pytest.mark.parametrize("shared", ["false", "group"])
+def test_objects_of_files_that_nobody_else_may_read(tmp_path: Path, shared: str) -> None:
+    root = repository(tmp_path / "work", {}, options=(f"--shared={shared}",))
+    for name, mode in (("mine", 0o600), ("run", 0o700), ("all", 0o644), ("group", 0o640)):
+        (root / name).write_text(name)
+        (root / name).chmod(mode)
+    (root / "link").symlink_to("x")
+    with closing(Store.at(root, tmp_path / "p.git")) as store, closing(Files(root, store)) as files:
+        files.take()
+        modes = {
+            data: stat.S_IMODE((Path(store.objects) / oid[:2] / oid[2:]).stat().st_mode)
+            for data in ("mine", "run", "all", "group", "x")
+            if (oid := store.oid("blob", data.encode()))
+        }
+
+    secret = 0o400 if shared == "false" else 0o444
+    assert modes == {"mine": secret, "run": secret, "all": 0o444, "group": 0o444, "x": 0o444}
 
 
 def test_object_that_is_there_is_not_written_again(root: Path, store: Store) -> None:
