@@ -65,7 +65,8 @@ def make(files: Sequence[tuple[str, str]], seed: str) -> Made | None:
     names = [name for name, kind in KINDS.items() if form in kind.forms]
     count = random.choice([0, 1, 1, 1, 1, 2, 2, 2, 2, 2])
     chosen = sorted(random.sample(names, count), key=lambda name: KINDS[name].stage)
-    if any(pair <= set(chosen) for pair in CONTRARY):
+    is_doubly_moved = sum(KINDS[name].stage == INDENT for name in chosen) > 1
+    if is_doubly_moved or any(pair <= set(chosen) for pair in CONTRARY):
         return None
     path, text = random.choice(files)
     case = Case(path, text, ())

@@ -301,8 +301,11 @@ def _trailing(case: Case, random: Random, form: str) -> Case | None:
     if made is None:
         return None
     for region in made.regions:
-        quoted = {row.old.rstrip() for row in region.rows if row.sign != "+"}
+        quoted = [row.old.rstrip() for row in region.rows if row.sign != "+"]
         if any(row.sign == "+" and row.new.rstrip() in quoted for row in region.rows):
+            return None
+        if any(r.sign == " " and r.old != r.new and quoted.count(r.new.rstrip()) > 1
+               for r in region.rows):  # fmt: skip
             return None  # They would be taken for the same line, which keeps its blanks.
     return made
 

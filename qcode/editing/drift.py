@@ -12,7 +12,7 @@ from itertools import islice
 
 from qcode.editing.body import Body
 from qcode.editing.fold import TYPOGRAPHIC, fold, is_blank, lead
-from qcode.editing.landing import Chunk, Miss
+from qcode.editing.landing import Chunk, Miss, chunks
 from qcode.editing.outcome import Reason
 from qcode.editing.windows import Tally, masks, places
 
@@ -62,6 +62,19 @@ def drifted(body: Body, old: Sequence[str], changes: Sequence[Chunk]) -> int | M
     return Miss(
         Reason.AMBIGUOUS, tuple(at + 1 for at in fitting), "with small differences", len(old)
     )
+
+
+def made_before(body: Body, old: Sequence[str], new: Sequence[str]) -> Miss | None:
+    """Return that new lines nearly stand in the file: then other lines are not nearly the old ones.
+
+    What was changed stands there exactly, and only context differs, as it did when the
+    same edit was made before.
+    """
+    found = drifted(body, new, chunks(new, old))
+    if found is None:
+        return None
+    at = found.lines[0] if isinstance(found, Miss) else found + 1
+    return Miss(Reason.ALREADY_APPLIED, (at,), count=len(new))
 
 
 def _several(windows: int, count: int) -> Miss:

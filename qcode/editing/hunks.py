@@ -9,6 +9,7 @@ from qcode.editing.anchors import Region, regions
 from qcode.editing.assembly import Assembly
 from qcode.editing.body import Body
 from qcode.editing.drift import drifted
+from qcode.editing.drift import made_before as nearly_made_before
 from qcode.editing.explain import NO_EFFECT, explain
 from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank, lead
 from qcode.editing.indent import mappings
@@ -218,6 +219,8 @@ def _place(body: Body, hunk: Hunk, after: int, exact_only: bool) -> Match | Miss
         if isinstance(at, Miss):
             return at
         if at is not None:
+            if before := nearly_made_before(body, plain.old, plain.new):
+                return before
             words = "kept the file's text of context lines that were quoted a little differently"
             return on_lines(body, at, len(plain.old), plain.changes, [words])
     if allowed is not None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from qcode.editing.body import Body, Splice
 from qcode.editing.drift import drifted
+from qcode.editing.drift import made_before as nearly_made_before
 from qcode.editing.ellipsis import left_out_lines
 from qcode.editing.fold import RAW, SHIFTED, TRIMMED, TYPOGRAPHIC, fold, is_blank, lead, rows
 from qcode.editing.indent import mappings, remap
@@ -66,6 +67,8 @@ def find(body: Body, old: str, new: str, *, exact_only: bool = False) -> Match |
     if isinstance(at, Miss):
         return at
     if at is not None:
+        if before := nearly_made_before(body, lines, fresh_lines):
+            return before
         words = "kept the file's text of context lines that were quoted a little differently"
         return on_lines(body, at, len(lines), changes, [words])
     return _done_within(body, fresh_lines) or miss
