@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from qcode.checkpoints.covered import Coverage
-from qcode.checkpoints.manifest import Node, Signature
+from qcode.checkpoints.manifest import Kept, Node, Signature
 from qcode.checkpoints.watch import Watch
 from qcode.errors import QcodeError
 
@@ -151,6 +151,7 @@ class Walk:
                     now = entry.stat(follow_symlinks=False)
                 except OSError:
                     lost.add(name)
+                    fresh.append(entry)
                     continue
                 mark = (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino, now.st_mode)
                 if kept.signature == mark:
@@ -170,6 +171,7 @@ class Walk:
                     now = entry.stat(follow_symlinks=False)
                 except OSError:
                     lost.add(name)
+                    fresh.append(entry)
                     continue
                 if (
                     (now.st_dev, now.st_ino) != child.inode
@@ -235,7 +237,12 @@ class Walk:
                 continue
             try:
                 now = entry.stat(follow_symlinks=False)
-            except OSError:
+            except FileNotFoundError:
+                continue
+            except OSError as error:  # its path is too long, say
+                self._left_out[node.rel + name] = f"it cannot be read: {error.strerror}"
+                node.files[name] = Kept(None, 0, "")
+                node.mark()
                 continue
             if stat.S_ISDIR(now.st_mode):
                 node.dirs[name] = child = Node(

@@ -554,6 +554,40 @@ def test_deep_directories(kept: Kept) -> None:
     subprocess.run(["rm", "-rf", kept.root / "d"], check=True)  # pytest would recurse too deeply
 
 
+def test_what_has_too_long_a_path_is_left_out(kept: Kept) -> None:
+    name = "d" * 250
+    here = os.open(kept.root, os.O_RDONLY)
+    path = ""
+    try:
+        while len(f"{kept.root}/{path}/{name}") < os.pathconf(kept.root, "PC_PATH_MAX"):
+            path = f"{path}/{name}".lstrip("/")
+            os.mkdir(name, dir_fd=here)
+            inner = os.open(name, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        os.close(os.open("near", os.O_CREAT, dir_fd=here))
+        before = kept.files.take()
+        os.mkdir(name, dir_fd=here)
+        os.close(os.open("f" * 250, os.O_CREAT, dir_fd=here))
+
+        state = kept.files.take()
+
+        why = "it cannot be read: File name too long"
+        assert kept.files.left_out == {f"{path}/{'f' * 250}": why, f"{path}/{name}": why}
+        assert difference(kept.store, before, state) == {
+            f"{path}/{'f' * 250}": (None, LEFT_OUT),
+            f"{path}/{name}": (None, LEFT_OUT),
+        }
+        assert kept.files.take(thorough=True) == state
+        os.unlink("f" * 250, dir_fd=here)
+        os.rmdir(name, dir_fd=here)
+        assert kept.files.take() == before
+        assert kept.files.left_out == {}
+    finally:
+        os.close(here)
+        subprocess.run(["rm", "-rf", kept.root / name], check=True)
+
+
 def test_unusual_modes(kept: Kept) -> None:
     for number, mode in enumerate((0o400, 0o4755, 0o1777, 0o640, 0o111, 0o000)):
         path = kept.root / f"m{number}"
