@@ -44,30 +44,33 @@ async def changed_files(session: Session) -> list[str]:
 async def land_commit(session: Session, note: Note) -> str:
     """Commit what the session changed; return the commit's id, empty if nothing was to commit.
 
+    In a session that goes on, that is also what earlier runs left uncommitted.
+
     Raises:
         QcodeError: git refused, or nothing of the change could be committed.
     """
-    from qcode.landing.commit import commit
+    from qcode.landing.commit import commit, pending
     from qcode.landing.message import recent_subjects, write_message
 
     kept = kept_of(session)
-    files = await changed_files(session)
-    if not files:
-        note("nothing was changed, so there is nothing to commit")
-        return ""
-    root = session.agent.context.workspace.root
-    subjects = await kept.use(lambda _its: recent_subjects(root))
-    message, usage = await write_message(session.agent, session.history, files, subjects)
-    session.history.spent(usage)
-    session.budget.spend(usage)
-    landed = await kept.use(lambda its: commit(its, message))
+    landed = await kept.use(pending)
+    if landed.paths:
+        root = session.agent.context.workspace.root
+        subjects = await kept.use(lambda _its: recent_subjects(root))
+        message, usage = await write_message(session.agent, session.history, landed.paths, subjects)
+        session.history.spent(usage)
+        session.budget.spend(usage)
+        landed = await kept.use(lambda its: commit(its, message))
     for path, why in landed.left.items():
         note(f"not in the commit: {path} ({why})")
-    if not landed.commit:
+    if landed.commit:
+        note(f"committed {landed.commit[:10]}: {message.splitlines()[0]}")
+    elif landed.left:
         raise QcodeError(
             "nothing of the change could be committed", hint="`qcode diff` shows it, commit by hand"
         )
-    note(f"committed {landed.commit[:10]}: {message.splitlines()[0]}")
+    else:
+        note("no change of this session is uncommitted, so there is nothing to commit")
     return landed.commit
 
 
@@ -80,13 +83,13 @@ async def write_patch(session: Session, target: str, stdout: BinaryIO, note: Not
     from qcode.checkpoints.patch import patch
     from qcode.landing.own import own_changes, own_states
 
-    def make(its: Checkpoints) -> tuple[bytes, tuple[str, ...]]:
+    def make(its: Checkpoints) -> tuple[bytes, list[str]]:
         own = own_changes(its)
         before, after = own_states(its, own)
-        return patch(its.store, before, after), own.mixed
+        return patch(its.store, before, after), [path for path in own.mixed if path in own.changes]
 
     kept = kept_of(session)
-    data, mixed = (b"", ()) if kept.used is None else await kept.use(make)
+    data, mixed = await kept.use(make)
     for path in mixed:
         note(f"somebody else changed {path} meanwhile, in the same lines; the patch has both")
     if target == "-":

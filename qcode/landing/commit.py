@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.merge import merge_text
 from qcode.checkpoints.states import Entry
 from qcode.errors import QcodeError, UsageError
+from qcode.landing.copies import collides, copied_work, sources_of
 from qcode.landing.git import Blob, Git, temporary_index
 from qcode.landing.own import Own, own_changes
 from qcode.record import Record
+
+_SUBMODULE = "160000"
 
 _TRIES = 5
 """Times a commit is built anew since somebody else made one meanwhile."""
@@ -38,7 +41,7 @@ class Landed(Record):
     """What was committed."""
 
     commit: str
-    """Its id; empty if there was nothing to commit."""
+    """Its id; empty if none was made."""
     paths: tuple[str, ...]
     left: Mapping[str, str]
     """Path to why its change is not in the commit."""
@@ -77,6 +80,15 @@ def check_can_commit(root: Path) -> None:
             raise UsageError(f"{what} is under way in `{root}`", hint="end it before --commit")
 
 
+def pending(kept: Checkpoints) -> Landed:
+    """Return what `commit` would commit as things are now, and make no commit.
+
+    Raises:
+        QcodeError: git refused.
+    """
+    return _Commit(kept).look()
+
+
 def commit(kept: Checkpoints, message: str) -> Landed:
     """Commit what the session's calls changed.
 
@@ -99,11 +111,15 @@ class _Commit:
         self.git.root = self.top
         bits = self.git.run("config", "--type=bool", "core.fileMode", check=False).stdout
         self.has_modes = bits.strip() != b"false"
-        self.zero = "0" * len(self.git.text("hash-object", "--stdin"))
-        self.nothing = Blob("0", self.zero)
+        self.empty = self.git.text("hash-object", "--stdin")
+        self.nothing = Blob("0", "0" * len(self.empty))
         self.hashes: dict[tuple[str, Entry], str] = {}
         self.filtered: set[str] = set()
         self.left: dict[str, str] = {}
+
+    def look(self) -> Landed:
+        """Return what is to be committed."""
+        return self._landed("", self._plan(self._own(), self.git.head()))
 
     def make(self, message: str) -> Landed:
         """Commit on top of what is checked out, whatever it is by then.
@@ -119,8 +135,7 @@ class _Commit:
         Raises:
             QcodeError: git refused.
         """
-        own = own_changes(self.kept)
-        self.filtered = self.git.filtered(self.prefix + path for path in own.versions)
+        own = self._own()
         for _ in range(_TRIES):
             head = self.git.head()
             plan = self._plan(own, head)
@@ -129,41 +144,127 @@ class _Commit:
             made = self._commit(plan, head, message)
             if made:
                 self._follow(plan, head, made)
-                paths = sorted(name.removeprefix(self.prefix) for name in plan.blobs)
-                return Landed(made, tuple(paths), self.left)
+                return self._landed(made, plan)
         raise QcodeError("other commits were made all the time", hint="try again, or by hand")
+
+    def _own(self) -> Own:
+        own = own_changes(self.kept)
+        self.filtered = self.git.filtered(self.prefix + path for path in own.versions)
+        return own
+
+    def _landed(self, made: str, plan: _Plan) -> Landed:
+        paths = sorted(name.removeprefix(self.prefix) for name in plan.blobs)
+        return Landed(made, tuple(paths), self.left)
 
     def _plan(self, own: Own, head: str) -> _Plan:
         self.left = {}
+        heads = self.git.listed([self.prefix + path for path in own.versions], head) if head else {}
         files = {
-            path: change
-            for path, change in own.changes.items()
-            if not any(entry is not None and entry.is_directory for entry in change)
+            path: versions
+            for path, versions in own.versions.items()
+            if not any(entry and entry.is_directory for entry in (versions[0], versions[-1]))
+            and (path in own.changes or self._was_landed(path, versions, heads))
         }
         names = {path: self.prefix + path for path in files}
-        heads = self.git.listed(list(names.values()), head) if head else {}
         staged = self.git.listed(list(names.values()), None)
         fresh_names = (names[path] for path in files if names[path] not in heads)
         ignored = self.git.ignored(fresh_names)
         blobs: dict[str, Blob] = {}
-        index: dict[str, Blob] = {}
         for path, name in names.items():
             if path in own.mixed:
                 self.left[path] = "somebody else changed the same lines meanwhile"
                 continue
-            blob = self._committed(name, own.versions[path], heads.get(name), name in ignored)
+            blob = self._committed(name, files[path], heads.get(name), name in ignored)
             if isinstance(blob, str):
                 self.left[path] = blob
-                continue
-            if blob == heads.get(name, self.nothing):
-                continue  # it is committed already
-            both = self._staged(heads.get(name), staged.get(name), blob)
+            elif blob != heads.get(name, self.nothing):  # it is not committed already
+                blobs[path] = blob
+        self._leave_copies(own, blobs, heads, head)
+        removed = {
+            self._hashed(names[path], version)
+            for path, versions in files.items()
+            for version in versions
+            if versions[-1] is None and version is not None
+        }
+        index: dict[str, Blob] = {}
+        for path, blob in blobs.items():
+            name = names[path]
+            both = self._staged(
+                name, own.versions[path], removed, heads.get(name), staged.get(name), blob
+            )
             if both is None:
                 self.left[path] = "other changes of it are staged"
-                continue
-            blobs[name], index[name] = blob, both
-        found = {name: staged.get(name, self.nothing) for name in blobs}
-        return _Plan(blobs, index, found)
+            else:
+                index[path] = both
+        self._leave_halves(own, index)
+        self._leave_submodules(own, head)
+        return _Plan(
+            {names[path]: blobs[path] for path in index},
+            {names[path]: blob for path, blob in index.items()},
+            {names[path]: staged.get(names[path], self.nothing) for path in index},
+        )
+
+    def _was_landed(
+        self, path: str, versions: Sequence[Entry | None], heads: Mapping[str, Blob]
+    ) -> bool:
+        """Return whether something of the session is committed that it took back itself since."""
+        name = self.prefix + path
+        return name in heads and any(
+            entry is not None and self._is_committed(name, entry, heads[name])
+            for entry in versions[1:-1]
+        )
+
+    def _leave_copies(
+        self, own: Own, blobs: dict[str, Blob], heads: Mapping[str, Blob], head: str
+    ) -> None:
+        """Take out what is the person's uncommitted work under another name."""
+        others: dict[str, Blob | None] = {}
+        committed: dict[str, list[int]] = {}
+        for path, versions in own.versions.items():
+            at = heads.get(self.prefix + path)
+            committed[path] = [
+                number
+                for number, version in enumerate(versions)
+                if version and at and self._is_committed(self.prefix + path, version, at)
+            ]
+
+        def holds_work(path: str, content: Entry) -> bool:
+            name = self.prefix + path
+            versions = own.versions.get(path, ())
+            if content in versions:
+                # It has the work of before if there was any, and none of it was committed since.
+                number = versions.index(content)
+                return versions[0] is not None and not any(n <= number for n in committed[path])
+            if name not in others:
+                others[name] = self.git.listed([name], head).get(name) if head else None
+            return not self._is_committed(name, content, others[name])
+
+        landed = {path: numbers[-1] for path, numbers in committed.items() if numbers}
+        for path, source in copied_work(self.kept, own, landed, holds_work).items():
+            if blobs.get(path, self.nothing) != self.nothing:
+                self.left[path] = f"it holds uncommitted work of {source}"
+                del blobs[path]
+
+    def _leave_halves(self, own: Own, index: dict[str, Blob]) -> None:
+        """Take out what does not go without something that is left out."""
+        for path in [path for path in self.left if own.versions[path][-1] is not None]:
+            for source in sources_of(own, path):
+                if index.pop(source, None) is not None:
+                    self.left[source] = f"its content is in {path}, which is left out"
+        left = [path for path in self.left if own.versions[path][0] is not None]
+        for path, blob in list(index.items()):
+            if blob != self.nothing and collides(path, left):
+                self.left[path] = "what was in its place is left out"
+                del index[path]
+
+    def _leave_submodules(self, own: Own, head: str) -> None:
+        """Name the submodules that the session moved to another commit."""
+        inner = {self._inner_repository(self.prefix + path) for path in own.versions} - {""}
+        for name, blob in (self.git.listed(sorted(inner), head) if head else {}).items():
+            now = self.git.text("-C", name, "rev-parse", "HEAD")
+            if blob.mode == _SUBMODULE and now != blob.oid:
+                path = os.path.relpath(name, self.prefix or ".")
+                self.left[path] = f"the submodule is at another commit, {now[:10]}"
 
     def _committed(
         self, name: str, versions: Sequence[Entry | None], head: Blob | None, is_ignored: bool
@@ -241,10 +342,34 @@ class _Commit:
             return entry.oid
         return self.git.text("hash-object", "--stdin", data=content)
 
-    def _staged(self, head: Blob | None, staged: Blob | None, fresh: Blob) -> Blob | None:
-        """Return what the person's index has of a file afterwards; None if that is a guess."""
-        if staged in (head, fresh):
+    def _staged(
+        self,
+        name: str,
+        versions: Sequence[Entry | None],
+        removed: Collection[str],
+        head: Blob | None,
+        staged: Blob | None,
+        fresh: Blob,
+    ) -> Blob | None:
+        """Return what the person's index has of a file afterwards; None if that is a guess.
+
+        What the model staged is not the person's: a content that a call gave to
+        the file, or, of a file that was not there, one that it moved (`removed`).
+        """
+        if (staged or self.nothing) in (head or self.nothing, fresh):
             return fresh
+        found, *made = versions
+        if staged is not None:
+            first = "" if found is None else self._hashed(name, found)
+            mine = {self._hashed(name, entry) for entry in made if entry is not None} - {first}
+            if head is None and found is None:
+                mine |= {*removed, self.empty}  # empty: `git add --intent-to-add`
+            if staged.oid in mine:
+                if self._is_committed(name, found, head) or fresh == self.nothing:
+                    return fresh
+                # What it staged has the person's lines as well: they stay staged.
+                last = versions[-1]
+                return fresh if last is None else self._stored(name, last, head)
         if staged is None or head is None or fresh == self.nothing:
             return None
         read = [self.git.run("cat-file", "blob", b.oid).stdout for b in (staged, head, fresh)]

@@ -57,7 +57,7 @@ def own_changes(kept: Checkpoints) -> Own:
     changes = {path: (first[path], now[path]) for path in now if first[path] != now[path]}
     passed = {path: tuple(those) for path, those in versions.items()}
     points = {path: tuple(those) for path, those in made_at.items()}
-    return Own(changes, passed, points, tuple(sorted(mixed & changes.keys())))
+    return Own(changes, passed, points, tuple(sorted(mixed)))
 
 
 def own_states(kept: Checkpoints, own: Own) -> tuple[State, State]:

@@ -250,3 +250,12 @@ def test_the_patch_has_the_sessions_changes_alone(
     assert os.access(clone / "bin", os.X_OK)
     assert (clone / "new/c.txt").read_text() == "c\n"
     assert git(clone, "diff", "--cached", "--name-only").split() == ["a.txt", "bin", "new/c.txt"]
+
+
+def test_what_the_session_takes_back_itself_after_a_commit(root: Path, kept: Checkpoints) -> None:
+    call(kept, a_txt="a\n", new_txt="new\n")
+    commit(kept, "One")
+    call(kept, a_txt=LINES, new_txt=None)
+    assert commit(kept, "Two").paths == ("a.txt", "new.txt")
+    assert git(root, "diff", "HEAD~2", "--stat") == ""
+    assert git(root, "status", "--porcelain") == ""
