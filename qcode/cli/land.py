@@ -85,6 +85,8 @@ async def write_patch(session: Session, target: str, stdout: BinaryIO, note: Not
 
     def make(its: Checkpoints) -> tuple[bytes, list[str]]:
         own = own_changes(its)
+        if not own.changes:
+            return b"", []
         before, after = own_states(its, own)
         return patch(its.store, before, after), [path for path in own.mixed if path in own.changes]
 

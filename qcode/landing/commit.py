@@ -62,11 +62,12 @@ def check_can_commit(root: Path) -> None:
     """Check beforehand that a commit can be made in a directory.
 
     Raises:
-        UsageError: it lies in no repository, or a merge or the like is under way.
+        UsageError: it lies in no repository or a bare one, git knows no name and
+            address, or a merge or the like is under way.
     """
     git = Git(root)
     try:
-        folder = git.run("rev-parse", "--absolute-git-dir", check=False)
+        folder = git.run("rev-parse", "--absolute-git-dir", "--is-inside-work-tree", check=False)
     except FileNotFoundError:
         raise UsageError("--commit needs git, which is not installed") from None
     if folder.returncode:
@@ -74,9 +75,21 @@ def check_can_commit(root: Path) -> None:
             f"--commit needs a git repository, and `{root}` is in none",
             hint="`git init`, or leave it out",
         )
-    place = Path(os.fsdecode(folder.stdout.rstrip(b"\n")))
-    for name, what in _UNDER_WAY.items():
-        if (place / name).exists():
+    name, _, is_inside = os.fsdecode(folder.stdout).rstrip("\n").rpartition("\n")
+    if is_inside != "true":
+        raise UsageError(
+            f"--commit needs the files of a git repository, and `{root}` has none of them",
+            hint="it is bare, or the inside of a `.git`; go to a work tree",
+        )
+    for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        if git.run("var", who, check=False).returncode:
+            raise UsageError(
+                "--commit needs a name and an address for the commit, and git knows none",
+                hint="`git config user.name NAME` and `git config user.email ADDRESS`",
+            )
+    place = Path(name)
+    for file, what in _UNDER_WAY.items():
+        if (place / file).exists():
             raise UsageError(f"{what} is under way in `{root}`", hint="end it before --commit")
 
 
@@ -94,7 +107,7 @@ def commit(kept: Checkpoints, message: str) -> Landed:
 
     Raises:
         UsageError: a merge or the like is under way.
-        QcodeError: git refused (a hook, signing, no name and address).
+        QcodeError: git refused (a hook, signing).
     """
     check_can_commit(kept.root)
     return _Commit(kept).make(message)
@@ -390,10 +403,14 @@ class _Commit:
                     "commit", "--quiet", "--cleanup=whitespace", "-F", "-",
                     data=message.encode("utf-8", "replace"), index=index,
                 )  # fmt: skip
-            except QcodeError:
+            except QcodeError as error:
                 if self.git.head() != head:
                     return ""
-                raise
+                raise QcodeError(
+                    error.message,
+                    hint="put right what it names, then `git commit` by hand or "
+                    f"`qcode run --resume {self.kept.session} --commit`",
+                ) from error
             return self._made(head, self.git.text("write-tree", index=index))
 
     def _made(self, head: str, tree: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -26,6 +27,28 @@ _SUBJECT = 72
 _TOKENS = 400
 _TIMEOUT_S = 180.0
 _LABEL = re.compile(r"^(?:commit message|subject|message)\s*:\s*", re.IGNORECASE)
+_ESCAPES = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]?"
+)
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Kinds of characters that a person does not see, or that a terminal obeys."""
+_KEPT = "\n\t\u200d"
+"""Such characters that stay; the last one joins emoji."""
+_NO_MESSAGE = re.compile(
+    r"""
+    (?:i|we)\ (?:can(?:not|['’]t|\ not)?|could|am|was|have|will|would|do|did|need|
+        edited|changed|made|added|fixed|updated|removed)(?:n['’]t)?\b
+    | (?:i|we)['’](?:m|ve|ll|d|re)\b
+    | (?:i['’]?m\ )?sorry\b | unfortunately\b | as\ an\ ai\b
+    | (?:sure|okay|certainly)[,.!]
+    | (?:the|this|your|all|that)\b.*\b(?:is|are|was|were|has\ been|have\ been)\ (?:now\ )?
+        (?:done|complete|completed|finished|made|ready)\ *(?:[.!]|$)
+    | (?:done|finished|completed)[.!]?$
+    | (?:nothing|no\ changes?)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How an answer begins that talks to a person instead of saying what a change does."""
 _CONVENTIONAL = re.compile(r"(\w+)(\([\w./-]+\))?!?: ")
 
 
@@ -77,7 +100,11 @@ async def write_message(
 
 def cleaned(text: str) -> str:
     """Return the message in a model's answer, or nothing if there is none."""
-    text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL).strip()
+    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
+    text = "".join(c for c in text if c in _KEPT or unicodedata.category(c) not in _INVISIBLE)
+    # A thought that does not end has taken all there was room for.
+    text = re.sub(r"<think>.*?(</think>|\Z)", "", text, flags=re.DOTALL)
+    text = text.rpartition("</think>")[2].strip()
     fenced = re.search(r"```\w*\n(.*?)\n```", text, re.DOTALL)
     if fenced:
         text = fenced[1].strip()
@@ -87,6 +114,8 @@ def cleaned(text: str) -> str:
     subject = _LABEL.sub("", rows[0]).strip().strip("\"'`*").strip()
     body = "\n".join(rows[1:]).strip()
     if not subject or len(subject) > 2 * _SUBJECT or subject.endswith(":"):
+        return ""
+    if _NO_MESSAGE.match(subject):
         return ""
     if len(subject) > _SUBJECT:
         cut = subject.rfind(" ", 0, _SUBJECT)

@@ -110,8 +110,9 @@ def test_hooks_are_obeyed(root: Path, kept: Checkpoints) -> None:
     hook.write_text("#!/bin/sh\necho no such luck >&2\nexit 1\n")
     hook.chmod(0o755)
     call(kept, a_txt="a\n")
-    with pytest.raises(QcodeError, match="no such luck"):
+    with pytest.raises(QcodeError, match="no such luck") as raised:
         commit(kept, "Change a")
+    assert "`git commit` by hand or `qcode run --resume s1 --commit`" in raised.value.hint
     assert git(root, "log", "--format=%s").split() == ["first"]
     assert git(root, "diff", "--cached") == ""
     hook.write_text("#!/bin/sh\nprintf 'formatted\\n' > a.txt && git add a.txt\n")
@@ -227,6 +228,27 @@ def test_no_commit_in_the_middle_of_a_merge(root: Path, tmp_path: Path) -> None:
         check_can_commit(root)
     with pytest.raises(UsageError, match="is in none"):
         check_can_commit(tmp_path)
+
+
+def test_a_bare_repository_and_a_missing_name_are_named_beforehand(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q", "--bare", "bare")
+    with pytest.raises(UsageError, match="needs the files"):
+        check_can_commit(tmp_path / "bare")
+    with pytest.raises(UsageError, match="needs the files"):
+        check_can_commit(root / ".git")
+    check_can_commit(root)
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{name}_NAME", raising=False)
+        monkeypatch.delenv(f"GIT_{name}_EMAIL", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    git(root, "config", "--unset", "user.name")
+    git(root, "config", "--unset", "user.email")
+    git(root, "config", "user.useConfigOnly", "true")
+    with pytest.raises(UsageError, match="a name and an address"):
+        check_can_commit(root)
 
 
 def test_the_patch_has_the_sessions_changes_alone(
