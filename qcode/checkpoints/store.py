@@ -7,6 +7,7 @@ repository keeps them. Nothing else of a repository is ever written.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -31,6 +32,9 @@ _SAMPLE = 65536
 
 _STALE_S = 1.0
 """A ref's lock that is older is nobody's any more: git holds one for some milliseconds."""
+
+_MANY = 200
+"""Files that are rather written to disk with all else that waits for it than one by one."""
 
 _numbers = count()
 
@@ -170,18 +174,13 @@ class Store:
         """
         with self._lock:
             paths, self._unsynced = self._unsynced, []
-        folders = {os.path.dirname(path) for path in paths}
-        for path in (*paths, *folders, *({self.objects} if folders else ())):
-            try:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                continue  # collected or packed by now
-            try:
-                os.fsync(fd)
-            except OSError as error:
-                raise _cannot_write(self.objects, error) from error
-            finally:
-                os.close(fd)
+        try:
+            if len(paths) <= _MANY or not _sync_all(self.objects):
+                folders = {os.path.dirname(path) for path in paths}
+                for path in (*paths, *folders, *({self.objects} if folders else ())):
+                    _sync(path)
+        except OSError as error:
+            raise _cannot_write(self.objects, error) from error
 
     # Refs.
 
@@ -422,6 +421,38 @@ def _publish(fresh: str, path: str) -> None:
             os.replace(fresh, path)
             return
     _remove(fresh)
+
+
+def _sync(path: str) -> None:
+    """Have a file or a directory written to disk, if it is there."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # collected or packed by now
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_all(directory: str) -> bool:
+    """Have all of a directory's file system written to disk; False: that cannot be asked for."""
+    try:
+        import ctypes
+
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (ImportError, OSError, AttributeError):
+        return False  # another system than Linux
+    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not syncfs(fd):
+            return True
+        number = ctypes.get_errno()
+        if number == errno.ENOSYS:
+            return False
+        raise OSError(number, os.strerror(number))
+    finally:
+        os.close(fd)
 
 
 def _remove(path: str) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from filetree import git, repository
@@ -269,6 +270,49 @@ def test_a_disk_that_does_not_take_it_is_an_error_in_words(
     store.put("blob", b"new")
     monkeypatch.setattr(os, "fsync", refused)
     with pytest.raises(QcodeError, match="could not be written"):
+        store.sync()
+
+
+@pytest.mark.parametrize("there_is", [True, False])
+def test_many_objects_are_written_to_disk_at_once_where_that_can_be_asked_for(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch, there_is: bool
+) -> None:
+    import ctypes
+
+    calls: list[str] = []
+
+    class Library:
+        def __init__(self, name: None, use_errno: bool) -> None:
+            if there_is:
+                self.syncfs = lambda fd: calls.append("all")  # None is taken for 0
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(os, "fsync", lambda fd: calls.append("one"))
+    for number in range(201):
+        store.put("blob", b"many %d" % number)
+    store.sync()
+    many, calls[:] = list(calls), []
+    store.put("blob", b"few")
+    store.sync()
+
+    assert many == ["all"] if there_is else len(many) > 201
+    assert calls == ["one"] * 3  # the object, its directory, and the one above
+
+
+def test_a_disk_that_does_not_take_many_is_an_error_in_words(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ctypes
+
+    def refuse(fd: int) -> int:
+        ctypes.set_errno(28)
+        return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, use_errno: SimpleNamespace(syncfs=refuse))
+    for number in range(201):
+        store.put("blob", b"many %d" % number)
+
+    with pytest.raises(QcodeError, match="No space left on device"):
         store.sync()
 
 
