@@ -128,6 +128,8 @@ class _Commit:
         self.nothing = Blob("0", "0" * len(self.empty))
         self.hashes: dict[tuple[str, Entry], str] = {}
         self.filtered: set[str] = set()
+        self.found: dict[str, Blob] = {}
+        """What was committed of a path when the session first changed it."""
         self.left: dict[str, str] = {}
 
     def look(self) -> Landed:
@@ -172,11 +174,16 @@ class _Commit:
     def _plan(self, own: Own, head: str) -> _Plan:
         self.left = {}
         heads = self.git.listed([self.prefix + path for path in own.versions], head) if head else {}
+        committed = self._committed_versions(own, heads)
         files = {
             path: versions
             for path, versions in own.versions.items()
             if not any(entry and entry.is_directory for entry in (versions[0], versions[-1]))
-            and (path in own.changes or self._was_landed(path, versions, heads))
+            # What it took back itself may have been committed in between.
+            and (
+                path in own.changes
+                or any(0 < number < len(versions) - 1 for number in committed[path])
+            )
         }
         names = {path: self.prefix + path for path in files}
         staged = self.git.listed(list(names.values()), None)
@@ -187,12 +194,14 @@ class _Commit:
             if path in own.mixed:
                 self.left[path] = "somebody else changed the same lines meanwhile"
                 continue
-            blob = self._committed(name, files[path], heads.get(name), name in ignored)
+            blob = self._committed(
+                name, files[path], committed[path], heads.get(name), name in ignored
+            )
             if isinstance(blob, str):
                 self.left[path] = blob
             elif blob != heads.get(name, self.nothing):  # it is not committed already
                 blobs[path] = blob
-        self._leave_copies(own, blobs, heads, head)
+        self._leave_copies(own, blobs, committed, head)
         removed = {
             self._hashed(names[path], version)
             for path, versions in files.items()
@@ -217,42 +226,59 @@ class _Commit:
             {names[path]: staged.get(names[path], self.nothing) for path in index},
         )
 
-    def _was_landed(
-        self, path: str, versions: Sequence[Entry | None], heads: Mapping[str, Blob]
-    ) -> bool:
-        """Return whether something of the session is committed that it took back itself since."""
-        name = self.prefix + path
-        return name in heads and any(
-            entry is not None and self._is_committed(name, entry, heads[name])
-            for entry in versions[1:-1]
-        )
+    def _committed_versions(
+        self, own: Own, heads: Mapping[str, Blob]
+    ) -> dict[str, tuple[int, ...]]:
+        """Return which versions of each path are what is committed by now.
+
+        Where the session found uncommitted work and took it away (`git stash`,
+        say), only the first one can be: what is there when that work is back
+        holds it, whatever was committed in between.
+        """
+        self.found = {}
+        by_commit: dict[str, list[str]] = {}
+        for path, points in own.made_at.items():
+            at = self.kept.timeline.points[max(0, points[0] - 1)].head
+            by_commit.setdefault(at, []).append(self.prefix + path)
+        for commit, names in by_commit.items():
+            if commit and not self.git.run("cat-file", "-e", commit, check=False).returncode:
+                self.found.update(self.git.listed(names, commit))
+        out = {}
+        for path, versions in own.versions.items():
+            name = self.prefix + path
+            head, then = heads.get(name), self.found.get(name)
+            was_dirty = not self._is_committed(name, versions[0], then)
+            was_taken = was_dirty and any(self._is_committed(name, v, then) for v in versions[1:])
+            some = versions[:1] if was_taken else versions
+            out[path] = tuple(
+                number for number, v in enumerate(some) if self._is_committed(name, v, head)
+            )
+        return out
 
     def _leave_copies(
-        self, own: Own, blobs: dict[str, Blob], heads: Mapping[str, Blob], head: str
+        self,
+        own: Own,
+        blobs: dict[str, Blob],
+        committed: Mapping[str, Sequence[int]],
+        head: str,
     ) -> None:
         """Take out what is the person's uncommitted work under another name."""
         others: dict[str, Blob | None] = {}
-        committed: dict[str, list[int]] = {}
-        for path, versions in own.versions.items():
-            at = heads.get(self.prefix + path)
-            committed[path] = [
-                number
-                for number, version in enumerate(versions)
-                if version and at and self._is_committed(self.prefix + path, version, at)
-            ]
 
         def holds_work(path: str, content: Entry) -> bool:
             name = self.prefix + path
             versions = own.versions.get(path, ())
             if content in versions:
                 # It has the work of before if there was any, and none of it was committed since.
-                number = versions.index(content)
-                return versions[0] is not None and not any(n <= number for n in committed[path])
+                found, number = versions[0], versions.index(content)
+                if found is None or any(other <= number for other in committed[path]):
+                    return False
+                return not self._is_committed(name, found, self.found.get(name))
             if name not in others:
                 others[name] = self.git.listed([name], head).get(name) if head else None
             return not self._is_committed(name, content, others[name])
 
-        landed = {path: numbers[-1] for path, numbers in committed.items() if numbers}
+        landed = {path: max(numbers) for path, numbers in committed.items() if numbers}
         for path, source in copied_work(self.kept, own, landed, holds_work).items():
             if blobs.get(path, self.nothing) != self.nothing:
                 self.left[path] = f"it holds uncommitted work of {source}"
@@ -274,22 +300,31 @@ class _Commit:
         """Name the submodules that the session moved to another commit."""
         inner = {self._inner_repository(self.prefix + path) for path in own.versions} - {""}
         for name, blob in (self.git.listed(sorted(inner), head) if head else {}).items():
-            now = self.git.text("-C", name, "rev-parse", "HEAD")
-            if blob.mode == _SUBMODULE and now != blob.oid:
+            done = self.git.run("-C", name, "rev-parse", "HEAD", check=False)
+            now = os.fsdecode(done.stdout.strip())
+            if blob.mode == _SUBMODULE and not done.returncode and now != blob.oid:
                 path = os.path.relpath(name, self.prefix or ".")
                 self.left[path] = f"the submodule is at another commit, {now[:10]}"
 
     def _committed(
-        self, name: str, versions: Sequence[Entry | None], head: Blob | None, is_ignored: bool
+        self,
+        name: str,
+        versions: Sequence[Entry | None],
+        committed: Collection[int],
+        head: Blob | None,
+        is_ignored: bool,
     ) -> Blob | str:
         """Return what is committed of a file, or why it is not.
 
-        `versions` are what the session made of it, from what it found on.
+        `versions` are what the session made of it, from what it found on, and
+        `committed` the numbers of those that are committed already.
         """
         if inner := self._inner_repository(name):
             return f"it belongs to the repository in {inner}"
         old, new = versions[0], versions[-1]
-        if any(self._is_committed(name, version, head) for version in dict.fromkeys(versions)):
+        if new is not None and not new.is_kept:
+            return "what it holds now is not in the checkpoints"
+        if committed or self._is_committed(name, new, head):
             if new is None:
                 return self.nothing
             if is_ignored:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from landing_repo import LINES, call, git, shown
+from landing_repo import LINES, call, git, shell, shown
 
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.errors import QcodeError, UsageError
@@ -281,3 +281,11 @@ def test_what_the_session_takes_back_itself_after_a_commit(root: Path, kept: Che
     assert commit(kept, "Two").paths == ("a.txt", "new.txt")
     assert git(root, "diff", "HEAD~2", "--stat") == ""
     assert git(root, "status", "--porcelain") == ""
+
+
+def test_what_is_not_kept_is_left(root: Path, kept: Checkpoints) -> None:
+    shell(kept, "rm a.txt; mkfifo a.txt; truncate -s 65M large; echo b2 > b.txt")
+    landed = commit(kept, "Change")
+    assert landed.paths == ("b.txt",)
+    why = "what it holds now is not in the checkpoints"
+    assert landed.left == {"a.txt": why, "large": why}

@@ -170,3 +170,29 @@ def test_a_submodule_at_another_commit_is_named(
     assert landed.paths == ("a.txt",)
     assert "another commit" in landed.left["sub"]
     assert "sub" in landed.left["sub/s"]
+
+
+@pytest.mark.parametrize("after", ["", "echo more >> b.txt"])
+def test_work_that_the_model_stashed_and_brought_back_is_the_persons(
+    root: Path, kept: Checkpoints, after: str
+) -> None:
+    (root / "b.txt").write_text("b\nperson\n")
+    call(kept, a_txt="a\n")
+    shell(kept, "git stash -q; git checkout -qb feature")
+    shell(kept, "git stash pop -q")
+    shell(kept, f"cp b.txt c.txt; {after}")
+    landed = commit(kept, "Change")
+    assert landed.paths == ("a.txt",)
+    assert landed.left["c.txt"] == "it holds uncommitted work of b.txt"
+    assert shown(root, "b.txt") == "b\n"
+
+
+def test_edits_where_the_model_stashed_the_persons_work(root: Path, kept: Checkpoints) -> None:
+    (root / "a.txt").write_text(LINES.replace("line 18", "mine 18"))
+    shell(kept, "git stash -q")
+    shell(kept, "sed -i 's/line 3/LINE 3/' a.txt")
+    shell(kept, "git commit -qam model")
+    shell(kept, "git stash pop -q; sed -i 's/line 9/LINE 9/' a.txt")
+    commit(kept, "Change")
+    assert shown(root, "a.txt") == LINES.replace("line 3", "LINE 3").replace("line 9", "LINE 9")
+    assert "+mine 18" in git(root, "diff")
