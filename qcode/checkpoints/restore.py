@@ -40,7 +40,8 @@ def restore(
 
     With `ignored` (`Files.ignored`), what would be removed is asked about when
     the `.gitignore` files are in place: what they ignore stays, since the state
-    that lacks it could not have had it.
+    that lacks it could not have had it. So does a `.gitignore` where all that
+    would be left beside it is ignored, as in the directory of a cache.
 
     Raises:
         QcodeError: nothing was touched, since an object is missing or something
@@ -51,6 +52,9 @@ def restore(
     if ignored is not None and any(entry is None for entry in wanted.values()):
         _Restoring(top, store, wanted).check()
         rules = {path: entry for path, entry in wanted.items() if _name(path) == ".gitignore"}
+        hiding = _hiding(top, wanted, ignored)
+        rules = {path: entry for path, entry in rules.items() if path not in hiding}
+        wanted = {path: entry for path, entry in wanted.items() if path not in hiding}
         _Restoring(top, store, rules).run()
         stays = ignored(path for path, entry in wanted.items() if entry is None)
         wanted = {path: entry for path, entry in wanted.items() if path not in stays}
@@ -388,6 +392,28 @@ _OPEN = 0o700
 
 def _is_open(mode: int) -> bool:
     return mode & _OPEN == _OPEN
+
+
+def _hiding(
+    root: str,
+    wanted: Mapping[str, Entry | None],
+    ignored: Callable[[Iterable[str]], Set[str]],
+) -> set[str]:
+    """Return the `.gitignore` files that are to go, but hide all that would be left beside them."""
+    left: dict[str, list[str]] = {}
+    for path, entry in wanted.items():
+        if entry is None and _name(path) == ".gitignore":
+            base = path.removesuffix(".gitignore")
+            try:
+                rules = Path(root, path)
+                if not rules.is_file() or b"*" not in rules.read_bytes().split():
+                    continue
+                beside = [base + name for name in os.listdir(os.path.join(root, base))]
+            except OSError:
+                continue
+            left[path] = [other for other in beside if wanted.get(other, path) is not None]
+    hidden = ignored(other for beside in left.values() for other in beside) if left else set()
+    return {path for path, beside in left.items() if beside and hidden >= set(beside)}
 
 
 def _put(path: str, make: Callable[[str], int | None]) -> None:

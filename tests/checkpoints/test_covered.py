@@ -252,6 +252,26 @@ def test_step_that_makes_or_removes_a_secret_can_be_undone(
                 assert not is_there or secret.read_text() == "SECRET"
 
 
+def test_cache_that_hides_itself_stays_hidden(root: Path, store: Store, files: Files) -> None:
+    before = files.take()
+    put(root, ".cache/.gitignore", "other/.gitignore", text="*\n")
+    put(root, ".cache/data", ".cache/deep/data", "rules/data", "rules/b")
+    put(root, "rules/.gitignore", "only/.gitignore", text="data\n")
+    put(root, "only/data")
+    after = files.take()
+    made = {f"{name}/.gitignore" for name in (".cache", "other", "rules", "only")} | {"rules/b"}
+    assert paths(store, after) == {*BASE, *made}
+    put(root, "rules/theirs")
+
+    wanted = {path: pair[1] for path, pair in difference(store, after, before).items()}
+    restore(root, store, wanted, ignored=files.ignored)
+
+    left = {".cache/.gitignore", "rules/theirs", "rules/data", "only/data"}
+    assert paths(store, files.take()) == {*BASE, *left}
+    assert (root / ".cache/deep/data").exists()
+    assert not (root / "other").exists()
+
+
 @pytest.mark.parametrize("rule", ["node_modules/", "node_modules/*"])
 def test_root_in_an_ignored_directory(tmp_path: Path, rule: str) -> None:
     top = repository(tmp_path / "top", {".gitignore": rule.encode() + b"\n"})
