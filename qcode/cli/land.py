@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -60,7 +61,14 @@ async def land_commit(session: Session, note: Note) -> str:
         message, usage = await write_message(session.agent, session.history, landed.paths, subjects)
         session.history.spent(usage)
         session.budget.spend(usage)
-        landed = await kept.use(lambda its: commit(its, message))
+        making = asyncio.ensure_future(kept.use(lambda its: commit(its, message)))
+        try:
+            landed = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait([making])  # git is at it and goes on
+            if not making.cancelled() and not making.exception() and making.result().commit:
+                note(f"committed {making.result().commit[:10]} all the same: it was under way")
+            raise
     for path, why in landed.left.items():
         note(f"not in the commit: {path} ({why})")
     if landed.commit:

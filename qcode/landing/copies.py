@@ -7,7 +7,7 @@ another file with work of the person in it that is not committed yet.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from qcode.checkpoints.keeper import Checkpoints
@@ -31,7 +31,6 @@ def copied_work(
     that still have most of its lines. `committed` has the version of a path, if
     any, that is committed by now: what it holds is not looked at.
     """
-    finder = _Finder(kept)
     sources: dict[str, str] = {}
     fresh = []
     for path, versions in own.versions.items():
@@ -39,6 +38,7 @@ def copied_work(
         for version, index in zip(versions[begin:], own.made_at[path][begin - 1 :], strict=True):
             if version is not None and version.oid and kept.content(version).strip():
                 fresh.append((index, path, version))
+    finder = _Finder(kept, {version.oid for _, _, version in fresh})
     for index, path, version in sorted(fresh, key=lambda row: row[:2]):
 
         def holds(other: str, content: Entry) -> bool:
@@ -99,8 +99,9 @@ def _lines(kept: Checkpoints, entry: Entry) -> set[bytes]:
 class _Finder:
     """Finds paths by their content; a directory that states share is read once."""
 
-    def __init__(self, kept: Checkpoints) -> None:
+    def __init__(self, kept: Checkpoints, wanted: Collection[str]) -> None:
         self.kept = kept
+        self.wanted = wanted
         self.known: dict[str, Mapping[str, list[str]]] = {}
 
     def paths(self, tree: str, oid: str) -> list[str]:
@@ -114,7 +115,8 @@ class _Finder:
         for mode, raw, oid in read_tree(self.kept.store.get(tree), len(tree) // 2):
             name = os.fsdecode(raw)
             if mode != _DIRECTORY:
-                found.setdefault(oid, []).append(name)
+                if oid in self.wanted:
+                    found.setdefault(oid, []).append(name)
                 continue
             for inner, names in self._below(oid).items():
                 found.setdefault(inner, []).extend(f"{name}/{below}" for below in names)

@@ -70,7 +70,8 @@ class Git:
             raise QcodeError(f"`git {args[0]}` did not end within {_TIMEOUT_S:.0f} s") from None
         if check and done.returncode:
             words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
-            raise QcodeError(f"`git {args[0]}` failed: {words[-500:] or done.returncode}")
+            why = words[-500:] or f"it ended with {done.returncode} and said nothing"
+            raise QcodeError(f"`git {args[0]}` failed: {why}")
         return done
 
     def text(self, *args: str, data: bytes = b"", index: str = "") -> str:

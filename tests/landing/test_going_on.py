@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
 import scripted_server as scripted
@@ -43,3 +45,25 @@ def test_a_run_without_changes_commits_nothing(tmp_path: Path) -> None:
     assert "nothing to commit" in ended.err
     assert (tmp_path / "patch").read_bytes() == b""
     assert git(work, "status", "--porcelain").split() == ["M", "a.txt"]
+
+
+def test_a_commit_under_way_when_interrupted_is_told(tmp_path: Path) -> None:
+    work = repository(tmp_path / "work", {"a.txt": "one\n"})
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    set_hook(work, "touch ../begun; until test -f ../go; do sleep 0.02; done")
+    script = [EDIT, scripted.text("ok"), scripted.text("Make it two")]
+    with scripted.ScriptedServer(script) as server:
+        program = Program(work, server.base_url, environ={"TMPDIR": str(temporary)})
+        running = program.start("run", "-y", "--commit", "do it")
+        while not (tmp_path / "begun").exists():
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(signal.SIGTERM)
+        (tmp_path / "go").touch()
+        ended = program.end(running)
+    assert ended.code == 128 + signal.SIGTERM
+    assert "committed " in ended.err
+    assert git(work, "log", "-1", "--format=%s").strip() == "Make it two"
+    assert git(work, "status", "--porcelain") == ""
+    assert not list(temporary.glob("qcode-index-*"))
