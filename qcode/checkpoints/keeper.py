@@ -37,6 +37,8 @@ _WAIT_S = 10.0
 """An undo in another process takes a moment; a call waits for it."""
 _THOROUGH_S = 60.0
 """So often each file is looked at, whatever the system tells of changes."""
+_MOST_MADE = 1000
+"""Files that one call made and that are kept whatever rules come later."""
 _TRIES = 50
 """How often another process may append first before that is taken for a fault."""
 
@@ -85,6 +87,8 @@ class Checkpoints:
         """Of the call that ended here, but what it did could not be kept."""
         self._thorough_at = -_THOROUGH_S
         self._knows_named = False
+        self._named_points = 0
+        """Points of the timeline whose paths `files` was told of."""
 
     def close(self) -> None:
         """Give up processes, watches and the lock."""
@@ -280,9 +284,30 @@ class Checkpoints:
             # Paths that git ignores and an earlier process was told of.
             known = states_named(self.store, self.timeline.last.state)
             named = [*named, *(self.root / path for path in known)]
-        state = self.files.take(named, thorough=thorough)
+        points = self.timeline.points
+        made = {path for point in points[self._named_points :] for path in self._made(point)}
+        state = self.files.take([*named, *(self.root / path for path in made)], thorough=thorough)
         self._knows_named = True
+        self._named_points = len(points)
         return state
+
+    def _made(self, point: Point) -> Collection[str]:
+        """Return the paths that a call made, to be kept even if a rule is made that ignores them.
+
+        None where it changed rules, since it may have made visible what was
+        there before; nor where it made very many.
+        """
+        if point.kind is not Kind.CALL:
+            return ()
+        changes = difference(self.store, self.timeline.before(point), point.state)
+        if any(path.rpartition("/")[2] == ".gitignore" for path in changes):
+            return ()
+        made = [
+            path
+            for path, (before, after) in changes.items()
+            if before is None and after is not None and after.is_kept and not after.is_directory
+        ]
+        return made if len(made) <= _MOST_MADE else ()
 
     def _what_is_new(self, state: State) -> str:
         changes = difference(self.store, self.timeline.last.state, state)
@@ -344,8 +369,10 @@ class Checkpoints:
         return self._arrived(title, target, changes)
 
     def _arrived(self, title: str, target: int, changes: Changes) -> Point:
-        named = [self.root / path for path in changes]
-        state = self._take(named, thorough=True)
+        # Not all that changed: what a rule hides again, and stays, is to be in no state.
+        there = self.timeline.points[target].state if target >= 0 else None
+        known = states_named(self.store, there) if there is not None else ()
+        state = self._take([self.root / path for path in known], thorough=True)
         point = self.timeline.last
         if target >= 0 and self.timeline.position != target:
             point = self._append(Kind.MOVE, state, title, target=target)
@@ -418,6 +445,8 @@ class Checkpoints:
 
     def _go_on(self, facts: Mapping[str, Any]) -> None:
         """Do the rest of what `_carry_out` began."""
+        if not self._knows_named:
+            self._take()
         changes = {
             path: (_load(now), _load(want)) for path, (now, want) in facts["changes"].items()
         }

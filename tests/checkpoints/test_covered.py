@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -270,6 +270,73 @@ def test_cache_that_hides_itself_stays_hidden(root: Path, store: Store, files: F
     assert paths(store, files.take()) == {*BASE, *left}
     assert (root / ".cache/deep/data").exists()
     assert not (root / "other").exists()
+
+
+@pytest.fixture
+def kept(root: Path, tmp_path: Path) -> Iterator[Checkpoints]:
+    with closing(Checkpoints(root, "s", tmp_path / "state")) as kept:
+        yield kept
+
+
+@contextmanager
+def step(kept: Checkpoints) -> Iterator[None]:
+    kept.before("step", "c")
+    yield
+    kept.after()
+
+
+def test_what_a_step_makes_visible_is_never_removed(root: Path, kept: Checkpoints) -> None:
+    put(root, "mine.log", "build/mine")
+    with step(kept):
+        put(root, ".gitignore", text="")
+
+    for _ in range(2):
+        kept.go(kept.undo_plan())
+        assert (root / "mine.log").exists()
+        assert (root / "build/mine").exists()
+        kept.go(kept.redo_plan())
+
+
+def test_what_a_later_step_hides_goes_with_the_step_that_made_it(
+    root: Path, kept: Checkpoints
+) -> None:
+    with step(kept):
+        put(root, "out/x", "out/deep/y", "z.o")
+    with step(kept):
+        put(root, ".gitignore", text="out/\n*.o\n")
+    made = [root / path for path in ("out/x", "out/deep/y", "z.o")]
+    with step(kept):
+        made[1].write_text("changed")
+    put(root, "out/theirs")
+
+    kept.go(kept.undo_plan(3))
+    assert made[1].read_text() == "x"
+    kept.go(kept.undo_plan(1))
+
+    assert [path.exists() for path in made] == [False] * 3
+    assert (root / "out/theirs").exists()
+    kept.go(kept.redo_plan(3))
+    assert [path.read_text() for path in made] == ["x", "changed", "x"]
+    assert (root / ".gitignore").read_text() == "out/\n*.o\n"
+    while kept.timeline.undoable() is not None:
+        kept.go(kept.undo_plan())
+    assert [path.exists() for path in made] == [False] * 3
+
+
+def test_what_the_step_of_another_process_made_goes_too(
+    root: Path, kept: Checkpoints, tmp_path: Path
+) -> None:
+    with step(kept):
+        put(root, "out/x")
+    kept.close()
+    with closing(Checkpoints(root, "s", tmp_path / "state")) as second, step(second):
+        put(root, ".gitignore", text="out/\n")
+    with closing(Checkpoints(root, "s", tmp_path / "state")) as third:
+        third.look()
+        third.go(third.undo_plan(1))
+        assert not (root / "out").exists()
+        third.go(third.redo_plan(2))
+        assert (root / "out/x").read_text() == "x"
 
 
 @pytest.mark.parametrize("rule", ["node_modules/", "node_modules/*"])
