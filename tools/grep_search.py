@@ -12,7 +12,7 @@ from qcode.record import Record
 from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
-from qcode.tools.files import missing
+from qcode.tools.files import missing, same_name
 from qcode.tools.ignore import check_glob
 
 MATCHES = 100
@@ -102,14 +102,21 @@ def _bad_pattern(pattern: str, problem: str) -> ToolError:
     )
 
 
+def _files_called(pattern: str, context: Context) -> list[str]:
+    """Return files whose name was searched for in texts: small models mix that up."""
+    name = pattern.replace("\\.", ".").rpartition("/")[2]
+    return same_name(context, name) if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", name) else []
+
+
 def _result(found: search.Found, params: Params, context: Context) -> Result:
     if not found.matches:
         where = f" in {clip(params.path)}" if params.path else ""
         files = f" (files {clip(params.glob)})" if params.glob else ""
         stopped = f" {found.stopped}" if found.stopped else ""
-        return Result(
-            f"No matches for {clip(params.pattern)!r}{where}{files}.{stopped}", "no matches"
-        )
+        text = f"No matches for {clip(params.pattern)!r}{where}{files}.{stopped}"
+        if found_files := _files_called(params.pattern, context):
+            text += f" There is a file of that name: {', '.join(found_files)}; read_file shows it."
+        return Result(text, "no matches")
     lines: list[str] = []
     last, room, shown = "", CHARACTERS, 0
     for match in found.matches:

@@ -576,3 +576,14 @@ def test_a_search_survives_an_ignore_file_without_end(
     (bench.root / "sub" / ".gitignore").symlink_to("/dev/zero")
 
     assert grep(bench, "needle") == ["sub/a", "1:needle"]
+
+
+@pytest.mark.parametrize("pattern", ["duration.py", r"duration\.py", "src/duration.py"])
+def test_a_files_name_searched_for_in_texts(bench: Bench, pattern: str) -> None:
+    bench.write("src/duration.py", "x = 1\n")
+
+    text = bench.text("grep_search", pattern=pattern)
+
+    assert text.startswith("No matches")
+    assert text.endswith("There is a file of that name: src/duration.py; read_file shows it.")
+    assert "There is a file" not in bench.text("grep_search", pattern="other.py")
