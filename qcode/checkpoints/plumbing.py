@@ -111,6 +111,18 @@ def _cannot(error: OSError) -> QcodeError:
 Process = subprocess.Popen[bytes]
 
 
+def end(process: Process) -> None:
+    """End a git that is asked through its pipes."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.close()
+    except OSError:
+        pass  # it has ended before
+    process.stdout.close()
+    process.wait()
+
+
 class Place(Record):
     """Where git keeps what belongs to a directory."""
 
@@ -204,16 +216,8 @@ class Ignored:
     def close(self) -> None:
         """End the process; the next question starts another, which reads the rules anew."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.close()
-        except OSError:
-            pass
-        process.stdout.close()
-        process.wait()
+        if process is not None:
+            end(process)
 
     def _ask(self, batch: Sequence[str]) -> set[str]:
         if not batch:

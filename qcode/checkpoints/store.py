@@ -21,7 +21,7 @@ from itertools import count
 from pathlib import Path
 
 from qcode.checkpoints.packs import Packs
-from qcode.checkpoints.plumbing import Process, place, run, start
+from qcode.checkpoints.plumbing import Process, end, place, run, start
 from qcode.errors import QcodeError
 
 REFS = "refs/qcode/"
@@ -358,16 +358,8 @@ class Store:
 
     def _end_batch(self) -> None:
         process, self._batch = self._batch, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.close()
-        except OSError:
-            pass
-        process.stdout.close()
-        process.wait()
+        if process is not None:
+            end(process)
 
 
 def _cannot_write(objects: str, error: OSError) -> QcodeError:
