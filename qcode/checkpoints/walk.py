@@ -66,6 +66,8 @@ class Walk:
         self._may_watch = True
         self._coverage = coverage
         self._left_out = left_out
+        self._fresh: set[Node] = set()
+        """Directories found in this look, and not looked at yet."""
 
     def close(self) -> None:
         """End the watches."""
@@ -125,6 +127,7 @@ class Walk:
             node = waiting.pop()
             if node is self.top or node.parent is not None:  # or it was dropped since
                 self._look_at_one(node, waiting, found, deep=deep, anew=anew)
+            self._fresh.discard(node)
         return found
 
     def _look_at_one(
@@ -228,7 +231,8 @@ class Walk:
             found[:] = [item for item in found if item[0] is not node]
             waiting.append(node)
             return
-        is_new = not node.files and not node.dirs and node.ignored <= {".git"}
+        # Its rules are read with it; those of one that was only emptied are known, and old.
+        is_new = node in self._fresh
         passed = self._coverage.passed_over(node.repository, node.rel, fresh)
         node.ignored |= passed
         for entry in fresh:
@@ -254,6 +258,7 @@ class Walk:
                     inode=(now.st_dev, now.st_ino),
                     is_hidden=self._coverage.is_hidden(node.rel + name),
                 )
+                self._fresh.add(child)
                 waiting.append(child)
                 continue
             mark = (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino, now.st_mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filetree import git, repository
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qcode.checkpoints.scan import Files
@@ -73,6 +73,12 @@ def act(root: Path, kind: str, seed: int) -> None:
 @pytest.mark.parametrize("watched", [False, True])
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=1, max_size=5))
+@example(  # all goes, and new rules come with new files
+    batches=[
+        [("remove", 2), ("remove", 0), ("untrack", 0)],
+        [("remove", 2), ("ignore", 611), ("write", 0)],
+    ]
+)
 def test_later_states_are_what_first_ones_would_be(
     watched: bool, batches: list[list[tuple[str, int]]]
 ) -> None:
