@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qcode.calls.lenient import LEVELS, Unreadable, end_of_value, loads
@@ -289,6 +290,8 @@ def test_what_json_writes_is_read_back(
 
 @given(CONTAINERS)
 def test_what_python_writes_is_read_back(value: Any) -> None:
+    # In double quotes it may as well be JSON, where an escape that is none keeps its backslash.
+    assume(not re.search(r'"[^"]*\\[xuUN]', repr(value)))
     assert json.dumps(loads(repr(value), ended=False).value) == json.dumps(value)
 
 
