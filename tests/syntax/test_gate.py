@@ -136,8 +136,8 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(name: str) -> None:
             '1 | int f() { return g("é") }\n                           ^',
         ),
         (
-            *("a.json", "{}\n", '{"a": 1,}\n', (1, 9)),
-            *("Expecting property name enclosed in double quotes", '1 | {"a": 1,}\n            ^'),
+            *("a.json", "{}\n", '{"a" 1}\n', (1, 6)),
+            *("Expecting ':' delimiter", '1 | {"a" 1}\n         ^'),
         ),
         (
             *("a.go", "package a\n", "package a\n\tfunc f( {}\n", (2, 9)),
