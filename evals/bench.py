@@ -27,12 +27,13 @@ from qcode.evals.bench_checkpoints import SIZES
 from qcode.evals.bench_checkpoints import measure as keeping
 from qcode.evals.bench_checkpoints import sizes as file_counts
 from qcode.evals.bench_decoder import measure as decoding
+from qcode.evals.bench_editing import measure as editing
 from qcode.evals.bench_peers import FLOOR, PEERS, QCODE, Adapter
 from qcode.evals.bench_process import Ended, Probe, run
 from qcode.evals.bench_report import COLUMNS, PYTHON, Section, busyness, marks, table, verdicts
 from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 
-SECTIONS = ("startup", "first", "size", "session", "decode", "checkpoints")
+SECTIONS = ("startup", "first", "size", "session", "decode", "edits", "checkpoints")
 LIMIT_S = 120.0
 SPAWN = """\
 import resource, subprocess, sys, time
@@ -467,6 +468,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "size": f'first request, "say hello" (tokens {tokenizer})',
         "session": f"session of {options.steps} shell steps ({options.runs} rounds)",
         "decode": f"decoding {options.mb:g} MB of an answer",
+        "edits": "edits of one file, one after the other, and their syntax",
         "checkpoints": "keeping the state of a repository's files",
     }
     measure: Mapping[str, Callable[[], Section]] = {
@@ -475,6 +477,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "size": lambda: bench.size(count),
         "session": lambda: bench.session(options.steps),
         "decode": lambda: decoding(options.mb),
+        "edits": editing,
         "checkpoints": lambda: keeping(options.files),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())

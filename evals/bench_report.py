@@ -65,6 +65,14 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
     if decode := sections.get("decode"):
         growth, stream = max((statistics.median(of["growth"]), name) for name, of in decode.items())
         out.append(Mark("decoding ten times the text, a MB", growth, 1.5, "×", stream))
+    if edited := sections.get("edits"):
+        growth, size = max((of["edit_growth"][0], name) for name, of in edited.items())
+        out.append(Mark("last of 1,000 edits of a file to the first", growth, 1.5, "×", size))
+        slowest = max(statistics.median(of["miss_ms"]) for of in edited.values())
+        out.append(Mark("text that is not found", slowest, 200, "ms", "at most 50,000 lines"))
+        if gate := edited.get("5,000 lines"):
+            judged = statistics.median(gate["gate_first_ms"])
+            out.append(Mark("syntax of a file's first edit", judged, 20, "ms", "5,000 lines"))
     if kept := sections.get("checkpoints"):
         clean, size = max((statistics.median(of["clean_ms"]), name) for name, of in kept.items())
         out.append(Mark("state of unchanged files", clean, 50, "ms", size))
@@ -142,6 +150,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("MB/s by 64", "mb_s_64", 1),
         *(Column("by 1,024", "mb_s_1024", 1), Column("by 65,536", "mb_s_65536", 1)),
         *(Column("× join", "times_base", 1), Column("growth", "growth", 2)),
+    ),
+    "edits": (
+        *(Column("edit ms", "edit_ms", 2), Column("growth", "edit_growth", 2)),
+        *(Column("drifted", "drift_ms", 1), Column("not found", "miss_ms", 1)),
+        *(Column("gate, first", "gate_first_ms", 1), Column("gate", "gate_ms", 1)),
     ),
     "checkpoints": (
         *(Column("first ms", "first_ms", 1), Column("unchanged", "clean_ms", 2)),

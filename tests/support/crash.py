@@ -36,6 +36,9 @@ from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.states import below, find
 from qcode.messages import AssistantMessage, Message, ToolMessage
 
+WORKSPACE = "played"
+"""The folder in which a session is played."""
+
 LEFTOVER = re.compile(r"(.*/)?\.qcode-tmp-[0-9a-f]{12}(/.*)?")
 """Names of files that a killed qcode may leave."""
 
@@ -112,7 +115,7 @@ class Place:
         self.kind = kind
         self.base_url = base_url
         self._template = folder / f"{kind}-template"
-        played.make_workspace(self._template / "work", repository=kind == "repository")
+        played.make_workspace(self._template / WORKSPACE, repository=kind == "repository")
         (self._template / "home").mkdir()
         self.sight = self._seen()
 
@@ -124,19 +127,19 @@ class Place:
 
     def _seen(self) -> Sight:
         where = self.fresh(f"{self.kind}-seen")
-        states = [snapshot(where / "work")]
+        states = [snapshot(where / WORKSPACE)]
         moments: list[str] = []
 
         def listener(moment: Moment) -> None:
             moments.append(str(moment).replace(str(where), ""))
             # A call's result is written when its effects are there, all of them.
             if moment.effect == "write" and moment.path.endswith(".jsonl"):
-                states.append(snapshot(where / "work"))
+                states.append(snapshot(where / WORKSPACE))
 
         def all_of_it() -> dict[str, Any]:
             watch(listener)
             codes = [_command(words) for words in played.COMMANDS]
-            states.append(snapshot(where / "work"))
+            states.append(snapshot(where / WORKSPACE))
             distinct = [s for i, s in enumerate(states) if s not in states[:i]]
             return {"codes": codes, "states": _packed(distinct), "moments": moments}
 
@@ -145,7 +148,7 @@ class Place:
         (path,) = (where / "home/state/qcode/sessions").glob("*.jsonl")
         sight = Sight(
             [_unpacked(each) for each in told["states"]],
-            untouched(where / "work/.git") if self.kind == "repository" else {},
+            untouched(where / WORKSPACE / ".git") if self.kind == "repository" else {},
             journal.load(path).messages,
             told["moments"],
         )
@@ -196,7 +199,7 @@ def _be(work: Callable[[], dict[str, Any]], where: Path, base_url: str, writing:
     try:
         os.environ.clear()
         os.environ.update(played.environment(where / "home", base_url))
-        os.chdir(where / "work")
+        os.chdir(where / WORKSPACE)
         out = os.open(where / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for descriptor in (1, 2):
@@ -266,7 +269,7 @@ def travelling(moments: Sequence[str]) -> Iterator[tuple[int, str]]:
             marked = True
         elif "/home/" in moment and moment.startswith("before"):
             marked = False
-        if marked and "/work/" in moment and "/.git/" not in moment:
+        if marked and f"/{WORKSPACE}/" in moment and "/.git/" not in moment:
             yield number, moment
 
 
@@ -358,7 +361,7 @@ def remove(folder: Path) -> None:
 PLACES = {
     "checkpoints": re.compile(r"git |.*(/\.git/|/checkpoints/)"),
     "journal": re.compile(r".*/sessions/"),
-    "files": re.compile(r".*/work/(?!\.git/)"),
+    "files": re.compile(rf".*/{WORKSPACE}/(?!\.git/)"),
 }
 """What an error is about: which paths, or commands."""
 
@@ -448,7 +451,7 @@ def _gone_on(place: Place, where: Path, told: dict[str, Any]) -> Iterator[str]:
         if isinstance(message, ToolMessage) and "inside qcode" in message.text:
             yield message.text
     yield from _resumed(place, where)
-    if place.kind == "repository" and untouched(where / "work/.git") != place.sight.git_dir:
+    if place.kind == "repository" and untouched(where / WORKSPACE / ".git") != place.sight.git_dir:
         yield "HEAD, index, a branch or the stash is not as before"
     yield from _fsck(place, where)
 
@@ -462,7 +465,7 @@ def look_at(place: Place, where: Path, point: Point) -> list[str]:
     problems += _messages(place, where)
     told = _forked(lambda: {"problems": list(_travelled(place, where))}, where, place.base_url)
     problems += told.get("problems", []) + [told[key] for key in ("crash",) if key in told]
-    if place.kind == "repository" and untouched(where / "work/.git") != place.sight.git_dir:
+    if place.kind == "repository" and untouched(where / WORKSPACE / ".git") != place.sight.git_dir:
         problems.append("HEAD, index, a branch or the stash is not as before")
     problems += _fsck(place, where)
     if point.resumed:
@@ -478,7 +481,7 @@ def _without_leftovers(found: Snapshot) -> Snapshot:
 def _files(place: Place, where: Path, point: Point) -> Iterator[str]:
     """Each file is as it was at one time of an undisturbed session."""
     states = place.sight.states
-    found = _without_leftovers(snapshot(where / "work"))
+    found = _without_leftovers(snapshot(where / WORKSPACE))
     of_shells = played.shell_paths() if point.children >= 0 else frozenset()
     for path in found.keys() | {path for state in states for path in state}:
         ever = [state.get(path) for state in states]
@@ -566,7 +569,7 @@ def _open(where: Path) -> Checkpoints | None:
     path = _journal_of(where)
     if path is None:
         return None
-    kept = Checkpoints(where / "work", path.stem, where / "home/state/qcode/checkpoints")
+    kept = Checkpoints(where / WORKSPACE, path.stem, where / "home/state/qcode/checkpoints")
     kept.look()
     return kept
 
@@ -576,7 +579,7 @@ def _travelled(place: Place, where: Path) -> Iterator[str]:
     kept = _open(where)
     if kept is None:
         return
-    now = snapshot(where / "work")
+    now = snapshot(where / WORKSPACE)
     names = [path for path in now if LEFTOVER.fullmatch(path)]
     for point in kept.timeline.points:
         for path in below(kept.store, point.state):
@@ -596,10 +599,10 @@ def _travelled(place: Place, where: Path) -> Iterator[str]:
             yield f"undo has conflicts: {plan.conflicts}"
             return
         kept.go(plan)
-    yield from _differs("after undo", _without_leftovers(snapshot(where / "work")), first)
+    yield from _differs("after undo", _without_leftovers(snapshot(where / WORKSPACE)), first)
     if in_place:
         kept.go(kept.redo_plan(in_place[0]))
-        yield from _differs("after redo", _without_leftovers(snapshot(where / "work")), before)
+        yield from _differs("after redo", _without_leftovers(snapshot(where / WORKSPACE)), before)
     if names:
         kept.look()
     kept.close()
@@ -619,7 +622,7 @@ def _differs(when: str, found: Snapshot, wanted: Snapshot) -> Iterator[str]:
 
 def _fsck(place: Place, where: Path) -> Iterator[str]:
     if place.kind == "repository":
-        folders = [where / "work/.git"]
+        folders = [where / WORKSPACE / ".git"]
     else:
         folders = list((where / "home/state/qcode/checkpoints").glob("*/files.git"))
     for folder in folders:

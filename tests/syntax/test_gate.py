@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from effort import unit_s
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -385,7 +386,7 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.py", "a.js", "a.c", "a.go", "a.rs", "a.java", "a.json"])
-def test_an_edit_in_5000_lines_is_judged_in_20_ms(name: str) -> None:
+def test_an_edit_in_5000_lines_is_judged_at_once(name: str) -> None:
     block = RIGHT[name].removeprefix("package a\n\n")
     if name == "a.json":
         text = "[\n" + '{"a": [1, {"b": 2}]},\n' * 5000 + "0]\n"
@@ -400,7 +401,7 @@ def test_an_edit_in_5000_lines_is_judged_in_20_ms(name: str) -> None:
         times.append(time.thread_time() - start)
         text = after
 
-    assert min(times) < 0.020
+    assert min(times) < 4 * unit_s()
 
 
 @pytest.mark.parametrize("name", ["a.bicep", "a.astro", "a.cpp", "a.js", "a.py", "a.yaml"])
@@ -410,7 +411,7 @@ def test_what_a_grammar_chokes_on_is_given_up(name: str) -> None:
 
         newly_broken(name, "a\n", text)
 
-        assert time.thread_time() - start < 2
+        assert time.thread_time() - start < 400 * unit_s()
 
 
 @pytest.mark.parametrize("depth", [150, 400])
