@@ -10,14 +10,11 @@ All of this blocks; callers in an event loop use a thread.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +26,12 @@ from qcode.checkpoints.states import named as states_named
 from qcode.checkpoints.store import Store
 from qcode.checkpoints.timeline import Kind, Point, Timeline
 from qcode.checkpoints.travel import Changes, Clash, Plan, plan
+from qcode.checkpoints.under_way import Lock, Note, write_whole
 from qcode.errors import QcodeError, UsageError
 from qcode.git import head_commit
 from qcode.record import replace
 
+_ELSEWHERE = "a command of this session is running in another qcode"
 _WAIT_S = 10.0
 """An undo in another process takes a moment; a call waits for it."""
 _THOROUGH_S = 60.0
@@ -79,8 +78,8 @@ class Checkpoints:
         )
         self.timeline = Timeline(self.store, session)
         self._folder = folder
-        self._pending = folder / f"{session}.pending"
-        self._lock_fd = -1
+        self._note = Note(folder / f"{session}.pending")
+        self._lock = Lock(folder / f"{session}.lock")
         self._mutex = threading.RLock()
         self._call: dict[str, Any] | None = None
         self._unkept = ""
@@ -93,7 +92,7 @@ class Checkpoints:
     def close(self) -> None:
         """Give up processes, watches and the lock."""
         with self._mutex:
-            self._unlock()
+            self._lock.free()
             self.files.close()
             self.store.close()
 
@@ -106,16 +105,16 @@ class Checkpoints:
             QcodeError: they cannot be kept (a full disk, say), so the call must not be run.
         """
         with self._mutex:
-            self._lock("another qcode travels in this session's files", wait_s=_WAIT_S)
+            self._lock.take("another qcode travels in this session's files", wait_s=_WAIT_S)
             try:
                 self._recover()
                 thorough = time.monotonic() - self._thorough_at > _THOROUGH_S
                 point = self._look(named=named, thorough=thorough)
                 call = {"call": title, "call_id": call_id, "named": [str(path) for path in named]}
-                self._note(call)
+                self._note_down(call)
                 self._call = call
             except BaseException:
-                self._unlock()
+                self._lock.free()
                 raise
             return point
 
@@ -135,7 +134,7 @@ class Checkpoints:
                 self._unkept = call["call_id"]
                 raise
             finally:
-                self._unlock()
+                self._lock.free()
 
     def state(self) -> State:
         """Return the present state, without a point of its own."""
@@ -153,23 +152,19 @@ class Checkpoints:
             UsageError: a command of the session is running in another process.
             QcodeError: a cut-off undo still cannot be finished.
         """
-        with self._mutex, self._locked():
+        with self._mutex, self._lock.held(_ELSEWHERE):
             finished = self._recover()
             self._look(thorough=True)
             return finished
 
     def unfinished(self) -> str:
         """Return the title of an undo or redo that was cut off and is still to be finished."""
-        try:
-            facts = json.loads(self._pending.read_bytes())
-        except (OSError, ValueError):
-            return ""
-        return str(facts.get("title", ""))
+        return str((self._note.read() or {}).get("title", ""))
 
     def give_up(self) -> None:
         """Leave an undo that cannot be finished as it is; what it did is somebody's change."""
-        with self._mutex, self._locked():
-            self._forget_note()
+        with self._mutex, self._lock.held(_ELSEWHERE):
+            self._note.forget()
             self.timeline.reload()
             self._look(thorough=True)
 
@@ -207,7 +202,7 @@ class Checkpoints:
             UsageError: they are not, or a command is running.
             QcodeError: a file cannot be written; going on later finishes the rest.
         """
-        with self._mutex, self._locked():
+        with self._mutex, self._lock.held(_ELSEWHERE):
             self._unchanged_since(journey)
             if not journey.overwritten:
                 return self._carry_out(journey.title, journey.changes, target=journey.target)
@@ -220,7 +215,7 @@ class Checkpoints:
         What comes of it is a change of its own, with a step's number.
         """
         changes = dict(self._picked(journey.changes, taken))
-        with self._mutex, self._locked():
+        with self._mutex, self._lock.held(_ELSEWHERE):
             self._unchanged_since(journey)
             return self._carry_out(f"a part of {journey.title}", changes, target=-1)
 
@@ -347,7 +342,7 @@ class Checkpoints:
         elif state != self.timeline.last.state:
             title, call_id = f"{call['call']}{cut}", call["call_id"]
             point = self._append(Kind.CALL, state, title, call_id=call_id)
-        self._forget_note()
+        self._note.forget()
         return point
 
     def _unchanged_since(self, journey: Plan) -> None:
@@ -363,7 +358,7 @@ class Checkpoints:
             "changes": {path: [_dump(now), _dump(want)] for path, (now, want) in changes.items()},
             "protected": protected(self.root, changes),
         }
-        self._note(note)
+        self._note_down(note)
         wanted = {path: want for path, (_now, want) in changes.items()}
         restore(self.root, self.store, wanted, ignored=self.files.ignored)
         return self._arrived(title, target, changes)
@@ -378,56 +373,39 @@ class Checkpoints:
             point = self._append(Kind.MOVE, state, title, target=target)
         elif state != point.state:
             point = self._append(Kind.PICK if target < 0 else Kind.OUTSIDE, state, title)
-        self._forget_note()
+        self._note.forget()
         return point
 
     # What a killed process left.
 
-    def _note(self, facts: Mapping[str, Any]) -> None:
-        """Write down what is about to be done, whole or not at all."""
-        text = json.dumps({**facts, "seen": self.timeline.last.index})
-        try:
-            if self.store.is_private:
-                self._name_place()
-            _write_whole(self._pending, text.encode())
-        except OSError as error:
-            raise QcodeError(
-                f"no checkpoint can be noted in `{self._folder}`: {error.strerror}"
-            ) from error
+    def _note_down(self, facts: Mapping[str, Any]) -> None:
+        """Say what is about to be done, for whoever follows a kill."""
+        if self.store.is_private:
+            self._name_place()
+        self._note.write({**facts, "seen": self.timeline.last.index})
 
     def _name_place(self) -> None:
         """Say beside a private store whose it is, so that it can go when that is gone."""
         place = private_folder(self.root, self._folder) / "root"
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         named = os.fsencode(self.root)
-        if not place.exists() or place.read_bytes() != named:
-            _write_whole(place, named)
-
-    def _forget_note(self) -> None:
         try:
-            self._pending.unlink(missing_ok=True)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not place.exists() or place.read_bytes() != named:
+                write_whole(place, named)
         except OSError as error:
             raise QcodeError(
-                f"the note `{self._pending}` cannot be removed: {error.strerror}"
+                f"no checkpoint can be kept in `{place.parent}`: {error.strerror}"
             ) from error
 
     def _recover(self) -> str:
         """Finish an undo that was cut off, and return its title; name what a cut-off call did."""
         self.timeline.reload()
-        try:
-            facts = json.loads(self._pending.read_bytes())
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise QcodeError(
-                f"the note `{self._pending}` cannot be read: {error.strerror}"
-            ) from error
-        except ValueError:
-            self._forget_note()
+        facts = self._note.read()
+        if facts is None:
             return ""
         last = self.timeline.last.index if self.timeline.points else -1
         if last > facts.get("seen", last) or self.timeline.is_empty:
-            self._forget_note()  # it was killed after all was done and kept
+            self._note.forget()  # it was killed after all was done and kept
             return ""
         if "call" in facts:
             self._sweep(Path(path) for path in facts.get("named", ()))
@@ -467,45 +445,6 @@ class Checkpoints:
         for folder in {os.path.dirname(self.root / path) for path in paths}:
             sweep(folder)
 
-    # One process at a time.
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._lock("a command of this session is running in another qcode")
-        try:
-            yield
-        finally:
-            self._unlock()
-
-    def _lock(self, otherwise: str, *, wait_s: float = 0.0) -> None:
-        if self._lock_fd >= 0:
-            raise UsageError(otherwise, hint="try again when it has ended")
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self._folder / f"{self.session}.lock"
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise QcodeError(
-                f"no checkpoint can be kept in `{self._folder}`: {error.strerror}",
-                hint="free some space or set XDG_STATE_HOME to a folder that can be written",
-            ) from error
-        end = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= end:
-                    os.close(fd)
-                    raise UsageError(otherwise, hint="try again when it has ended") from None
-                time.sleep(0.05)
-        self._lock_fd = fd
-
-    def _unlock(self) -> None:
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
-
 
 def _is_on_the_way(now: Entry | None, then: Entry | None, want: Entry | None) -> bool:
     """Return whether a path is as a cut `restore` may have left it, not changed by somebody."""
@@ -518,13 +457,6 @@ def _is_on_the_way(now: Entry | None, then: Entry | None, want: Entry | None) ->
 
 def _facts_of(point: Point, like: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(point, name) for name in like}
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file; whoever reads it finds the old or the new content."""
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(data)
-    os.replace(fresh, path)
 
 
 def _dump(entry: Entry | None) -> list[Any] | None:
