@@ -1,0 +1,1 @@
+"""What the operating system lets the tools' processes touch, approved or not."""

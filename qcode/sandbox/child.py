@@ -1,0 +1,64 @@
+"""A process that was started by the launcher, whatever confines it."""
+
+from __future__ import annotations
+
+from typing import IO, Protocol
+
+from qcode.record import Record
+
+
+class Done(Record):
+    """How a process that was run to its end went."""
+
+    returncode: int
+    """The exit code, or the negative number of the signal that ended it."""
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
+class Child(Protocol):
+    """A running process with all its children; ended as one.
+
+    Nothing of it outlives the command: when its first process has ended, the others
+    get a moment (0.1 s) and are killed. When qcode ends in whatever way, so does it.
+    """
+
+    pid: int
+    """A process of qcode's own view that lives as long as the command; for messages and /proc."""
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    returncode: int | None
+    """None until `poll` or `wait` has seen the end."""
+    left: int
+    """Once it has ended: how many of its processes had to be killed then."""
+    exceeded: str
+    """Which limit ended it, in words (`1,024 processes`); empty if none did."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when all of it has ended (a pidfd, or a pipe)."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return how it ended, None while it runs; never waits."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end.
+
+        Raises:
+            subprocess.TimeoutExpired: it takes longer.
+        """
+        ...
+
+    def terminate(self) -> None:
+        """Ask all its processes to end (SIGTERM)."""
+        ...
+
+    def kill(self) -> None:
+        """End all its processes at once; idempotent, and harmless after the end."""
+        ...
+
+    def close(self) -> None:
+        """Kill what still runs, and give up the descriptors."""
+        ...
