@@ -74,7 +74,7 @@ class Grant(Record):
 
 
 class Policy(Record):
-    """What a person decided, for a session: from settings and flags, never from a tool's arguments."""
+    """What a person decided for a session; from settings and flags, never from a tool's call."""
 
     level: Level
     roots: tuple[Path, ...]
