@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qcode.approvals import Approver
+from qcode.boundary import Boundary
 from qcode.messages import JsonObject, Message, Usage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
@@ -118,6 +119,8 @@ class Agent:
     """None where none can be kept: no git, or the person turned them off."""
     workspace_state: Callable[[], Awaitable[Hashable]] | None = None
     """Something that differs when files differ; asked only where a call repeats itself."""
+    boundary: Boundary | None = None
+    """What the sandbox holds; None: there is none (`Unconfined`)."""
 
     def __post_init__(self) -> None:
         if not self.schemas:

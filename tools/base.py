@@ -21,6 +21,7 @@ from qcode.record import Record
 from qcode.tools.clip import clip
 
 if TYPE_CHECKING:
+    from qcode.sandbox.policy import Grant
     from qcode.tools.jobs import Jobs
     from qcode.workspace import Workspace
 
@@ -44,6 +45,8 @@ class Touch(Record):
     paths: tuple[str, ...] = ()
     """As the model wrote them; relative ones are relative to the workspace."""
     command: str | None = None
+    access: str = ""
+    """What the call asks for beyond the sandbox, as the model wrote it (`qcode.access`)."""
 
 
 class Result(Record):
@@ -62,7 +65,7 @@ class Result(Record):
 
 @dataclass(slots=True)
 class Context:
-    """A tool's only way to the outside. One per session, but `output` is per call."""
+    """A tool's only way to the outside. One per session, but `output` and `grant` are per call."""
 
     workspace: Workspace
     seen: dict[Path, str]
@@ -77,6 +80,8 @@ class Context:
     """Real paths outside the workspace that a person allowed for this session."""
     output: Callable[[str], None] = lambda _text: None
     """Shows a person what a running tool prints; the model does not see it."""
+    grant: Grant | None = None
+    """What a person allowed the call beyond the sandbox. Of one call, as `output` is."""
     todos: list[dict[str, str]] = field(default_factory=list)
     """The model's todo list; changed in place, as copies of the context share it."""
     failures: dict[Path, int] = field(default_factory=dict)

@@ -29,6 +29,7 @@ class Params(Record):
     timeout: Annotated[int | None, "ms, default 120000"] = None
     directory: str | None = None
     description: Annotated[str | None, HIDDEN] = None
+    access: Annotated[str | None, HIDDEN] = None
 
 
 class RunShellCommand(Tool[Params]):
@@ -42,7 +43,8 @@ class RunShellCommand(Tool[Params]):
     """Between asking a command to end and ending it."""
 
     def touches(self, params: Params) -> Touch:
-        return Touch((params.directory,) if params.directory else (), params.command)
+        paths = (params.directory,) if params.directory else ()
+        return Touch(paths, params.command, params.access or "")
 
     def summary(self, params: Params) -> str:
         return params.command
