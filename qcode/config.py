@@ -51,16 +51,25 @@ class Settings:
     """How the model is told to change files; `auto`: as suits it by its name."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Added to every request as it stands (sampling, say)."""
+    allow: tuple[str, ...] = ()
+    """Permission rules (`qcode.rules`): not asked about; those of all layers together."""
+    ask: tuple[str, ...] = ()
+    """Asked about in every mode."""
+    deny: tuple[str, ...] = ()
+    """Refused in every mode."""
     warnings: tuple[str, ...] = ()
 
 
 PROJECT_KEYS = frozenset(
     {"approval_mode", "max_steps", "max_tokens", "max_cost", "max_time"}
-    | {"max_output_tokens", "context_window"}
+    | {"max_output_tokens", "context_window", "ask", "deny"}
 )
 """What a project's own files may set. Not the model: a name can mean another, dear provider."""
 
 _ONLY_LOWER = frozenset({"max_steps", "max_tokens", "max_cost", "max_time"})
+
+_ADDED_UP = frozenset({"allow", "ask", "deny"})
+"""Lists that a later layer adds to: what one of them denies stays denied."""
 
 _STRICTNESS = [Mode.PLAN, Mode.DEFAULT, Mode.AUTO_EDIT, Mode.YOLO]
 
@@ -80,6 +89,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "checkpoints": (bool,),
     "checkpoint_ignored": (list,),
     "extra_body": (dict,),
+    "allow": (list,),
+    "ask": (list,),
+    "deny": (list,),
 }
 
 
@@ -163,6 +175,8 @@ def _apply(
             continue
         if from_project and key in _ONLY_LOWER and present is not None:
             checked = min(checked, present)
+        if key in _ADDED_UP:
+            checked = (*present, *checked)
         changes[key] = checked
     return replace(settings, **changes, warnings=tuple(warnings))
 

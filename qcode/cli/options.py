@@ -41,6 +41,10 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add(
         "--add-dir", metavar="DIR", action="append", default=[], help="another directory to work in"
     )
+    add("--allow", metavar="RULE", action="append", default=[],
+        help="do not ask about it, e.g. 'shell(pytest *)', 'edit(src/**)'")  # fmt: skip
+    add("--deny", metavar="RULE", action="append", default=[],
+        help="refuse it, whatever else allows it")  # fmt: skip
     add("--max-steps", metavar="N", type=_positive_int)
     add("--max-tokens", metavar="N", type=_positive_int)
     add("--max-cost", metavar="USD", type=_positive)
@@ -112,6 +116,9 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
         flags["approval_mode"] = Mode.YOLO
     elif mode:
         flags["approval_mode"] = Mode(mode)
+    for name in ("allow", "deny"):
+        if given := getattr(args, name, None):
+            flags[name] = (*getattr(settings, name), *given)
     return replace(settings, **flags)
 
 
