@@ -388,6 +388,7 @@ class _Turn:
             return decision.words or "The person said no to this call. Ask what they want instead."
         for path in outside:
             agent.context.allowed_outside.add(agent.context.workspace.resolve(path))
+        agent.context.allowed_writing.update(map(agent.context.workspace.resolve, guarded))
         if decision.for_session and not special:
             agent.allowed.add(grant)
         return ""

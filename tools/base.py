@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from qcode.errors import ToolError
 from qcode.prompts import load
@@ -63,6 +63,47 @@ class Result(Record):
     """What of the text tells whether the same call came to the same; empty: all of it."""
 
 
+SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
+"""What is no file of a disk: reading may wait for ever or show memory, writing acts at once."""
+
+
+class PathRules(Protocol):
+    """What of the files is kept from the tools; a `Boundary` is one."""
+
+    def hidden(self, real: Path) -> str:
+        """Why a path is not to be read, or nothing."""
+        ...
+
+    def protected(self, written: str) -> str:
+        """Why a path, in any form, is not to be written to; or nothing.
+
+        Also what it leads to is looked at.
+        """
+        ...
+
+    def writable(self, real: Path) -> bool:
+        """Whether a path lies where the policy lets things be written."""
+        ...
+
+
+class UsualRules(Record):
+    """Where no policy says others: nothing is hidden, and folders that are obeyed are kept."""
+
+    workspace: Workspace
+
+    def hidden(self, real: Path) -> str:
+        """Nothing is."""
+        return ""
+
+    def protected(self, written: str) -> str:
+        """Folders whose files are obeyed."""
+        return "it decides what is run or allowed later" if self.workspace.guards(written) else ""
+
+    def writable(self, real: Path) -> bool:
+        """Whether it is in the workspace."""
+        return self.workspace.contains(real)
+
+
 @dataclass(slots=True)
 class Context:
     """A tool's only way to the outside. One per session, but `output` and `grant` are per call."""
@@ -78,6 +119,13 @@ class Context:
     """For child processes; keys and tokens of providers are already taken out."""
     allowed_outside: set[Path] = field(default_factory=set)
     """Real paths outside the workspace that a person allowed for this session."""
+    allowed_hidden: set[Path] = field(default_factory=set)
+    """Real paths that are hidden, and that a person allowed to be read."""
+    allowed_writing: set[Path] = field(default_factory=set)
+    """Real paths, or such of links themselves, that a person allowed to be written to although
+    they are protected or the policy lets nothing be written there."""
+    guarded: PathRules | None = None
+    """What is hidden and protected; None: `UsualRules`."""
     output: Callable[[str], None] = lambda _text: None
     """Shows a person what a running tool prints; the model does not see it."""
     grant: Grant | None = None
@@ -89,23 +137,81 @@ class Context:
 
     def __post_init__(self) -> None:
         # The model is told of files there, so it has to be able to read them.
-        self.allowed_outside.add(Path(os.path.realpath(self.spill_dir)))
+        spill = Path(os.path.realpath(self.spill_dir))
+        self.allowed_outside.add(spill)
+        self.allowed_hidden.add(spill)
 
-    def path(self, text: str) -> Path:
-        """Return the real path that a model's path names.
+    @property
+    def rules(self) -> PathRules:
+        """What is hidden and protected."""
+        return self.guarded or UsualRules(self.workspace)
+
+    def path(self, text: str, *, write: bool = False) -> Path:
+        """Return the real path that a model's path names, which may be read, or written to.
+
+        It is real now and may have a link in it a moment later, so it is to be opened by
+        `qcode.beneath`, which follows none.
 
         Raises:
-            ToolError: it lies outside the workspace and nobody allowed it.
+            ToolError: that is kept from the tools, and nobody allowed it.
         """
         real = self.workspace.resolve(text)
-        if self.workspace.contains(real) or any(
-            real == top or top in real.parents for top in self.allowed_outside
-        ):
-            return real
-        raise ToolError(
-            f"{clip(text)} is outside the workspace ({clip(str(real))}). Use a path inside it; "
-            "only the person can allow another directory."
-        )
+        self._check(text, real, write=write)
+        return real
+
+    def entry(self, text: str, *, write: bool = False) -> Path:
+        """Return the path of a directory's entry itself, which may be a link; else like `path`.
+
+        Raises:
+            ToolError: that is kept from the tools, and nobody allowed it.
+        """
+        folder, name = os.path.split(text.rstrip("/"))
+        if name in ("", ".", ".."):
+            return self.path(text, write=write)
+        real = self.workspace.resolve(folder or ".") / name
+        self._check(text, real, write=write)
+        return real
+
+    def is_hidden(self, real: Path) -> bool:
+        """Whether the content of a file that was found is to be left out."""
+        return bool(self.rules.hidden(real)) and not _covered(real, self.allowed_hidden)
+
+    def _check(self, text: str, real: Path, *, write: bool) -> None:
+        inside = self.workspace.contains(real)
+        if not inside and _covered(real, SYSTEM):
+            raise ToolError(
+                f"{clip(text)} is no file of a disk but shows the running system; the file tools "
+                "leave that alone. Use a shell command."
+            )
+        if not inside and not _covered(real, self.allowed_outside):
+            raise ToolError(
+                f"{clip(text)} is outside the workspace ({clip(str(real))}). Use a path inside it; "
+                "only the person can allow another directory."
+            )
+        rules = self.rules
+        if (why := rules.hidden(real)) and not _covered(real, self.allowed_hidden):
+            raise ToolError(
+                f"{clip(text)} is hidden ({why}). Go on without it; only the person can allow it."
+            )
+        if not write or _covered(real, self.allowed_writing):
+            return
+        # Both forms: a link may lead to what is protected, or be it.
+        if why := rules.protected(text) or rules.protected(str(real)):
+            raise ToolError(
+                f"{clip(text)} is protected ({why}), so nothing was changed. "
+                "Only the person can change it, or allow that."
+            )
+        # What a person allowed outside may be written to, unless nothing may.
+        if not rules.writable(real) and (inside or not rules.writable(self.workspace.root)):
+            raise ToolError(
+                f"The sandbox is read-only: {clip(text)} cannot be changed. "
+                "Describe the change instead, or ask the person."
+            )
+
+
+def _covered(real: Path, tops: Iterable[Path]) -> bool:
+    """Whether a path is one of these or lies below one."""
+    return any(real == top or top in real.parents for top in tops)
 
 
 P = TypeVar("P")
