@@ -204,7 +204,7 @@ class StreamMasker:
 
 def _replaced(text: str, spans: list[tuple[int, int, str]]) -> tuple[str, bool]:
     """Return the text with marks in it, and whether it ends with one."""
-    out = []
+    out: list[str] = []
     done = 0
     for start, end, shown in sorted(spans, key=lambda span: (span[0], -span[1])):
         if start >= done:
