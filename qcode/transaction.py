@@ -6,6 +6,9 @@ it was read do the temporary files take their places, one rename a file. When th
 fails on the way, what was done is taken back. So a reader, and whoever looks after
 a process was killed, finds each file old or new and never half.
 
+Folders are opened once, over no link, and all is done in what was opened: a folder
+that is swapped for a link meanwhile leads nowhere else.
+
 What a killed process leaves are files named `.qcode-tmp-*`; the next transaction
 in that folder removes them. Those in use are locked, which is how they are told
 from those left over.
@@ -14,6 +17,7 @@ from those left over.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -22,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from qcode import beneath
 from qcode.record import Record
 
 TEMPORARY = ".qcode-tmp-"
@@ -29,6 +34,7 @@ TEMPORARY = ".qcode-tmp-"
 
 _LEFTOVER = re.compile(re.escape(TEMPORARY) + "[0-9a-f]{12}")
 _ACL = "system.posix_acl_access"
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Write(Record):
@@ -84,11 +90,15 @@ def commit(changes: Sequence[Change]) -> None:
     """
     # What is moved is there twice for a moment rather than not at all.
     steps = [_Step(each) for each in sorted(changes, key=lambda each: isinstance(each, Delete))]
-    folders: list[Path] = []
+    made: list[Path] = []
+    folders: dict[Path, int] = {}
     try:
-        for folder in dict.fromkeys(step.path.parent for step in steps):
-            _make(folder, folders)
-            sweep(folder)
+        for step in steps:
+            folder = step.path.parent
+            if folder not in folders:
+                folders[folder] = beneath.make_folder(folder, made)
+                _sweep(folders[folder])
+            step.folder = folders[folder]
         for step in steps:
             step.prepare(keep=len(steps) > 1)
         for step in steps:
@@ -97,12 +107,16 @@ def commit(changes: Sequence[Change]) -> None:
     except BaseException:
         for step in steps:
             step.clean()
-        for folder in reversed(folders):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        for folder in reversed(made):
+            with contextlib.suppress(OSError), beneath.folder(folder.parent) as parent:
+                os.rmdir(folder.name, dir_fd=parent)
         raise
-    for step in steps:
-        step.clean()
+    else:
+        for step in steps:
+            step.clean()
+    finally:
+        for descriptor in folders.values():
+            os.close(descriptor)
 
 
 def _apply(steps: Sequence[_Step]) -> None:
@@ -124,6 +138,9 @@ class _Step:
 
     def __init__(self, change: Change) -> None:
         self.path = change.path
+        self.folder = -1
+        """Where it is done."""
+        self._name = change.path.name
         self._change = change
         self._new: _Temporary | None = None
         self._old: _Temporary | None = None
@@ -140,42 +157,67 @@ class _Step:
                 self._keep(self._change.before)
 
     def _written(self, change: Write) -> _Temporary:
-        like, source = change.before, change.path
+        like, source = change.before, -1
         if change.like is not None:
-            like, source = os.stat(change.like), change.like
-        # Not readable by more people than the old one, not even for a moment.
-        new = _Temporary(self.path.parent, 0o666 if like is None else 0o600)
+            source, like = beneath.open_file(change.like)
         try:
-            new.fill(change.data)
-            if like is not None:
-                _dress(new.descriptor, like, source)
-            if change.before is not None:
-                _make_later(new.descriptor, change.before)
-            os.fsync(new.descriptor)
-        except BaseException:
-            new.remove()
-            raise
+            if source < 0 and like is not None:
+                source = self._attributed()
+            # Not readable by more people than the old one, not even for a moment.
+            new = _Temporary(self.folder, 0o666 if like is None else 0o600)
+            try:
+                new.fill(change.data)
+                if like is not None:
+                    _dress(new.descriptor, like, source)
+                if change.before is not None:
+                    _make_later(new.descriptor, change.before)
+                os.fsync(new.descriptor)
+            except BaseException:
+                new.remove()
+                raise
+        finally:
+            if source >= 0:
+                os.close(source)
         return new
+
+    def _attributed(self) -> int:
+        """Open the file for its attributes; -1 if there are none to be had."""
+        if not hasattr(os, "listxattr"):
+            return -1
+        try:
+            return os.open(self._name, _READ, dir_fd=self.folder)
+        except PermissionError:
+            return -1
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):  # it is gone, or a link took its place
+                raise Conflict(self.path) from None
+            raise
 
     def _keep(self, before: os.stat_result) -> None:
         if stat.S_ISLNK(before.st_mode):
-            self._link = os.readlink(self.path)
+            self._link = os.readlink(self._name, dir_fd=self.folder)
             return
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        self._lock = os.open(self.path, flags)
+        self._lock = os.open(self._name, _READ, dir_fd=self.folder)
         # Not waited for: it is the person's own file, and may be locked for long.
         _lock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        name = _name(self.path.parent)
+        name = _name()
         try:
-            os.link(self.path, name, follow_symlinks=False)
+            os.link(
+                self._name,
+                name,
+                src_dir_fd=self.folder,
+                dst_dir_fd=self.folder,
+                follow_symlinks=False,
+            )
         except OSError:
             # Not every file system has hard links, nor may every file be linked.
-            self._old = _Temporary(self.path.parent, 0o600)
-            self._old.fill(self.path.read_bytes())
-            _dress(self._old.descriptor, before, self.path)
+            self._old = _Temporary(self.folder, 0o600)
+            with open(self._lock, "rb", closefd=False) as file:
+                self._old.fill(file.read())
+            _dress(self._old.descriptor, before, self._lock)
             os.utime(self._old.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
         else:
-            self._old = _Temporary.of(name)
+            self._old = _Temporary.of(self.folder, name)
 
     def check(self) -> None:
         """Make sure that nobody else changed the file.
@@ -184,26 +226,26 @@ class _Step:
             Conflict: somebody did.
         """
         with _naming(self.path):
-            if not _is_same(self.path, self._change.before):
+            if not _is_same(self.folder, self._name, self._change.before):
                 raise Conflict(self.path)
 
     def apply(self) -> None:
         """Do it."""
         with _naming(self.path):
             if self._new is None:
-                os.unlink(self.path)
+                os.unlink(self._name, dir_fd=self.folder)
             else:
-                os.replace(self._new.path, self.path)
+                self._new.move(self._name)
 
     def undo(self) -> bool:
         """Take it back if it was done; return whether the file is not as it was made here."""
         try:
             if self._new is None:
-                if not os.path.lexists(self.path):
+                if not _is_there(self.folder, self._name):
                     self._put_back()
-            elif self._new.is_at(self.path):
+            elif self._new.is_at(self._name):
                 if self._change.before is None:
-                    os.unlink(self.path)
+                    os.unlink(self._name, dir_fd=self.folder)
                 else:
                     self._put_back()
         except OSError:
@@ -212,9 +254,9 @@ class _Step:
 
     def _put_back(self) -> None:
         if self._old is None:
-            os.symlink(self._link, self.path)
+            os.symlink(self._link, self._name, dir_fd=self.folder)
         else:
-            os.replace(self._old.path, self.path)
+            self._old.move(self._name)
 
     def clean(self) -> None:
         """Remove what is left beside the file."""
@@ -229,11 +271,12 @@ class _Step:
 class _Temporary:
     """A file beside another one, locked as long as it is in use."""
 
-    def __init__(self, folder: Path, mode: int) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    def __init__(self, folder: int, mode: int) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.folder = folder
         while True:
-            self.path = _name(folder)
-            self.descriptor = os.open(self.path, flags, mode)
+            self.name = _name()
+            self.descriptor = os.open(self.name, flags, mode, dir_fd=folder)
             _lock(self.descriptor, fcntl.LOCK_EX)
             # Another process may have swept it before it was locked.
             if os.fstat(self.descriptor).st_nlink:
@@ -241,10 +284,10 @@ class _Temporary:
             os.close(self.descriptor)
 
     @classmethod
-    def of(cls, path: Path) -> _Temporary:
+    def of(cls, folder: int, name: str) -> _Temporary:
         """Return one for a file that is there and locked by its owner."""
         made = cls.__new__(cls)
-        made.path, made.descriptor = path, -1
+        made.folder, made.name, made.descriptor = folder, name, -1
         return made
 
     def fill(self, data: bytes) -> None:
@@ -253,10 +296,14 @@ class _Temporary:
         while view:
             view = view[os.write(self.descriptor, view) :]
 
-    def is_at(self, path: Path) -> bool:
+    def move(self, name: str) -> None:
+        """Let it have another file's name."""
+        os.replace(self.name, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+
+    def is_at(self, name: str) -> bool:
         """Whether this very file has that name."""
         try:
-            there = os.lstat(path)
+            there = os.lstat(name, dir_fd=self.folder)
         except FileNotFoundError:
             return False
         return os.path.samestat(there, os.fstat(self.descriptor))
@@ -264,7 +311,7 @@ class _Temporary:
     def remove(self) -> None:
         """Give up the name, if it is still there, and the lock."""
         with contextlib.suppress(OSError):
-            os.unlink(self.path)
+            os.unlink(self.name, dir_fd=self.folder)
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -280,8 +327,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _name(folder: Path) -> Path:
-    return folder / f"{TEMPORARY}{os.urandom(6).hex()}"
+def _name() -> str:
+    return f"{TEMPORARY}{os.urandom(6).hex()}"
 
 
 def _lock(descriptor: int, kind: int) -> None:
@@ -289,43 +336,31 @@ def _lock(descriptor: int, kind: int) -> None:
         fcntl.flock(descriptor, kind)
 
 
-def _make(folder: Path, made: list[Path]) -> None:
-    missing = []
-    for each in (folder, *folder.parents):
-        if os.path.isdir(each):
-            break
-        missing.append(each)
-    for each in reversed(missing):
-        try:
-            with _naming(each):
-                os.mkdir(each)
-        except FileExistsError:
-            if not os.path.isdir(each):  # else somebody else was quicker
-                raise
-        else:
-            made.append(each)
-
-
 def sweep(folder: Path) -> None:
     """Remove from a folder the files that a killed process left half written."""
+    with contextlib.suppress(OSError), beneath.folder(folder, listing=True) as descriptor:
+        _sweep(descriptor)
+
+
+def _sweep(folder: int) -> None:
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if name.startswith(TEMPORARY) and _LEFTOVER.fullmatch(name):
                 with contextlib.suppress(OSError):
-                    _remove_unlocked(folder / name)
+                    _remove_unlocked(folder, name)
 
 
-def _remove_unlocked(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _remove_unlocked(folder: int, name: str) -> None:
+    descriptor = os.open(name, _READ, dir_fd=folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(path)
+        os.unlink(name, dir_fd=folder)
     finally:
         os.close(descriptor)
 
 
-def _dress(descriptor: int, like: os.stat_result, source: Path) -> None:
-    """Give a file the owner, the attributes and the mode of another."""
+def _dress(descriptor: int, like: os.stat_result, source: int) -> None:
+    """Give a file the owner, the attributes and the mode of another, open as `source` or -1."""
     now = os.fstat(descriptor)
     if (now.st_uid, now.st_gid) != (like.st_uid, like.st_gid):
         with contextlib.suppress(OSError):  # only root may give files away
@@ -335,18 +370,18 @@ def _dress(descriptor: int, like: os.stat_result, source: Path) -> None:
     os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
 
 
-def _copy_attributes(descriptor: int, source: Path) -> None:
-    if not hasattr(os, "listxattr"):
+def _copy_attributes(descriptor: int, source: int) -> None:
+    if source < 0 or not hasattr(os, "listxattr"):
         return
     try:
-        names = os.listxattr(source, follow_symlinks=False)
+        names = os.listxattr(source)
         if _ACL in set(os.listxattr(descriptor)) - set(names):
             os.removexattr(descriptor, _ACL)  # the folder's default, which the old file had not
     except OSError:
         return
     for name in names:
         with contextlib.suppress(OSError):
-            os.setxattr(descriptor, name, os.getxattr(source, name, follow_symlinks=False))
+            os.setxattr(descriptor, name, os.getxattr(source, name))
 
 
 def _make_later(descriptor: int, before: os.stat_result) -> None:
@@ -356,12 +391,20 @@ def _make_later(descriptor: int, before: os.stat_result) -> None:
         os.utime(descriptor, ns=(now.st_atime_ns, before.st_mtime_ns + 1))
 
 
-def _is_same(path: Path, before: os.stat_result | None) -> bool:
+def _is_same(folder: int, name: str, before: os.stat_result | None) -> bool:
     try:
-        now = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+        now = os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
         return before is None
     return before is not None and (
         (now.st_ino, now.st_size, now.st_mtime_ns)
         == (before.st_ino, before.st_size, before.st_mtime_ns)
     )
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True

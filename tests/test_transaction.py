@@ -142,11 +142,11 @@ def test_what_cannot_be_put_back_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     changes = mixed(tmp_path)
     calls: list[int] = []
 
-    def broken(source: Any, target: Any) -> None:
+    def broken(source: Any, target: Any, **named: Any) -> None:
         calls.append(1)
         if len(calls) > 1:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.rename(source, target)
+        os.rename(source, target, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", broken)
@@ -179,14 +179,14 @@ def test_a_change_by_somebody_else_on_the_way_is_not_taken_back(
     real = os.replace
     calls: list[int] = []
 
-    def replace(source: Any, target: Any) -> None:
+    def replace(source: Any, target: Any, **named: Any) -> None:
         calls.append(1)
         if len(calls) == 3:
             other = tmp_path / "other"
             other.write_text("theirs\n")
             os.rename(other, tmp_path / "first")
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(source, target)
+        real(source, target, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
@@ -205,8 +205,8 @@ def test_an_interruption_leaves_all_files_as_they_were(
     real = os.replace
     calls: list[int] = []
 
-    def replace(source: Any, target: Any) -> None:
-        real(source, target)
+    def replace(source: Any, target: Any, **named: Any) -> None:
+        real(source, target, **named)
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
