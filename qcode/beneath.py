@@ -17,6 +17,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 # To pass through a directory, the right to list it is not needed; where O_PATH is missing, it is.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -135,14 +136,24 @@ def _regular(real: Path, parent: int, name: str) -> os.stat_result:
     return status
 
 
+def open_stream(real: Path) -> tuple[BinaryIO, os.stat_result]:
+    """Return an ordinary file to be read from, and its state.
+
+    Raises:
+        OSError: like `open_file`.
+    """
+    file, now = open_file(real)
+    return open(file, "rb"), now
+
+
 def read(real: Path) -> bytes:
     """Return the content of an ordinary file.
 
     Raises:
         OSError: like `open_file`.
     """
-    file, _ = open_file(real)
-    with open(file, "rb") as stream:
+    stream, _ = open_stream(real)
+    with stream:
         return stream.read()
 
 
@@ -157,11 +168,16 @@ def status(real: Path) -> os.stat_result:
 
 
 def exists(real: Path) -> bool:
-    """Whether there is something of that name, be it a link that leads nowhere."""
+    """Whether there is something of that name, be it a link that leads nowhere.
+
+    Also where that cannot be told: opening it tells why.
+    """
     try:
         status(real)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        pass
     return True
 
 

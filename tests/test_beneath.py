@@ -144,7 +144,9 @@ def test_a_link_anywhere_on_the_way_is_refused(inside: Path, outside: Path) -> N
         with pytest.raises(beneath.Swapped):
             act()
     assert beneath.names(link) == []
-    assert not beneath.exists(link / "file")
+    assert beneath.exists(link / "file")  # opening it tells more
+    assert not beneath.exists(inside / "none/file")
+    assert not beneath.exists(inside / "file/below")
     assert not beneath.may_write(link / "file")
     assert beneath.exists(inside / "alias")
     assert not beneath.is_folder(link)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
@@ -93,7 +94,7 @@ class _Files:
         """Return a file's text; None if there is no such file."""
         if path not in self.opened:
             written = _written(path)
-            if not os.path.lexists(self._context.path(written)):
+            if not beneath.exists(self._context.path(written, write=True)):
                 return None
             self.opened[path] = open_text(self._context, written)
         return self.opened[path].text
@@ -128,7 +129,7 @@ def _plan(context: Context, files: _Files, change: FileChange) -> Planned:
         before = files.opened[change.path]
         # A link that is deleted goes itself, and not what it leads to.
         return Planned(_unresolved(context, written), before, None)
-    real = context.path(written)
+    real = context.path(written, write=True)
     if change.before is None:
         check_whole(path, real, change.after)
         return Planned(real, None, change.after, is_whole=True)
@@ -153,5 +154,4 @@ def _written(path: str) -> str:
 
 def _unresolved(context: Context, path: str) -> Path:
     """Return a path with its folder's links resolved and its own not."""
-    folder, name = os.path.split(path)
-    return context.path(folder or ".") / name
+    return context.entry(path, write=True)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
 
+from qcode import beneath
 from qcode.editing.diff import Change, changes
 from qcode.errors import ToolError
 from qcode.record import Record
@@ -92,7 +93,7 @@ def open_text(context: Context, path: str) -> Opened:
     Raises:
         ToolError: there is none, or it is none.
     """
-    real, path = context.path(path), clip(path)
+    real, path = context.path(path, write=True), clip(path)
     status, data = read_existing(context, path, real, LARGEST)
     if kind := binary_kind(data):
         raise ToolError(f"{path} is {kind}, not text; it cannot be edited.")
@@ -107,12 +108,33 @@ def check_writable(context: Context, real: Path, status: os.stat_result) -> None
     Raises:
         ToolError: it is write-protected.
     """
-    if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
+    if not status.st_mode & 0o222 or not beneath.may_write(real):
         mode = stat.S_IMODE(status.st_mode)
         raise ToolError(
             f"{context.workspace.show(real)} is write-protected (mode {mode:o}), so nothing was "
             "changed. It may be generated, or kept from changes on purpose: ask the person, "
             "or change it with chmod first."
+        )
+
+
+def check_unmasked(path: str, before: str, after: str) -> None:
+    """Refuse to put what stands for a secret in the place of one.
+
+    Raises:
+        ToolError: the new text has a mark of which the old one has fewer.
+    """
+    if "[masked: " not in after:
+        return
+    from collections import Counter
+
+    from qcode.secrets import MARK
+
+    added = Counter(MARK.findall(after)) - Counter(MARK.findall(before))
+    if added:
+        raise ToolError(
+            f"{path}: {min(added)} stands for a secret that you are not shown; nothing was "
+            "changed. Edit around it: replace only lines without it, and leave that one as it is. "
+            "To have a secret put in, ask the person."
         )
 
 
@@ -161,13 +183,14 @@ async def _writes(context: Context, plan: Planned, *, insist: bool) -> list[File
         assert old is not None
         if plan.real != old.real:
             try:
-                return [Delete(plan.real, os.lstat(plan.real))]
+                return [Delete(plan.real, beneath.status(plan.real))]
             except OSError as error:
                 raise failed(error, context.workspace.show(plan.real)) from error
         check_writable(context, old.real, old.status)
         return [Delete(plan.real, old.status)]
     if old is not None:
         check_writable(context, old.real, old.status)
+    check_unmasked(context.workspace.show(plan.real), old.text if old else "", plan.after)
     size = is_large(plan.after)
     if old is None:
         return [Write(plan.real, await aside(size, plan.after.encode), None)]
@@ -221,7 +244,7 @@ def _aftermath(plan: Planned) -> str:
             f"It had {old.status.st_nlink} hard links; under its other names the old text stays."
         )
     try:
-        now = plan.real.stat()
+        now = beneath.status(plan.real)
     except OSError:
         now = old.status
     if (now.st_uid, now.st_gid) != (old.status.st_uid, old.status.st_gid):

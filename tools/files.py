@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.clip import clip
@@ -101,10 +102,11 @@ def fingerprint(real: Path, data: bytes | None = None) -> str:
     A file over `WHOLE_LIMIT` is known by size and time stamp, as reading all of
     it to show a part would be slow. `data` is the content, where it is at hand.
     """
-    status = real.stat()
-    if status.st_size > WHOLE_LIMIT:
-        return f"{status.st_size}:{status.st_mtime_ns}"
-    return digest(real.read_bytes() if data is None else data)
+    if data is None or len(data) > WHOLE_LIMIT:
+        status = beneath.status(real)
+        if status.st_size > WHOLE_LIMIT:
+            return f"{status.st_size}:{status.st_mtime_ns}"
+    return digest(beneath.read(real) if data is None else data)
 
 
 def changed_since_seen(context: Context, real: Path, data: bytes) -> bool:
@@ -122,23 +124,27 @@ def read_existing(
         ToolError: there is none, it has more bytes than `largest`, or it cannot be read.
     """
     try:
-        status = real.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise ToolError(
-                f"{clip(text)} is a directory. Use list_directory, or name a file in it."
-            )
-        if not stat.S_ISREG(status.st_mode):
-            raise ToolError(f"{clip(text)} is a device, pipe or socket, not a file.")
-        if largest is not None and status.st_size > largest:
-            raise ToolError(
-                f"{clip(text)} is too large to edit ({status.st_size:,} bytes; {largest:,} at "
-                "most). Use a shell command such as sed."
-            )
-        return status, real.read_bytes()
+        file, status = beneath.open_stream(real)
+        with file:
+            if largest is not None and status.st_size > largest:
+                raise ToolError(
+                    f"{clip(text)} is too large to edit ({status.st_size:,} bytes; {largest:,} at "
+                    "most). Use a shell command such as sed."
+                )
+            return status, file.read()
+    except beneath.NotRegular as error:
+        raise not_a_file(error, text, "Use list_directory, or name a file in it.") from None
     except FileNotFoundError:
         raise missing(context, text, real) from None
     except OSError as error:
         raise failed(error, text) from error
+
+
+def not_a_file(error: beneath.NotRegular, text: str, instead: str) -> ToolError:
+    """Return the error for what is no ordinary file; `instead` is what to do with a directory."""
+    if stat.S_ISDIR(error.mode):
+        return ToolError(f"{clip(text)} is a directory. {instead}")
+    return ToolError(f"{clip(text)} is a device, pipe or socket, not a file.")
 
 
 def missing(context: Context, text: str, real: Path) -> ToolError:
@@ -146,17 +152,14 @@ def missing(context: Context, text: str, real: Path) -> ToolError:
     import difflib
 
     show = context.workspace.show
-    try:
-        names = sorted(os.listdir(real.parent))
-    except OSError:
-        names = []
+    names = sorted(beneath.names(real.parent))
     lower = {name.lower(): name for name in names}
     near = difflib.get_close_matches(real.name.lower(), list(lower), 3, 0.6)
     found = [show(real.parent / lower[name]) for name in near]
     found += [path for path in same_name(context, real.name) if path not in found]
     if found:
         return ToolError(f"{clip(text)} does not exist. Did you mean {' or '.join(found[:5])}?")
-    if not real.parent.is_dir():
+    if not beneath.is_folder(real.parent):
         return ToolError(
             f"{clip(text)} does not exist, nor does its directory. Use glob or list_directory."
         )
@@ -181,6 +184,11 @@ def failed(error: OSError, path: str) -> ToolError:
     """Return an operating system's error in words for the model."""
     import errno
 
+    if isinstance(error, beneath.Swapped):
+        return ToolError(
+            f"{clip(path)}: {error.strerror}; nothing was done. Something else changes that "
+            "directory: find out what, then try again."
+        )
     words = {
         errno.ENOSPC: "the disk is full; nothing was changed. Tell the person",
         errno.EDQUOT: "the disk quota is used up; nothing was changed. Tell the person",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import time
 from pathlib import Path
 from typing import Annotated
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
@@ -54,9 +56,9 @@ class Glob(Tool[Params]):
         if not pattern:
             raise ToolError("pattern is empty; give one such as **/*.py.")
         start = context.path(folder)
-        if not start.exists():
+        if not beneath.exists(start):
             raise missing(context, folder, start)
-        if not start.is_dir():
+        if not beneath.is_folder(start):
             raise ToolError(f"{clip(folder)} is a file. Give a directory as path.")
         check_glob(pattern)
         regex = translate(pattern, braces=True)
@@ -89,19 +91,31 @@ def _search(context: Context, start: Path, regex: re.Pattern[str], found: _Found
     inside = start == workspace.root or workspace.root in start.parents
     root = workspace.root if inside else start
     cut = len(start.relative_to(root).as_posix()) + 1 if start != root else 0
+    by_folder: dict[str, list[str]] = {}
     for entry in walk(root, start):
         if found.stop:
             return
         if regex.match(entry.path, cut):
-            full = os.path.join(root, entry.path)
-            try:
-                age = -os.lstat(full).st_mtime_ns
-            except OSError:
-                continue
-            found.files.append((age, entry.path if inside else full))
+            folder = entry.path[: -len(entry.name)]
+            by_folder.setdefault(folder, []).append(entry.name)
         if time.monotonic() > deadline:
             found.note = f"stopped after {_SECONDS:.0f} s; name a directory to search less"
+            break
+    for folder, names in by_folder.items():
+        if found.stop:
             return
+        shown = folder if inside else os.path.join(root, folder)
+        found.files += [(-time_ns, shown + name) for name, time_ns in _times(root / folder, names)]
+
+
+def _times(folder: Path, names: list[str]) -> list[tuple[str, int]]:
+    """Return when each file was changed, of those that are there."""
+    times: list[tuple[str, int]] = []
+    with contextlib.suppress(OSError), beneath.folder(folder) as descriptor:
+        for name in names:
+            with contextlib.suppress(OSError):
+                times.append((name, os.lstat(name, dir_fd=descriptor).st_mtime_ns))
+    return times
 
 
 def _result(found: _Found, params: Params) -> Result:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.files_safe import read_small
 from qcode.record import Record
@@ -124,23 +125,30 @@ def walk(root: Path, start: Path) -> Iterator[Entry]:
 
 def _walk(directory: str, base: str, rules: Rules | None) -> Iterator[Entry]:
     try:
-        with os.scandir(directory) as found:
-            entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+        entries = _entries(directory)
     except OSError:
         return
-    for entry in entries:
-        name = entry.name
-        if name == ".git":
-            continue
-        is_directory = entry.is_dir(follow_symlinks=False)
+    for name, is_directory, is_link in entries:
         path = base + name
         if rules is not None and rules.ignore(path, is_directory=is_directory):
             continue
         if is_directory:
-            inner = rules.below(entry.path, path + "/") if rules is not None else None
-            yield from _walk(entry.path, path + "/", inner)
+            below = os.path.join(directory, name)
+            inner = rules.below(below, path + "/") if rules is not None else None
+            yield from _walk(below, path + "/", inner)
         else:
-            yield Entry(path, name, entry.is_symlink())
+            yield Entry(path, name, is_link)
+
+
+def _entries(directory: str) -> list[tuple[str, bool, bool]]:
+    """Return name, whether it is a directory, and whether a link, of all but `.git`."""
+    with beneath.folder(Path(directory), listing=True) as folder, os.scandir(folder) as found:
+        entries = [
+            (entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink())
+            for entry in found
+            if entry.name != ".git"
+        ]
+    return sorted(entries, key=lambda entry: os.fsencode(entry[0]))
 
 
 def _read(file: str, base: str, prefix: str) -> list[Rule]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
@@ -38,8 +40,7 @@ class ListDirectory(Tool[Params]):
         for pattern in params.ignore or ():
             check_glob(pattern)
         try:
-            with os.scandir(real) as found:
-                entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+            entries = _entries(real)
         except FileNotFoundError:
             raise missing(context, params.path, real) from None
         except NotADirectoryError:
@@ -56,24 +57,48 @@ class ListDirectory(Tool[Params]):
         ]
         shown, ignored = [], []
         for entry in entries:
-            is_directory = entry.is_dir(follow_symlinks=False)
-            name = _show(entry, is_directory)
             if any(pattern.match(entry.name) for pattern in unwanted):
                 continue
             if entry.name == ".git" or (
-                rules is not None and rules.ignore(base + entry.name, is_directory=is_directory)
+                rules is not None
+                and rules.ignore(base + entry.name, is_directory=entry.is_directory)
             ):
-                ignored.append(name)
+                ignored.append(_show(entry))
             else:
-                shown.append(name)
+                shown.append(_show(entry))
         return _result(shown, [name for name in ignored if name != ".git/"])
 
 
-def _show(entry: os.DirEntry[str], is_directory: bool) -> str:
-    name = os.fsencode(entry.name).decode("utf-8", "replace")
-    if entry.is_symlink():
-        return f"{name} -> {os.fsencode(os.readlink(entry.path)).decode('utf-8', 'replace')}"
-    return name + "/" if is_directory else name
+class _Entry(Record):
+    name: str
+    is_directory: bool
+    target: str
+    """Where a link leads; empty for all else."""
+
+
+def _entries(real: Path) -> list[_Entry]:
+    with beneath.folder(real, listing=True) as folder:
+        with os.scandir(folder) as found:
+            entries = [
+                _Entry(
+                    entry.name,
+                    entry.is_dir(follow_symlinks=False),
+                    os.readlink(entry.name, dir_fd=folder) if entry.is_symlink() else "",
+                )
+                for entry in found
+            ]
+    return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+
+
+def _show(entry: _Entry) -> str:
+    name = _text(entry.name)
+    if entry.target:
+        return f"{name} -> {_text(entry.target)}"
+    return name + "/" if entry.is_directory else name
+
+
+def _text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _result(shown: list[str], ignored: list[str]) -> Result:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import stat
-from pathlib import Path
+from functools import partial
 from typing import Annotated, BinaryIO
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
@@ -20,6 +20,7 @@ from qcode.tools.files import (
     fingerprint,
     line_count,
     missing,
+    not_a_file,
 )
 
 LINES = 2000
@@ -66,27 +67,23 @@ class ReadFile(Tool[Params]):
         if offset < 0 or limit < 1:
             raise ToolError("offset must be 0 or more and limit 1 or more; offset 0 is line 1.")
         try:
-            status = real.stat()
-            _check_kind(status.st_mode, params.file_path)
+            file, status = beneath.open_stream(real)
             if status.st_size > WHOLE_LIMIT:
-                part = await asyncio.to_thread(_read_part, real, params.file_path, offset, limit)
+                work = partial(_read_part, file, status.st_size, params.file_path, offset, limit)
+                part = await asyncio.to_thread(work)
                 context.seen[real] = fingerprint(real)
             else:
-                data = real.read_bytes()
+                with file:
+                    data = file.read()
                 part = _part(data, params.file_path, offset, limit)
                 context.seen[real] = fingerprint(real, data)
+        except beneath.NotRegular as error:
+            raise not_a_file(error, params.file_path, "Use list_directory.") from None
         except FileNotFoundError:
             raise missing(context, params.file_path, real) from None
         except OSError as error:
             raise failed(error, params.file_path) from error
         return _result(part, offset)
-
-
-def _check_kind(mode: int, path: str) -> None:
-    if stat.S_ISDIR(mode):
-        raise ToolError(f"{clip(path)} is a directory. Use list_directory.")
-    if not stat.S_ISREG(mode):
-        raise ToolError(f"{clip(path)} is a device, pipe or socket, not a file.")
 
 
 def _check_text(data: bytes, path: str, size: int) -> None:
@@ -121,11 +118,11 @@ def _cells(text: str) -> str:
     return "" if isinstance(shown, Refused) else shown
 
 
-def _read_part(real: Path, path: str, offset: int, limit: int) -> _Part:
-    """Return lines of a large file without holding more of it than is shown."""
-    with open(real, "rb") as file:
+def _read_part(file: BinaryIO, size: int, path: str, offset: int, limit: int) -> _Part:
+    """Return lines of a large file without holding more of it than is shown; closes it."""
+    with file:
         start = file.read(8192)
-        _check_text(start, path, real.stat().st_size)
+        _check_text(start, path, size)
         if b"\0" in start:
             raise ToolError(f"{clip(path)} is UTF-16 and too large to show; convert it with iconv.")
         file.seek(0)

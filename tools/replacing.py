@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from qcode import beneath
 from qcode.errors import AlreadySo, ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Result
@@ -35,7 +35,7 @@ async def replace_in_files(
     """
     by_file: dict[Path, list[Wanted]] = {}
     for each in wanted:
-        by_file.setdefault(context.path(each.path), []).append(each)
+        by_file.setdefault(context.path(each.path, write=True), []).append(each)
     plans: list[Planned] = []
     for real, edits in by_file.items():
         try:
@@ -56,9 +56,9 @@ async def _plan(context: Context, real: Path, edits: Sequence[Wanted], *, insist
     from qcode.editing.replace import Replacement, replace
 
     path = clip(edits[0].path)
-    if not edits[0].old and len(edits) == 1 and not os.path.lexists(real):
+    if not edits[0].old and len(edits) == 1 and not beneath.exists(real):
         return new_file(real, edits[0].new)
-    if not edits[0].old and not os.path.lexists(real):
+    if not edits[0].old and not beneath.exists(real):
         text, before = "", None
     else:
         before = open_text(context, edits[0].path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
+from qcode import beneath
 from qcode.editing.placeholder import left_out
 from qcode.errors import ToolError
 from qcode.record import Record
@@ -50,11 +50,11 @@ class WriteFile(Tool[Params]):
         return f"{params.file_path} ({lines_of(line_count(params.content))})"
 
     async def run(self, params: Params, context: Context) -> Result:
-        real = context.path(params.file_path)
+        real = context.path(params.file_path, write=True)
         if params.file_path.endswith("/"):
             raise ToolError(f"{clip(params.file_path)} names a directory; give the file's path.")
         check_whole(clip(params.file_path), real, params.content)
-        if not os.path.lexists(real):
+        if not beneath.exists(real):
             return await carry_out(context, [new_file(real, params.content)])
         before = await _known(context, real, clip(params.file_path))
         if marker := left_out(params.content, before.text):

@@ -79,11 +79,11 @@ def watch(listener: Listener) -> None:
 
         setattr(os, name, wrapped)
 
-    def first(path: Any, *_: Any, **__: Any) -> str:
-        return _of(path) if isinstance(path, int) else os.fsdecode(path)
+    def first(path: Any, *_: Any, dir_fd: int | None = None, **__: Any) -> str:
+        return _of(path) if isinstance(path, int) else _at(path, dir_fd)
 
-    def second(_source: Any, path: Any, *_: Any, **__: Any) -> str:
-        return os.fsdecode(path)
+    def second(_source: Any, path: Any, *_: Any, **options: Any) -> str:
+        return _at(path, options.get("dst_dir_fd", options.get("dir_fd")))
 
     for name in _PATHS_FIRST:
         wrap(name, first)
@@ -97,6 +97,11 @@ def watch(listener: Listener) -> None:
     _wrap_processes(tell)
 
 
+def _at(path: Any, folder: int | None) -> str:
+    name = os.fsdecode(path)
+    return name if folder is None else os.path.join(_of(folder), name)
+
+
 def _of(descriptor: int) -> str:
     try:
         return _readlink(f"/proc/self/fd/{descriptor}")
@@ -108,7 +113,7 @@ def _wrap_open(tell: Callable[[str, str, str], None]) -> None:
     def opened(path: Any, flags: int, *args: Any, **options: Any) -> int:
         if not flags & _WRITING:
             return _open(path, flags, *args, **options)
-        name = os.fsdecode(path)
+        name = _at(path, options.get("dir_fd"))
         tell("before", "open", name)
         descriptor = _open(path, flags, *args, **options)
         tell("after", "open", name)

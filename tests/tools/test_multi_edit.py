@@ -69,11 +69,11 @@ def test_a_full_disk_in_the_middle_changes_no_file(
         bench.write(name, "old\n")
     real, calls = os.replace, []
 
-    def replace(source: Any, target: Any) -> None:
+    def replace(source: Any, target: Any, **named: Any) -> None:
         calls.append(target)
         if len(calls) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(source, target)
+        real(source, target, **named)
 
     edits = [edit(name, "old", "new") for name in "abc"]
     with monkeypatch.context() as patch:
@@ -91,11 +91,11 @@ def test_what_cannot_be_taken_back_is_told(bench: Bench, monkeypatch: pytest.Mon
         bench.write(name, "old\n")
     real, calls = os.replace, []
 
-    def replace(source: Any, target: Any) -> None:
+    def replace(source: Any, target: Any, **named: Any) -> None:
         calls.append(target)
         if len(calls) > 1:
             raise OSError(errno.EIO, "Input/output error")
-        real(source, target)
+        real(source, target, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
