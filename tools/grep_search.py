@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools import search
@@ -58,7 +60,7 @@ class GrepSearch(Tool[Params]):
             )
         check_glob(params.glob)
         start = context.path(params.path or ".")
-        if not start.exists():
+        if not beneath.exists(start):
             raise missing(context, params.path or ".", start)
         query = search.Query(
             context.workspace.root, start, params.pattern, params.glob, min(limit, search.COUNTED)
@@ -69,9 +71,16 @@ class GrepSearch(Tool[Params]):
 
 async def _search(query: search.Query, context: Context) -> search.Found:
     program = search.find_ripgrep(context.environment.get("PATH", ""), context.workspace.root)
+
+    @cache
+    def is_hidden(path: str) -> bool:
+        return context.is_hidden(query.root / path)
+
     if program:
         try:
-            return await search.with_ripgrep(program, query, context.environment)
+            return await search.with_ripgrep(
+                program, query, context.environment, is_hidden=is_hidden
+            )
         except search.BadPattern as error:
             try:
                 search.compiled(query.pattern)
@@ -81,7 +90,7 @@ async def _search(query: search.Query, context: Context) -> search.Found:
         except OSError:
             pass  # an rg that cannot be run is as good as none
     try:
-        return await search.with_python(query, context.environment)
+        return await search.with_python(query, context.environment, is_hidden=is_hidden)
     except search.BadPattern as error:
         raise _bad_pattern(query.pattern, str(error)) from None
     except search.TooSlow:
@@ -114,6 +123,8 @@ def _result(found: search.Found, params: Params, context: Context) -> Result:
         files = f" (files {clip(params.glob)})" if params.glob else ""
         stopped = f" {found.stopped}" if found.stopped else ""
         text = f"No matches for {clip(params.pattern)!r}{where}{files}.{stopped}"
+        if found.left_out:
+            text += f" {_left_out(found)}."
         if found_files := _files_called(params.pattern, context):
             text += f" There is a file of that name: {', '.join(found_files)}; read_file shows it."
         return Result(text, "no matches")
@@ -135,12 +146,24 @@ def _result(found: search.Found, params: Params, context: Context) -> Result:
         lines.append(f"[{more}{rest} more matches not shown; use a narrower pattern, glob or path]")
     if found.stopped:
         lines.append(f"[{found.stopped}]")
+    if found.left_out:
+        lines.append(f"[{_left_out(found)}]")
     return Result("\n".join(lines), f"{found.count}{'+' if found.stopped else ''} matches")
+
+
+def _left_out(found: search.Found) -> str:
+    names = list(found.left_out)
+    some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f"Left out, as the content is hidden: {_utf8(some)}"
 
 
 def _show(path: str, root: Path) -> str:
     if os.path.isabs(path):
         path = os.path.relpath(path, root) if path.startswith(f"{root}{os.sep}") else path
+    return _utf8(path)
+
+
+def _utf8(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 

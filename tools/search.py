@@ -2,11 +2,13 @@
 
 Both obey ignore files, search hidden files but not `.git`, leave out binary
 files, follow no links, and ignore case when the pattern has no capital letter.
+Each is a process of its own, which a sandbox may confine: it only has to read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -16,14 +18,20 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import qcode
+from qcode import beneath
 from qcode.record import Record
 from qcode.tools.files import binary_kind, decode
 from qcode.tools.ignore import git_top, rules_at, translate, walk
+
+if TYPE_CHECKING:
+    from qcode.sandbox.child import Child
+    from qcode.sandbox.plain import Start
 
 COUNTED = 10_000
 """Matches after which the search stops counting."""
@@ -32,6 +40,9 @@ FILE_CPU_S = 10.0
 """Of computing, after which a pattern is given up; no sane one takes that for one file."""
 _SPARE_S = 2.0
 _MEMORY = 2 * 1024 * 1024 * 1024
+_BOUND = 'ulimit -d "$1" 2>/dev/null; shift; exec "$@"'
+"""Runs a program with so many KiB of memory at most. Set from outside, the limit would not
+reach into a sandbox."""
 _COLUMNS = 4000
 """Characters of a line that are handed on."""
 _LARGEST = 64 * 1024 * 1024
@@ -76,6 +87,8 @@ class Found:
         self.count = 0
         self.stopped = ""
         """Why not everything was searched."""
+        self.left_out: dict[str, None] = {}
+        """Files that match and whose content is not to be shown."""
 
     def add(self, match: Match) -> bool:
         """Take a match; return whether to go on."""
@@ -106,23 +119,32 @@ def find_ripgrep(path: str, workspace: Path) -> str | None:
     return None
 
 
-async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) -> Found:
+def _nothing(_path: str) -> bool:
+    return False
+
+
+async def with_ripgrep(
+    program: str,
+    query: Query,
+    environment: dict[str, str],
+    *,
+    start: Start | None = None,
+    is_hidden: Callable[[str], bool] = _nothing,
+) -> Found:
     """Search with ripgrep.
+
+    It is started by `start`, by default as it is. `is_hidden` tells of a match's path
+    whether its content is to be left out.
 
     Raises:
         BadPattern: it cannot read the pattern.
         OSError: it cannot be run.
     """
     # Blocking for the millisecond of the start leaves no moment without an owner.
-    process = subprocess.Popen(  # noqa: ASYNC220
-        [program, *_arguments(query)],
-        cwd=query.root,
-        env={k: v for k, v in environment.items() if k != "RIPGREP_CONFIG_PATH"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    _bound_memory(process.pid)
+    bound = ["/bin/sh", "-c", _BOUND, "sh", str(_MEMORY // 1024)]
+    environment = {k: v for k, v in environment.items() if k != "RIPGREP_CONFIG_PATH"}
+    argv = [*bound, program, *_arguments(query)]
+    process = _start(start, argv, query.root, environment)
     found = Found(query.limit)
 
     def stop() -> None:
@@ -130,34 +152,20 @@ async def with_ripgrep(program: str, query: Query, environment: dict[str, str]) 
         process.kill()
 
     timer = asyncio.get_running_loop().call_later(SECONDS, stop)
-    assert process.stdout
-    assert process.stderr
     try:
-        problem = await asyncio.to_thread(_read_matches, process, query.glob, found)
-        if process.poll() is None and found.stopped:
+        problem = await asyncio.to_thread(_read_matches, process, query.glob, found, is_hidden)
+        if found.stopped:
             process.kill()
-        if process.wait() < 0 and not found.stopped:
-            raise OSError(f"ripgrep was ended by signal {-process.returncode}")
-        if process.returncode == 2 and not found.count and _is_pattern_error(problem):
+        code = process.wait()
+        if code not in (0, 1, 2) and not found.stopped:
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise OSError(f"ripgrep ended with {how}")
+        if code == 2 and not found.count and _is_pattern_error(problem):
             raise BadPattern(_one_line(problem))
         return found
     finally:
         timer.cancel()
-        process.kill()  # ends the reading thread too if this task was cancelled
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
-
-
-def _bound_memory(pid: int) -> None:
-    """Keep ripgrep from taking all memory: it reads an ignore file that is /dev/zero to its end."""
-    import resource
-
-    if prlimit := getattr(resource, "prlimit", None):  # Linux alone
-        try:
-            prlimit(pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-        except (OSError, ValueError):  # it has ended already, or has a lower limit
-            pass
+        process.close()  # ends the reading thread too if this task was cancelled
 
 
 def _arguments(query: Query) -> list[str]:
@@ -171,7 +179,7 @@ def _arguments(query: Query) -> list[str]:
     if inside:
         relative = query.start.relative_to(query.root).as_posix()
         target = "./" if relative == "." else f"./{relative}"
-        folder = query.start if query.start.is_dir() else query.start.parent
+        folder = query.start if beneath.is_folder(query.start) else query.start.parent
         if rules_at(query.root, folder) is None:
             arguments.append("--no-ignore")
         elif git_top(query.root) is None:
@@ -192,7 +200,26 @@ def _arguments(query: Query) -> list[str]:
     return [*arguments, "--glob=!.git", "-e", query.pattern, "--", target]
 
 
-def _read_matches(process: subprocess.Popen[bytes], glob: str | None, found: Found) -> str:
+def _start(
+    start: Start | None,
+    argv: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    stdin: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+) -> Child:
+    # Loaded here, as most sessions that are begun do not come to a search at once.
+    from qcode.sandbox import plain
+    from qcode.sandbox.launching import Purpose
+
+    return (start or plain.start)(
+        argv, cwd=folder, env=environment, stdin=stdin, stderr=stderr, purpose=Purpose.LOOK
+    )
+
+
+def _read_matches(
+    process: Child, glob: str | None, found: Found, is_hidden: Callable[[str], bool]
+) -> str:
     assert process.stdout
     assert process.stderr
     for row in process.stdout:
@@ -202,6 +229,9 @@ def _read_matches(process: subprocess.Popen[bytes], glob: str | None, found: Fou
             continue
         name = os.fsdecode(path).removeprefix("./")
         if not _is_wanted(glob, name):
+            continue
+        if name in found.left_out or is_hidden(name):
+            found.left_out[name] = None
             continue
         line = text.decode("utf-8", "replace").rstrip("\r\n")
         if not found.add(Match(name, int(number), line)):
@@ -220,7 +250,13 @@ def _one_line(problem: str) -> str:
     return (said or rows or ["unknown error"])[-1].rstrip(".")
 
 
-async def with_python(query: Query, environment: dict[str, str]) -> Found:
+async def with_python(
+    query: Query,
+    environment: dict[str, str],
+    *,
+    start: Start | None = None,
+    is_hidden: Callable[[str], bool] = _nothing,
+) -> Found:
     """Search without ripgrep, in a process of its own.
 
     Python's expressions can take forever on a line, and nothing else in the
@@ -236,13 +272,9 @@ async def with_python(query: Query, environment: dict[str, str]) -> Found:
         "root": str(query.root), "start": str(query.start), "pattern": query.pattern,
         "glob": query.glob, "limit": query.limit, "seconds": SECONDS, "per_file": FILE_CPU_S,
     }  # fmt: skip
-    process = subprocess.Popen(  # noqa: ASYNC220
-        [_PYTHON, "-I", "-c", _CHILD, _PACKAGES],
-        cwd="/",
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+    argv = [_PYTHON, "-I", "-c", _CHILD, _PACKAGES]
+    process = _start(
+        start, argv, query.root, environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     late: list[bool] = []
 
@@ -253,22 +285,38 @@ async def with_python(query: Query, environment: dict[str, str]) -> Found:
     # It stops by itself between two lines; later it is stuck in one.
     timer = asyncio.get_running_loop().call_later(SECONDS + _SPARE_S, stop)
     try:
-        answer, _ = await asyncio.to_thread(process.communicate, json.dumps(asked).encode())
+        answer = await asyncio.to_thread(_ask, process, json.dumps(asked).encode())
+        code = process.wait()
     finally:
         timer.cancel()
-        process.kill()  # ends the thread too if this task was cancelled
-        process.wait()
-    if late or process.returncode in (-signal.SIGVTALRM, -signal.SIGALRM):
+        process.close()  # ends the thread too if this task was cancelled
+    if late or code in (-signal.SIGVTALRM, -signal.SIGALRM):
         raise TooSlow
-    if process.returncode or not answer:
-        raise OSError(f"the search ended with exit code {process.returncode}")
+    if code or not answer:
+        raise OSError(f"the search ended with exit code {code}")
     told = json.loads(answer)
     if "problem" in told:
         raise BadPattern(told["problem"])
     found = Found(query.limit)
-    found.matches = [Match(*row) for row in told["matches"]]
     found.count, found.stopped = told["count"], told["stopped"]
+    for row in told["matches"]:
+        match = Match(*row)
+        if match.path in found.left_out or is_hidden(match.path):
+            found.left_out[match.path] = None
+            found.count -= 1
+        else:
+            found.matches.append(match)
     return found
+
+
+def _ask(process: Child, question: bytes) -> bytes:
+    """Return what it answers; it reads all before it writes."""
+    assert process.stdin
+    assert process.stdout
+    with contextlib.suppress(BrokenPipeError):  # it ended early, which its exit code tells
+        process.stdin.write(question)
+        process.stdin.close()
+    return process.stdout.read()
 
 
 _PYTHON = sys.executable
@@ -350,10 +398,10 @@ def _scan(
 
 def _scan_file(full: str, shown: str, regex: re.Pattern[str], found: Found) -> bool:
     try:
-        status = os.lstat(full)
-        if status.st_size > _LARGEST or status.st_size == 0 or not os.path.isfile(full):
-            return True
-        with open(full, "rb") as file:
+        file, status = beneath.open_stream(Path(full))
+        with file:
+            if status.st_size > _LARGEST or status.st_size == 0:
+                return True
             data = file.read()
     except OSError:
         return True
