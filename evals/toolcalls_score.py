@@ -18,7 +18,7 @@ from typing import Any
 from qcode.calls.decoder import Decoder
 from qcode.errors import ToolError
 from qcode.evals.toolcalls_record import WORKSPACE, Reply
-from qcode.permissions import Mode, Verdict, permission
+from qcode.permissions import Findings, Mode, Verdict, permission
 from qcode.providers.chat_stream import read_delta
 from qcode.tools import default_tools
 from qcode.tools.base import Context, Tool
@@ -239,9 +239,10 @@ async def run(tool: Tool[Any], params: Any, copy: Path) -> tuple[Fate, str]:
     try:
         touch = tool.touches(params)
         outside = tuple(p for p in touch.paths if not workspace.contains(workspace.resolve(p)))
-        verdict, reason = permission(Mode.YOLO, tool.effect, outside)
-        if verdict is not Verdict.ALLOW:
-            return Fate.WORLD, reason
+        leaves = f"{outside[0]} is outside the workspace" if outside else ""
+        allowed = permission(Mode.YOLO, tool.effect, Findings(outside=leaves))
+        if allowed.verdict is not Verdict.ALLOW:
+            return Fate.WORLD, allowed.reason
         async with asyncio.timeout(PATIENCE_S):
             result = await tool.run(params, context)
         return (Fate.WORLD if result.is_error else Fate.DONE), result.summary or result.text

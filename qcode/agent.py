@@ -12,6 +12,7 @@ from qcode.messages import JsonObject, Message, Usage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
 from qcode.record import Record as Frozen
+from qcode.rules import Rules
 from qcode.tools.base import Context, Tool
 
 
@@ -110,7 +111,11 @@ class Agent:
     call_ids: set[str] = field(default_factory=set)
     """Of all calls in the session: some servers give the same id twice, and APIs refuse that."""
     allowed: set[str] = field(default_factory=set)
-    """What a person allowed for this session: a tool, or a tool with its very command."""
+    """What a person allowed for this session and no rule can say: a tool with its very command."""
+    rules: Rules = field(default_factory=Rules)
+    """Permission rules; those that a person's answers make come to them."""
+    remember: Callable[[tuple[str, ...]], None] | None = None
+    """Keeps allowing rules for later sessions in this workspace; None: they are not kept."""
     temperature: float | None = None
     """Of every request; None leaves it to the endpoint."""
     after_edit: Callable[[], Awaitable[Checked]] | None = None

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Protocol
 
 from qcode.messages import ToolCall
 from qcode.record import Record
+
+
+class Scope(StrEnum):
+    """For how long a yes holds."""
+
+    ONCE = "once"
+    """For this call."""
+    SESSION = "session"
+    ALWAYS = "always"
+    """For this workspace, in later sessions too."""
 
 
 class ApprovalRequest(Record):
@@ -17,14 +28,29 @@ class ApprovalRequest(Record):
     reason: str
     outside: tuple[str, ...] = ()
     """Paths outside the workspace that would be allowed with it."""
+    scopes: tuple[Scope, ...] = (Scope.ONCE,)
+    """For how long it can be allowed."""
+    rules: tuple[str, ...] = ()
+    """What would be remembered with a yes for more than once; none: this very call."""
+    command: str = ""
+    """What a shell would be given."""
+    directory: str = ""
+    """Where the command would run."""
+    sandbox: str = ""
+    """What would hold it, in a few words."""
+    grant: str = ""
+    """What it wants beyond that, and would be given."""
+    remedy: str = ""
+    """How it could be allowed where nobody is there to ask."""
 
 
 class Decision(Record):
     """A person's answer; `words` go to the model when it is no."""
 
     allowed: bool
-    for_session: bool = False
-    """Do not ask again for this kind of call in this session."""
+    scope: Scope = Scope.ONCE
+    rules: tuple[str, ...] = ()
+    """What is remembered for the scope; none: this very call."""
     words: str = ""
 
 
@@ -41,12 +67,9 @@ class Nobody:
 
     async def decide(self, request: ApprovalRequest) -> Decision:
         """Return no."""
-        if request.outside:
-            how = "the person can allow the directory with --add-dir"
-        else:
-            how = "the person can allow it by running qcode with -y"
+        how = f"; the person can {request.remedy}" if request.remedy else ""
         return Decision(
             allowed=False,
-            words=f"Not allowed: {request.reason}, and nobody is there to ask; {how}. "
+            words=f"Not allowed: {request.reason}, and nobody is there to ask{how}. "
             "Do what is possible without it, then say what is missing.",
         )

@@ -15,8 +15,8 @@ from typing import Any
 
 from qcode import events
 from qcode.agent import Agent, Checkpoints, Record
-from qcode.approvals import ApprovalRequest
 from qcode.asking import Answer, ask
+from qcode.boundary import Unconfined
 from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
@@ -25,11 +25,12 @@ from qcode.errors import AlreadySo, QcodeError, ToolError
 from qcode.events import Emit, TurnEnd
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
-from qcode.permissions import Verdict, permission
+from qcode.permit import Gate, Permitted
 from qcode.providers import Request, protocol_choice
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
-from qcode.tools.base import Context, Effect, Result, Tool
+from qcode.sandbox.policy import Grant
+from qcode.tools.base import Effect, Result, Tool
 from qcode.tools.schema import parse
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,11 @@ class _Turn:
         """What was said when all checks passed; empty once a file may have changed since."""
         self.idle = 0
         """Edits in a row that were made already."""
-        self.asking = asyncio.Lock()  # one question at a time, also from parallel calls
+        self.gate = Gate(
+            agent,
+            agent.boundary or Unconfined(agent.context.workspace),
+            lambda call, summary, reason: emit(events.ApprovalNeeded(call, summary, reason)),
+        )
 
     async def run(self, text: str) -> TurnEnd:
         self._settle()
@@ -276,11 +281,11 @@ class _Turn:
         if tool is None or item.refusal:
             return Result(item.refusal, "not a valid call", is_error=True), 0.0
         try:
-            refusal = await self._permit(call, tool, item.params, summary)
+            permitted = await self.gate.permit(call, tool, item.params, summary)
         except ToolError as error:
-            refusal = str(error)
-        if refusal:
-            return Result(refusal, "not allowed", is_error=True), 0.0
+            permitted = Permitted(str(error))
+        if permitted.refusal:
+            return Result(permitted.refusal, "not allowed", is_error=True), 0.0
         checkpoints = self.agent.checkpoints if tool.effect in _MAY_CHANGE_FILES else None
         if checkpoints is not None:
             title = f"{tool.name} {summary}".strip()
@@ -293,7 +298,7 @@ class _Turn:
         try:
             self.record.running(call.id)
             running.add(call.id)
-            result = await self._carry_out(item, tool)
+            result = await self._carry_out(item, tool, permitted.grant)
         finally:
             duration_s = time.perf_counter() - started
             lost = await self._checkpoint(call, checkpoints) if checkpoints is not None else ""
@@ -301,10 +306,12 @@ class _Turn:
             result = Result(f"{result.text}\n{lost}", result.summary, result.diff, result.is_error)
         return result, duration_s
 
-    async def _carry_out(self, item: _Prepared, tool: Tool[Any]) -> Result:
+    async def _carry_out(self, item: _Prepared, tool: Tool[Any], grant: Grant | None) -> Result:
         call = item.call
         context = replace(
-            self.agent.context, output=lambda text: self.emit(events.ToolOutput(call.id, text))
+            self.agent.context,
+            output=lambda text: self.emit(events.ToolOutput(call.id, text)),
+            grant=grant,
         )
         if tool.effect is Effect.EXECUTE:
             self.passing = ""  # it may change anything
@@ -364,47 +371,6 @@ class _Turn:
         if made is not None:
             self.emit(events.CheckpointMade(call.id, *made))
         return ""
-
-    async def _permit(self, call: ToolCall, tool: Tool[Any], params: Any, summary: str) -> str:
-        """Return why the call may not be run, or nothing."""
-        agent = self.agent
-        touch = tool.touches(params)
-        outside = _outside(agent.context, touch.paths)
-        guarded = tuple(p for p in touch.paths if agent.context.workspace.guards(p))
-        verdict, reason = permission(agent.mode, tool.effect, outside, guarded)
-        # "Always" to a command means that command: one harmless one says nothing of the next.
-        grant = tool.name if touch.command is None else f"{tool.name}({touch.command})"
-        special = bool(outside or (guarded and tool.effect is Effect.EDIT))
-        if verdict is Verdict.ALLOW or (
-            verdict is Verdict.ASK and grant in agent.allowed and not special
-        ):
-            return ""
-        if verdict is Verdict.DENY:
-            return f"Not allowed: {reason}."
-        self.emit(events.ApprovalNeeded(call, summary, reason))
-        async with self.asking:
-            decision = await agent.approver.decide(ApprovalRequest(call, summary, reason, outside))
-        if not decision.allowed:
-            return decision.words or "The person said no to this call. Ask what they want instead."
-        for path in outside:
-            agent.context.allowed_outside.add(agent.context.workspace.resolve(path))
-        agent.context.allowed_writing.update(map(agent.context.workspace.resolve, guarded))
-        if decision.for_session and not special:
-            agent.allowed.add(grant)
-        return ""
-
-
-def _outside(context: Context, paths: Sequence[str]) -> tuple[str, ...]:
-    """Return those paths that are neither in the workspace nor allowed already."""
-    out: list[str] = []
-    for path in paths:
-        real = context.workspace.resolve(path)
-        allowed = context.allowed_outside
-        if not context.workspace.contains(real) and not any(
-            real == top or top in real.parents for top in allowed
-        ):
-            out.append(path)
-    return tuple(out)
 
 
 def _first_line(text: str) -> str:

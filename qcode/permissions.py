@@ -19,7 +19,7 @@ class Mode(StrEnum):
     AUTO_EDIT = "auto-edit"
     """Ask before commands."""
     YOLO = "yolo"
-    """Never ask."""
+    """Ask only about what no mode allows by itself."""
 
 
 class Verdict(StrEnum):
@@ -35,29 +35,50 @@ class Permission(NamedTuple):
 
     verdict: Verdict
     reason: str
+    each_time: bool = False
+    """Whether a yes is for this call alone: the next one is asked about again."""
 
 
-def permission(
-    mode: Mode, effect: Effect, outside: tuple[str, ...], guarded: tuple[str, ...] = ()
-) -> Permission:
+class Findings(NamedTuple):
+    """What was found out about a call, each as a reason to ask; empty where there is none."""
+
+    denied: str = ""
+    """A rule denies it."""
+    outside: str = ""
+    """It leaves the workspace."""
+    hidden: str = ""
+    """It reads what is hidden."""
+    guarded: str = ""
+    """It writes to what decides what is run or allowed later."""
+    beyond: str = ""
+    """It wants more than the sandbox gives."""
+    destroys: str = ""
+    """It loses work for good."""
+    asked: str = ""
+    """A rule says to ask."""
+    is_allowed: bool = False
+    """A rule allows it."""
+    is_reading: bool = False
+    """It is a command that certainly only reads, and the sandbox holds it."""
+
+
+def permission(mode: Mode, effect: Effect, found: Findings = Findings()) -> Permission:  # noqa: B008
     """Return what a mode says of a call.
 
-    `outside` are the paths the call concerns that lie outside the workspace,
-    `guarded` those that decide what is run or allowed later (`.git`, `.qcode`).
-    No mode crosses that border unasked: what may be touched is another
-    question than whether to ask, so yolo denies where others ask.
+    What may be touched is another question than whether to ask: no mode leaves the
+    workspace or the sandbox, or loses work for good, without a person's word.
     """
     kind = effect.value
-    if mode is Mode.PLAN and kind in ("edit", "execute"):
+    if found.denied:
+        return Permission(Verdict.DENY, found.denied)
+    changes = kind == "edit" or (kind == "execute" and not found.is_reading)
+    if mode is Mode.PLAN and (changes or found.beyond):
         return Permission(Verdict.DENY, "plan mode only reads; describe the change instead")
-    if outside:
-        reason = f"{outside[0]} is outside the workspace"
-        verdict = Verdict.DENY if mode is Mode.YOLO else Verdict.ASK
-        return Permission(verdict, reason)
-    if guarded and kind == "edit":
-        reason = f"{guarded[0]} decides what is run or allowed later"
-        return Permission(Verdict.DENY if mode is Mode.YOLO else Verdict.ASK, reason)
-    if kind in ("read", "state") or mode is Mode.YOLO:
+    guarded = found.guarded if kind == "edit" else ""
+    each_time = (found.outside, found.hidden, guarded, found.beyond, found.destroys, found.asked)
+    if reasons := [reason for reason in each_time if reason]:
+        return Permission(Verdict.ASK, "; ".join(reasons), each_time=True)
+    if kind in ("read", "state") or mode is Mode.YOLO or found.is_allowed or found.is_reading:
         return Permission(Verdict.ALLOW, "")
     if kind == "edit":
         if mode is Mode.AUTO_EDIT:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from qcode import events
 from qcode.agent import Agent
-from qcode.approvals import ApprovalRequest, Approver, Decision, Nobody
+from qcode.approvals import ApprovalRequest, Approver, Decision, Nobody, Scope
 from qcode.budget import Budget
 from qcode.errors import ToolError
 from qcode.events import Event, TurnEnd, TurnFinished
@@ -30,7 +30,7 @@ from qcode.prompts import load as load_prompt
 from qcode.providers import ToolSpec
 from qcode.providers.chat import ChatProvider
 from qcode.providers.protocol import SwitchingProvider
-from qcode.record import Record
+from qcode.record import Record, replace
 from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 from qcode.repeats import VAIN_ALLOWED
 from qcode.session import JournalledHistory, Session
@@ -81,7 +81,7 @@ class Asked:
 
     async def decide(self, request: ApprovalRequest) -> Decision:
         self.requests.append(request)
-        return self.answer
+        return replace(self.answer, rules=request.rules)
 
 
 def make_session(
@@ -361,7 +361,7 @@ def test_allowed_for_the_session_is_not_asked_again(tmp_path: Path) -> None:
         scripted.call("write_file", file_path=".git/hooks/x", content="2"),
         scripted.text("ok"),
     ]
-    approver = Asked(Decision(allowed=True, for_session=True))
+    approver = Asked(Decision(allowed=True, scope=Scope.SESSION))
     with scripted.ScriptedServer(script) as server:
         play(make_session(tmp_path, server, mode=Mode.DEFAULT, approver=approver), "go")
 

@@ -1,79 +1,144 @@
-"""Asking the person at the terminal about a call."""
+"""Asking the person at the terminal about a call.
+
+What is asked about was written by a model, perhaps on somebody else's behalf: nothing of it
+may hide, push the rest off the screen or look like something else, and no key that was
+meant for something else may count.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from qcode.approvals import ApprovalRequest, Decision
+from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.events import ApprovalNeeded, Event
-from qcode.messages import ToolCall
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
 
 Ask = Callable[[str], Awaitable[str]]
-"""Shows a question and returns the line typed.
+"""Shows a question and returns the line typed after it; what was typed before does not count.
 
 Raises:
     KeyboardInterrupt, EOFError: the person wants out.
 """
 
+PAUSE_S = 0.3
+"""Between what is asked about and the line for the answer: time to stop typing."""
 SUMMARY_COLUMNS = 120
 IN_SUMMARY = ("command", "file_path", "notebook_path")
-SHORT = 20
-"""Characters of a call with which the question still fits one line of most terminals."""
+FOLDED_SPACES = 40
+FOLDED_LINES = 6
+_SPEECH = ("description", "explanation", "reason")
+"""Arguments in which a model speaks for itself."""
 
 
-def question(request: ApprovalRequest) -> str:
-    """Return the question, which ends where the answer is typed."""
+def visible(text: str) -> str:
+    """Return the text with all that cannot be seen written out, and long gaps folded."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_visible, text))
+    text = _GAP.sub(lambda gap: f"[… {len(gap.group()):,} spaces …]", text)
+    return _EMPTY.sub(lambda gap: f"\n[… {gap.group().count(chr(10)) - 1:,} empty lines …]\n", text)
+
+
+_GAP = re.compile(rf"[ \t]{{{FOLDED_SPACES},}}")
+_EMPTY = re.compile(rf"\n(?:[ \t]*\n){{{FOLDED_LINES},}}")
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that look like nothing."""
+
+
+def _visible(character: str) -> str:
+    if " " <= character <= "~" or character in "\n\t":
+        return character
+    code = ord(character)
+    if code < 0xA0:
+        return f"\\x{code:02x}"
+    # Variation selectors carry bytes that nobody sees.
+    selects = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+    if character.isprintable() and character not in _BLANK and not selects:
+        return character
+    return f"\\u{{{code:x}}}"
+
+
+def heading(request: ApprovalRequest) -> str:
+    """Return what is asked, in one line."""
     name = one_line(request.call.name, SUMMARY_COLUMNS)
-    what = f"{name} {one_line(request.summary, SUMMARY_COLUMNS)}"
-    commanded = request.call.name == "run_shell_command"
-    always = "[a]lways this command / " if commanded else "[a]lways this session / "
+    what = f"{name} {_summary(request)}"
     if request.outside:
-        # Each directory outside is a question of its own.
-        always = ""
-        what += f", outside the workspace ({one_line(', '.join(request.outside), SUMMARY_COLUMNS)})"
-    break_here = "\n" if len(what) > SHORT else " "
-    return f"Allow {what}?{break_here}[y]es / {always}[n]o, or type what to do instead: "
+        paths = one_line(visible(", ".join(request.outside)), SUMMARY_COLUMNS)
+        what += f", outside the workspace ({paths})"
+    return f"Allow {what}?"
 
 
-def decision(answer: str, *, outside: bool = False) -> Decision | None:
-    """Return what an answer means; None for an empty one, which must not allow anything."""
+def _summary(request: ApprovalRequest) -> str:
+    return one_line(visible(request.summary), SUMMARY_COLUMNS)
+
+
+def choices(request: ApprovalRequest) -> str:
+    """Return the answers there are; ends where the answer is typed."""
+    longer = {Scope.SESSION: "[s]ession", Scope.ALWAYS: "[a]lways"}
+    offered = [longer[scope] for scope in request.scopes if scope in longer]
+    what = visible(", ".join(request.rules)) or "this very call"
+    kept = f" / {' / '.join(offered)} {what}" if offered else ""
+    return f"[y]es{kept} / [n]o, or type what to do instead: "
+
+
+def decision(answer: str, request: ApprovalRequest) -> Decision | None:
+    """Return what an answer means; None for one that means nothing here, as an empty one."""
     words = answer.strip()
     match words.lower():
         case "":
             return None
         case "y" | "yes":
             return Decision(allowed=True)
-        case "a" | "always":
-            return Decision(allowed=True, for_session=not outside)
+        case "s" | "session" | "a" | "always" as asked:
+            scope = Scope.SESSION if asked.startswith("s") else Scope.ALWAYS
+            if scope not in request.scopes:
+                return None
+            return Decision(allowed=True, scope=scope, rules=request.rules)
         case "n" | "no":
             return Decision(allowed=False)
         case _:
             return Decision(allowed=False, words=words)
 
 
-def preview(call: ToolCall, summary: str) -> str:
+def circumstances(request: ApprovalRequest) -> list[str]:
+    """Return the whole command, where it runs, what holds it, what it would be given, and why."""
+    lines: list[str] = []
+    if request.command and visible(request.command) != _summary(request):
+        lines += ["command:", *(f"  {line}" for line in visible(request.command).split("\n"))]
+    if request.command:
+        where = f"in {visible(request.directory)}"
+        lines.append(f"{where} · {request.sandbox}" if request.sandbox else where)
+    if request.grant:
+        lines.append(f"it would be given {visible(request.grant)}")
+    if Scope.ALWAYS not in request.scopes:  # else it is but what the mode asks about
+        lines.append(f"why: {visible(request.reason)}")
+    return lines
+
+
+def preview(request: ApprovalRequest) -> str:
     """Return what a call would do, as a diff where it is one.
 
     Every argument is shown, known or not: models use other names for them, and
     nothing that is run may stay unseen.
     """
     try:
-        arguments = json.loads(call.arguments)
+        arguments = json.loads(request.call.arguments)
     except ValueError:
-        return call.arguments
+        return visible(request.call.arguments)
     if not isinstance(arguments, dict):
-        return call.arguments
+        return visible(request.call.arguments)
+    summary = request.summary
     said = summary if summary == one_line(summary, SUMMARY_COLUMNS) else ""
     return "\n".join(
-        line
+        visible(line)
         for name, value in arguments.items()
-        # What the question has whole need not be said again.
+        # What is shown whole elsewhere need not be said again.
         if not (name in IN_SUMMARY and isinstance(value, str) and value in said)
+        and not (request.command and value == request.command)
         for line in _shown(name, value)
     )
 
@@ -96,6 +161,7 @@ def _shown(name: str, value: object) -> list[str]:
         return _marked("+", text)
     if name == "input":
         return _marked("", text)  # a patch has marks of its own
+    name = "the model says" if name in _SPEECH else name
     return [f"{name}:", *_marked("  ", text)] if "\n" in text else [f"{name}: {text}"]
 
 
@@ -110,10 +176,18 @@ class TerminalApprover:
     happened before it, and nothing is written while it is open.
     """
 
-    def __init__(self, terminal: Terminal, ask: Ask, interrupt: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        ask: Ask,
+        interrupt: Callable[[], object],
+        *,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self._terminal = terminal
         self._ask = ask
         self._interrupt = interrupt
+        self._pause_s = pause_s
         self._screen = asyncio.Lock()
         self._announced: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -129,8 +203,11 @@ class TerminalApprover:
         await self._announced[request.call.id].wait()
         del self._announced[request.call.id]
         async with self._screen:
-            self._terminal.preview(request.call.id, preview(request.call, request.summary))
-            self._terminal.end_line()
+            self._terminal.preview(request.call.id, preview(request))
+            for line in circumstances(request):
+                unheld = line.endswith("no sandbox")
+                self._terminal.say(f"  {line}", "red" if unheld else "dim")
+            self._terminal.say(heading(request))
             try:
                 return await self._answer(request)
             except (KeyboardInterrupt, EOFError):
@@ -141,7 +218,7 @@ class TerminalApprover:
 
     async def _answer(self, request: ApprovalRequest) -> Decision:
         while True:
-            answer = await self._ask(question(request))
-            found = decision(answer, outside=bool(request.outside))
+            await asyncio.sleep(self._pause_s)
+            found = decision(await self._ask(choices(request)), request)
             if found is not None:
                 return found

@@ -234,12 +234,15 @@ def test_calls_are_asked_about(work: Path) -> None:
     ]
     with ScriptedServer(script) as server, Qcode(work, *options(server), "go") as qcode:
         assert "+alpha\n  +beta\n" in qcode.expect("Allow write_file yes.txt (2 lines)?")
+        qcode.expect("instead:")
         qcode.type("y" + ENTER)
         qcode.expect("✓")
         qcode.expect("Allow write_file no.txt")
+        qcode.expect("instead:")
         qcode.type("n" + ENTER)
         qcode.expect("✗ not allowed")
         qcode.expect("Allow run_shell_command touch words.txt?")
+        qcode.expect("instead:")
         qcode.type("use another name" + ENTER)
         qcode.expect("So be it.")
         qcode.send("now run both")

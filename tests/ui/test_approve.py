@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+from typing import Any
 
 import pytest
 
 from qcode import events
-from qcode.approvals import ApprovalRequest, Decision
+from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.messages import ToolCall
-from qcode.ui.approve import TerminalApprover, decision, preview, question
+from qcode.ui.approve import (
+    TerminalApprover,
+    choices,
+    circumstances,
+    decision,
+    heading,
+    preview,
+)
 from qcode.ui.terminal import Look, Terminal
 
 EDIT = ToolCall("c1", "edit", '{"file_path":"a.py","old_string":"x\\ny","new_string":"z"}')
-REQUEST = ApprovalRequest(EDIT, "a.py", "it changes files")
+EVERY = (Scope.ONCE, Scope.SESSION, Scope.ALWAYS)
+REQUEST = ApprovalRequest(EDIT, "a.py", "it changes files", scopes=EVERY, rules=("edit(./*)",))
+ONCE = ApprovalRequest(EDIT, "/etc/x", "/etc/x is outside", ("/etc/x",))
 
 
 @pytest.mark.parametrize(
@@ -22,7 +33,8 @@ REQUEST = ApprovalRequest(EDIT, "a.py", "it changes files")
     [
         ("y", Decision(allowed=True)),
         (" YES ", Decision(allowed=True)),
-        ("a", Decision(allowed=True, for_session=True)),
+        ("s", Decision(allowed=True, scope=Scope.SESSION, rules=("edit(./*)",))),
+        ("always", Decision(allowed=True, scope=Scope.ALWAYS, rules=("edit(./*)",))),
         ("n", Decision(allowed=False)),
         ("", None),
         ("  ", None),
@@ -31,16 +43,62 @@ REQUEST = ApprovalRequest(EDIT, "a.py", "it changes files")
     ],
 )
 def test_only_a_plain_yes_allows(answer: str, decided: Decision | None) -> None:
-    assert decision(answer) == decided
+    assert decision(answer, REQUEST) == decided
 
 
-def test_a_path_outside_is_not_allowed_for_the_session() -> None:
-    outside = ApprovalRequest(EDIT, "/etc/x", "outside", ("/etc/x",))
+def test_what_is_asked_each_time_cannot_be_allowed_for_longer() -> None:
+    assert choices(REQUEST) == (
+        "[y]es / [s]ession / [a]lways edit(./*) / [n]o, or type what to do instead: "
+    )
+    assert choices(ONCE) == "[y]es / [n]o, or type what to do instead: "
+    assert "outside the workspace (/etc/x)" in heading(ONCE)
+    assert decision("a", ONCE) is None
+    assert decision("s", ONCE) is None
 
-    assert "[a]lways" in question(REQUEST)
-    assert "[a]lways" not in question(outside)
-    assert "outside the workspace (/etc/x)" in question(outside)
-    assert decision("a", outside=True) == Decision(allowed=True)
+
+def commanded(command: str, **more: Any) -> ApprovalRequest:
+    call = ToolCall("c1", "run_shell_command", json.dumps({"command": command}))
+    return ApprovalRequest(call, command, "it runs a command", command=command, **more)
+
+
+def all_of(request: ApprovalRequest) -> str:
+    parts = (preview(request), *circumstances(request), heading(request), choices(request))
+    return "\n".join(parts)
+
+
+def test_a_command_is_shown_to_its_end_and_nothing_of_it_is_invisible() -> None:
+    hostile = (
+        "ls"
+        + " " * 2_700
+        + "; touch tail-ran \u202e#\u200b\U000e0041\r\x1b[2K\u3164"
+        + "\n" * 90
+        + "rm x"
+    )
+
+    shown = all_of(commanded(hostile, directory="/w", sandbox="bubblewrap, no network"))
+
+    assert (
+        "[… 2,700 spaces …]; touch tail-ran \\u{202e}#\\u{200b}\\u{e0041}\\x0d\\x1b[2K\\u{3164}"
+        in shown
+    )
+    assert "[… 89 empty lines …]" in shown
+    assert "rm x" in shown
+    assert "in /w · bubblewrap, no network" in shown
+    assert all(c == "\n" or c.isprintable() for c in shown)
+
+
+@pytest.mark.parametrize("length", [10, 119, 121, 5_000])
+def test_no_length_of_a_command_cuts_it(length: int) -> None:
+    command = "echo " + "x" * length + " ; tail"
+
+    assert command in all_of(commanded(command))
+
+
+def test_what_would_be_given_beyond_the_sandbox_is_said() -> None:
+    request = commanded("curl x", grant="the network", directory="/w", sandbox="no sandbox")
+
+    assert "it would be given the network" in circumstances(request)
+    assert "why: it runs a command" in circumstances(request)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +125,25 @@ def test_a_path_outside_is_not_allowed_for_the_session() -> None:
     ],
 )
 def test_nothing_of_a_call_stays_unseen(arguments: str, summary: str, shown: str) -> None:
-    assert preview(ToolCall("c", "tool", arguments), summary) == shown
+    request = ApprovalRequest(ToolCall("c", "tool", arguments), summary, "")
+
+    assert preview(request) == shown
 
 
 def test_a_question_is_safe_for_the_terminal() -> None:
     evil = ToolCall("c1", "edit\x1b[2J", "{}")
 
-    asked = question(ApprovalRequest(evil, "a\rb\x1b]0;x\x07", "r", ("/\x1b[2J",)))
+    asked = ApprovalRequest(evil, "a\rb\x1b]0;x\x07", "r", ("/\x1b[2J",))
 
-    assert [c for c in asked if ord(c) < 32] == ["\n"]
+    assert (heading(asked) + choices(asked)).isprintable()
+
+
+def test_words_of_the_model_are_marked_as_its_own() -> None:
+    call = ToolCall("c", "run_shell_command", '{"command":"ls","description":"[y]es is safe"}')
+
+    shown = preview(ApprovalRequest(call, "ls", "", command="ls"))
+
+    assert shown == "the model says: [y]es is safe"
 
 
 def approver(stream: io.StringIO, *answers: str | BaseException) -> TerminalApprover:
@@ -89,7 +157,7 @@ def approver(stream: io.StringIO, *answers: str | BaseException) -> TerminalAppr
         return answer
 
     terminal = Terminal(stream, Look(colour=False, live=False))
-    return TerminalApprover(terminal, ask, lambda: stream.write("interrupt\n"))
+    return TerminalApprover(terminal, ask, lambda: stream.write("interrupt\n"), pause_s=0)
 
 
 def test_the_question_comes_after_all_that_happened_before() -> None:
@@ -105,8 +173,8 @@ def test_the_question_comes_after_all_that_happened_before() -> None:
     decided, shown = asyncio.run(run())
 
     assert decided == Decision(allowed=True)
-    asked = "Allow edit a.py? [y]es / [a]lways this session / [n]o, or type what to do instead: \n"
-    assert shown == f"● edit a.py\n  -x\n  -y\n  +z\n{asked}{asked}"
+    asked = f"{choices(REQUEST)}\n"
+    assert shown == f"● edit a.py\n  -x\n  -y\n  +z\nAllow edit a.py?\n{asked}{asked}"
 
 
 @pytest.mark.parametrize("key", [KeyboardInterrupt(), EOFError()])
@@ -121,3 +189,26 @@ def test_leaving_a_question_interrupts_and_allows_nothing(key: BaseException) ->
 
     assert decided == Decision(allowed=False)
     assert shown.endswith("interrupt\n")
+
+
+def test_keys_count_only_some_time_after_what_they_answer_was_shown() -> None:
+    async def run() -> list[str]:
+        stream = io.StringIO()
+        order: list[str] = []
+
+        async def ask(text: str) -> str:
+            order.append("asked")
+            return "y"
+
+        terminal = Terminal(stream, Look(colour=False, live=False))
+        asking = TerminalApprover(terminal, ask, lambda: None, pause_s=0.05)
+        await asking.show(events.ApprovalNeeded(EDIT, "a.py", ""))
+        deciding = asyncio.ensure_future(asking.decide(REQUEST))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if "Allow edit" in stream.getvalue():
+            order.append("shown")
+        await deciding
+        return order
+
+    assert asyncio.run(run()) == ["shown", "asked"]
