@@ -1,8 +1,9 @@
-"""Runs a file of vectors: `python tests/vectors.py tool-calls FILE`, or `edits FILE`.
+"""Runs a file of vectors: `python tests/vectors.py tool-calls|edits|attacks FILE`.
 
 Prints each failing id with what was expected and what came, and ends with
 `N passed, M failed`; exits with 1 if any failed. The formats of the files stand
-in the reference material: tool-calls/README.md and edits/README.md, section 14 each.
+in the reference material: tool-calls/README.md and edits/README.md, section 14 each,
+and sandbox/README.md, section 15. `attacks --help` tells of tiers and users.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parent / "support"))
 
+import attack_vectors
 import edit_vectors
 
 from qcode.calls.decoder import Decoder
@@ -170,16 +172,20 @@ def run(path: Path) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run `tool-calls FILE` or `edits FILE`."""
+    """Run `tool-calls FILE`, `edits FILE` or `attacks FILE [--tier T]`."""
     runs = {"tool-calls": run, "edits": run_edits}
-    if len(arguments) != 2 or arguments[0] not in runs:
-        print("usage: python tests/vectors.py tool-calls|edits FILE", file=sys.stderr)
+    kind, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if kind != "attacks" and (len(rest) != 1 or kind not in runs):
+        print("usage: python tests/vectors.py tool-calls|edits|attacks FILE", file=sys.stderr)
         return 2
     try:
-        return 1 if runs[arguments[0]](Path(arguments[1])) else 0
+        failed = (
+            attack_vectors.run_attacks(rest) if kind == "attacks" else runs[kind](Path(rest[0]))
+        )
     except (OSError, ValueError, KeyError) as error:
-        print(f"vectors: {arguments[1]} cannot be used: {error!r}", file=sys.stderr)
+        print(f"vectors: {' '.join(rest)} cannot be used: {error!r}", file=sys.stderr)
         return 2
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
