@@ -33,8 +33,14 @@ _PATH = "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin:/run/current-system/sw/bin
 _SHELL_OPTIONS = ("--noprofile", "--norc", "-p", "-c")
 _PATIENCE = 30.0
 """How long the sandbox may take to be set up on a busy machine, in seconds."""
+_RACES = 5
+_MOVED = re.compile("Race condition|Can't bind|Can't mkdir|Can't create|Can't find source")
 _STARTED = re.compile(rb"^\+$", re.MULTILINE)
 _NOT_FOUND = re.compile(rb"^\?$", re.MULTILINE)
+
+
+class _MovedError(Exception):
+    """A path was replaced while it was being mounted; the command has not been started."""
 
 
 def find(roots: Sequence[str], path: str) -> str:
@@ -82,6 +88,9 @@ class Bubblewrap:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"bubblewrap does not run: {error}") from error
+        if usage.returncode:
+            said = usage.stderr.decode(errors="replace").strip()
+            raise Unavailable(f"bubblewrap does not run: {said}")
         if b"--bind-fd" not in usage.stdout + usage.stderr:
             raise Unavailable(f"{program} has no --bind-fd: install bubblewrap 0.10 or later")
         shell = shutil.which("bash", path=_PATH)
@@ -154,6 +163,33 @@ class Bubblewrap:
         if not stat.S_ISDIR(os.stat(cwd).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), cwd)
         command = [_resolved(argv[0], cwd, env), *argv[1:]]
+        last: Exception | None = None
+        for _ in range(_RACES):
+            try:
+                return self._started(
+                    command,
+                    cwd=cwd,
+                    env=env,
+                    confinement=confinement,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                )
+            except _MovedError as moved:
+                last = moved
+        raise Unavailable(f"bubblewrap failed {_RACES} times: {last}")
+
+    def _started(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        confinement: Confinement,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+    ) -> BubblewrapChild:
         with ExitStack() as handed, ExitStack() as undo:
             status, their_status = socket.socketpair()
             handed.callback(their_status.close)
@@ -207,7 +243,7 @@ class Bubblewrap:
         holder = None if on else self._holder
         if confinement.network is Network.PROXY and holder is None:
             raise Unavailable("the proxy does not listen yet")
-        opened = arguments.open_writable(confinement)
+        opened = arguments.open_mounted(confinement)
         handed.callback(arguments.close_all, opened.values())
         told = arguments.options(
             confinement,
@@ -333,6 +369,8 @@ def _await_start(status: socket.socket, program: str) -> None:
         if not more:
             break
     words = said.decode(errors="replace").strip() or "it ended at once"
+    if _MOVED.search(words):
+        raise _MovedError(words)
     if words.endswith(os.strerror(errno.E2BIG)):
         raise OSError(errno.E2BIG, os.strerror(errno.E2BIG), program)
     raise Unavailable(f"bubblewrap failed: {words}")

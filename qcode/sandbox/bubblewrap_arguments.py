@@ -54,10 +54,10 @@ Opened = dict[str, int]
 """Descriptors (`O_PATH`) of directories and files by their paths."""
 
 
-def open_writable(confinement: Confinement) -> Opened:
-    """Open what is mounted to be written to, so that nothing else can take its place.
+def open_mounted(confinement: Confinement) -> Opened:
+    """Open what is mounted in its own place, so that nothing else can be taken for it.
 
-    A path can be replaced by a link while it is being mounted, by a job for example.
+    A job, for example, can replace a path by a link while a command is being started.
 
     Raises:
         OSError: one of the writable ones is not there, or a link is on the way to it.
@@ -71,8 +71,9 @@ def open_writable(confinement: Confinement) -> Opened:
         for path in (*confinement.writable, *temp):
             if path not in opened:
                 opened[path] = _open_real(path)
-        for path in confinement.pinned:
-            if path not in opened and not _below(path, confinement.protected):
+        pins = [path for path in confinement.pinned if not _below(path, confinement.protected)]
+        for path in (*pins, *confinement.protected):
+            if path not in opened and _below(path, confinement.writable):
                 with suppress(OSError):  # removed since it was found
                     opened[path] = _open_real(path)
     except OSError:
@@ -109,7 +110,7 @@ def options(
     """Return bubblewrap's options for a confinement.
 
     Args:
-        opened: From `open_writable`; inherited by bubblewrap.
+        opened: From `open_mounted`; inherited by bubblewrap.
         cwd: Where the command starts.
         env: All that it gets; bubblewrap itself gets none of it.
         seen: Directories that are readable even where /tmp is private.
@@ -135,11 +136,11 @@ def options(
     for path in seen:
         if _below(path, PRIVATE) and not _below(path, writable):
             told += ["--ro-bind-try", path, path]
-    for path in (*writable, *confinement.pinned):
-        if path in opened:
-            told += ["--bind-fd", str(opened[path]), path]
-    for path in confinement.protected:
-        told += ["--ro-bind-try", path, path]
+    for path, descriptor in opened.items():
+        if path in confinement.protected:
+            told += ["--ro-bind-fd", str(descriptor), path]
+        elif path in writable or path in confinement.pinned:
+            told += ["--bind-fd", str(descriptor), path]
     told += _hiding(confinement, (*writable, *seen))
     told += ["--chdir", cwd, "--clearenv"]
     for name, value in env.items():

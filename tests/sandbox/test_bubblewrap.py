@@ -19,6 +19,7 @@ from qcode.record import Record
 from qcode.sandbox.bubblewrap import Bubblewrap, find
 from qcode.sandbox.bubblewrap_child import BubblewrapChild
 from qcode.sandbox.policy import MIB, Confinement, Limits, Network
+from qcode.sandbox.unavailable import Unavailable
 
 PROGRAM = find((), "/usr/bin")
 PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
@@ -140,9 +141,11 @@ def test_a_command_writes_only_where_it_may(place: Path) -> None:
 @whoever
 def test_without_anything_writable_nothing_of_the_workspace_changes(place: Path) -> None:
     with sandbox(place) as inside:
-        ran = inside.run("cat a.txt; echo changed >a.txt", inside.confinement(writable=()))
+        command = "cat a.txt; echo changed >a.txt; touch .git/new; touch .git/hooks/new"
+        ran = inside.run(command, inside.confinement(writable=()))
         assert ran.out == "original\n"
         assert (inside.workspace / "a.txt").read_text() == "original\n"
+        assert not (inside.workspace / ".git/new").exists()
 
 
 @whoever
@@ -213,7 +216,7 @@ def test_a_pin_does_not_make_a_protected_directory_writable(place: Path) -> None
 def test_a_path_that_has_become_a_link_is_not_made_writable(place: Path) -> None:
     with sandbox(place) as inside:
         workspace = str(inside.workspace)
-        (inside.workspace / "sub").symlink_to(place / "home")
+        (inside.workspace / "sub").symlink_to("../home")
         (place / "home/repo").mkdir()
         pinned = Confinement(
             writable=(workspace,), pinned=(f"{workspace}/sub", f"{workspace}/sub/repo")
@@ -223,6 +226,53 @@ def test_a_path_that_has_become_a_link_is_not_made_writable(place: Path) -> None
         assert not (place / "home/new").exists()
         with pytest.raises(OSError, match="symbolic link"):
             inside.run("true", Confinement(writable=(workspace, f"{workspace}/sub")))
+
+
+SWAPPING = """
+import os, shutil, sys
+inside, away, target = sys.argv[1:]
+print("up", flush=True)
+def tried(what, *paths):
+    try:
+        what(*paths)
+    except OSError:  # whoever found it missing has made it anew
+        pass
+while True:
+    tried(os.rename, inside, away)
+    tried(os.symlink, target, inside)
+    tried(os.unlink, inside)
+    if os.path.exists(away):
+        tried(shutil.rmtree, inside)
+        tried(os.rename, away, inside)
+"""
+
+
+@whoever
+def test_a_job_that_swaps_directories_for_links_gets_nothing_mounted(place: Path) -> None:
+    with sandbox(place) as inside:
+        home, sub, away = (str(place / name) for name in ("home", "workspace/sub", "workspace/x"))
+        confinement = Confinement(
+            writable=(str(inside.workspace),),
+            pinned=(sub, f"{sub}/repo"),
+            protected=(f"{sub}/repo/config",),
+        )
+        for parent in (home, sub):
+            Path(parent, "repo").mkdir(parents=True)
+            Path(parent, "repo/config").write_text("")
+        job = inside.start(("/usr/bin/env", "python3", "-c", SWAPPING, sub, away, "../home"))
+        with closing(job):
+            assert job.stdout
+            job.stdout.readline()
+            refused = 0
+            for _ in range(60):
+                try:
+                    inside.run("touch ../home/new ../home/repo/new", confinement)
+                except (Unavailable, OSError):
+                    refused += 1
+            assert job.poll() is None
+        assert refused < 60
+        assert not Path(home, "new").exists()
+        assert not Path(home, "repo/new").exists()
 
 
 def test_all_of_the_file_system_is_never_writable(tmp_path: Path) -> None:
@@ -583,8 +633,6 @@ def test_a_socket_that_listens_for_commands_is_reached_by_them(place: Path) -> N
 
 
 def test_where_no_proxy_listens_nothing_is_started_for_one(tmp_path: Path) -> None:
-    from qcode.sandbox.unavailable import Unavailable
-
     with sandbox(tmp_path) as inside, pytest.raises(Unavailable, match="proxy"):
         inside.run("true", inside.confinement(network=Network.PROXY))
 
@@ -643,8 +691,6 @@ def test_only_a_bubblewrap_that_commands_cannot_write_is_taken(tmp_path: Path) -
 
 
 def test_what_is_no_bubblewrap_is_unavailable(tmp_path: Path) -> None:
-    from qcode.sandbox.unavailable import Unavailable
-
     false = tmp_path / "bwrap"
     for text, said in (("#!/bin/sh\n", "--bind-fd"), ("", "does not run")):
         false.write_text(text)
