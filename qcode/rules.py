@@ -70,12 +70,13 @@ class Rules(Record):
 
         found = seen(text)
         maybe: Ruling | None = None
-        reads, writes = touched(found, directory)
+        by_path = any(rule.kind in ("read", "edit") for rule in (*self.deny, *self.ask))
+        reads, writes = touched(found, directory) if by_path else ((), ())
         for verdict, rules in ((Verdict.DENY, self.deny), (Verdict.ASK, self.ask)):
             for rule in rules:
                 hit = _on_seen(rule, found.commands)
                 if rule.kind in ("read", "edit"):
-                    paths = (*reads, *writes) if rule.kind == "read" else writes
+                    paths = reads if rule.kind == "read" else writes
                     hit = any(_names(rule, path, root) for path in paths)
                 if hit:
                     return maybe if maybe and verdict is Verdict.ASK else Ruling(verdict, rule.text)

@@ -19,7 +19,8 @@ GLOB = "\1"
 DEPTH = 6
 COMMANDS = 400
 ALTERNATIVES = 64
-"""More words are not made of one by its braces."""
+LONGEST = 1024
+"""More words are not made of one by its braces, and none of one that is longer."""
 
 
 class Redirection(Record):
@@ -50,8 +51,12 @@ _SPACE = " \t\r"
 _ENDS = "\n;&|()"
 _QUOTED = {"{": "\2", "}": "\3", ",": "\4"}
 """Unquoted braces and commas, until they are expanded."""
+_MARKED = str.maketrans(_QUOTED)
+_BRACED = re.compile(r"[{},\w]+")
 _PLAIN_AGAIN = str.maketrans({value: key for key, value in _QUOTED.items()})
 _RUN = re.compile(r"[A-Za-z0-9_@%+:./=\-^!~\u00a1-\U0010ffff]+")
+_SIMPLE = re.compile(r"(?:[A-Za-z0-9_@%+:./=\-^!~,]+(?:[ \t]+|(?=[\n;|&]|\Z)))+")
+"""Words in which nothing has a meaning: most texts are all of such."""
 _REDIRECTION = re.compile(
     r"(?:\d{0,4}|\{\w+\}|&)(?:<<<|<<-|<<|<&|<>|>>|>\||>&|<(?!\()|>(?!\())|&>>|&>"
 )
@@ -105,7 +110,10 @@ class _Lexer:
     def run(self) -> None:
         while self.at < len(self.text) and len(self.found) < COMMANDS:
             char = self.text[self.at]
-            if char in _SPACE:
+            if match := _SIMPLE.match(self.text, self.at):
+                self.at = match.end()
+                self.words += match.group().split()
+            elif char in _SPACE:
                 self.at += 1
             elif char == "#":
                 self.at = self._until("\n")
@@ -205,9 +213,12 @@ class _Lexer:
             elif char in "*?[":
                 self.at += 1
                 parts.append(GLOB)
+            elif match := _BRACED.match(text, self.at):
+                self.at = match.end()
+                parts.append(match.group().translate(_MARKED))
             else:
                 self.at += 1
-                parts.append(_QUOTED.get(char, char))
+                parts.append(char)
         return "".join(parts)
 
     def _single(self) -> str:
@@ -317,6 +328,8 @@ def _alternatives(word: str) -> list[str]:
     """Return the words that braces make of one."""
     if "\2" not in word or word == "\2":
         return [word.translate(_PLAIN_AGAIN)] if word else [""]
+    if len(word) > LONGEST:
+        return [ANY]
     done: list[str] = []
     todo = [word]
     while todo:

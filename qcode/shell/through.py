@@ -8,6 +8,7 @@ script) is not seen: there the sandbox holds alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from qcode.record import Record
 from qcode.shell.pieces import ANY, DEPTH, GLOB, Piece, Redirection, pieces
@@ -62,6 +63,7 @@ class Seen(Record):
     """Names of variables that are set for a command."""
 
 
+@lru_cache(maxsize=8)  # several questions are asked about one text
 def seen(text: str) -> Seen:
     """Return what can be seen of a text."""
     looking = _Looking()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
-from qcode.shell.pieces import ANY, GLOB
+from qcode.shell.pieces import ANY
 from qcode.shell.through import Seen, program
+
+PATHS = 60
+LONGEST = 256
+"""So many paths of at most this length are looked at: the sandbox holds the others too."""
 
 _WRITERS = frozenset(
     {"rm", "rmdir", "unlink", "mv", "cp", "tee", "dd", "touch", "truncate", "ln", "install",
@@ -24,15 +28,15 @@ def touched(seen: Seen, directory: str) -> tuple[tuple[str, ...], tuple[str, ...
     named: dict[str, None] = {}
     written: dict[str, None] = {}
     for words in seen.commands:
-        writes = _writes(words)
+        found = written if _writes(words) else named
         for word in words[1:]:
-            for text in {word, word.partition("=")[2]}:
-                _add(named, text, places)
-                if writes:
-                    _add(written, text, places)
+            found[word] = None
+            if "=" in word:
+                found[word.partition("=")[2]] = None
     for each in seen.redirections:
-        _add(written if each.writes else named, each.target, places)
-    return tuple(named), tuple(written)
+        (written if each.writes else named)[each.target] = None
+    writes = _paths(written, places)
+    return (*_paths(named, places), *writes), writes
 
 
 def _writes(words: tuple[str, ...]) -> bool:
@@ -49,10 +53,17 @@ def _writes(words: tuple[str, ...]) -> bool:
     return in_place or (name in ("sort", "curl", "wget", "gcc", "cc", "tar") and len(words) > 1)
 
 
-def _add(paths: dict[str, None], text: str, places: set[str]) -> None:
-    if not text or text.startswith("-") or ANY in text or GLOB in text or len(text) > 1024:
-        return
-    for place in places:
-        joined = os.path.join(place, text)
-        paths[os.path.normpath(joined)] = None
-        paths[os.path.realpath(joined)] = None
+def _paths(texts: dict[str, None], places: set[str]) -> tuple[str, ...]:
+    """Return where texts lead to, as they are written and in truth."""
+    paths: dict[str, None] = {}
+    for text in texts:
+        if not text or text.startswith("-") or len(text) > LONGEST or not text.isprintable():
+            continue  # an expansion is not printable either
+        for place in places:
+            joined = os.path.join(place, text)
+            if (written := os.path.normpath(joined)) not in paths:
+                paths[written] = None
+                paths[os.path.realpath(joined)] = None
+        if len(paths) > PATHS:
+            break
+    return tuple(paths)
