@@ -129,6 +129,7 @@ class _Case:
         """Paths outside that a rule allows by their whole name."""
         self.proposed: tuple[str, ...] = ()
         """Rules that would have allowed it."""
+        self.destroys = ""
         self.permission = self._permission()
         self.scopes = self._scopes()
 
@@ -152,6 +153,7 @@ class _Case:
             self._command(touch.command, found)
         elif touch.paths and not found.denied:
             self._files(found)
+        self.destroys = found.destroys
         outside, hidden = self.outside, self.hidden
         resolve = agent.context.workspace.resolve
         beyond = access.in_words(self.grant)
@@ -254,7 +256,7 @@ class _Case:
     def request(self) -> ApprovalRequest:
         """Return the question."""
         reason = self.permission.reason
-        if "loses" in reason and self.agent.checkpoints is None:
+        if self.destroys and self.agent.checkpoints is None:
             reason += ", and no checkpoint is kept"
         commanded = self.touch.command is not None
         return ApprovalRequest(

@@ -61,6 +61,10 @@ class Rules(Record):
         """Return these rules with some more that allow."""
         return Rules((*self.allow, *map(parse, texts)), self.ask, self.deny)
 
+    def denied(self, kind: str) -> tuple[str, ...]:
+        """Return the globs of files that must not be read or edited, for the sandbox to hold."""
+        return tuple(rule.pattern for rule in self.deny if rule.kind == kind)
+
     def on_command(self, text: str, root: str, directory: str) -> Ruling | None:
         """Return what the rules that deny or ask say of a shell text."""
         if not (self.deny or self.ask):
@@ -312,11 +316,15 @@ def _names(rule: Rule, path: str, root: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Return what a glob means: without a slash, a name at any depth; `./` is the workspace."""
-    anchored = "/" in pattern.rstrip("/")
+    """Return what a glob means: without a slash, a name at any depth; `./` is the workspace.
+
+    What has no `*` at its end may be a directory, and means all that is in it.
+    """
     glob = os.path.expanduser(pattern) if pattern.startswith("~") else pattern
-    glob = glob.removeprefix("./").rstrip("/")
+    anchored = "/" in glob.rstrip("/")
+    glob = glob.removeprefix("./").rstrip("/").removesuffix("/**")
     out = "" if anchored else "(?:.*/)?"
     for part in re.split(r"(\*\*/|\*\*|\*|\?)", glob):
         out += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
-    return re.compile(f"{out}(?:/.*)?", re.DOTALL)
+    below = "" if glob.endswith("*") and not pattern.endswith("/**") else "(?:/.*)?"
+    return re.compile(out + below, re.DOTALL)

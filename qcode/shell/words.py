@@ -51,7 +51,8 @@ class Unknown(Record):
     """Where in the text."""
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./=-]+")
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_@%+:,./=-]|(?<=[A-Za-z0-9_])[~^](?![^ \t\n;|&0-9]))+")
+"""A tilde and a caret mean themselves behind a letter, as in `HEAD~1` and `HEAD^`."""
 _SPACE = re.compile(r"[ \t]+")
 _OPERATOR = re.compile(r"&&|\|\||[;|\n]")
 _REDIRECTION = re.compile(r"(?:2>&1|2>/dev/null|>/dev/null)(?=[ \t\n;|&]|\Z)")

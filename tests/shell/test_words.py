@@ -23,6 +23,7 @@ from qcode.shell.words import Unknown, read
         ("a &&\n\n b;", [(";", ["a"]), ("&&", ["b"])]),
         ("ls x 2>/dev/null; cat y 2>&1 >/dev/null", [(";", ["ls", "x"]), (";", ["cat", "y"])]),
         ("grep -rn 'def $x `y` \\' src", [(";", ["grep", "-rn", "def $x `y` \\", "src"])]),
+        ("git diff HEAD~1 HEAD^ a~", [(";", ["git", "diff", "HEAD~1", "HEAD^", "a~"])]),
         ("écho ü", [(";", ["écho", "ü"])]),
     ],
 )
@@ -36,12 +37,14 @@ def test_what_is_read_is_what_bash_runs(text: str, commands: list[tuple[str, lis
 @pytest.mark.parametrize(
     "text",
     [
-        "ls & touch x", "ls |& cat", "ls;;", "| ls", "ls |", "ls &&", "ls\n;ls", "ls > x", "ls >x", "ls < x",
-        "ls>/dev/null", "ls 2>/dev/nullx", "ls 2>&12", "2>/dev/null", "A=b", "A=b ls", "A+=b ls",
-        "echo $x", 'echo "$x"', "echo `x`", 'echo "`x`"', 'echo "a!b"', 'echo "a\\b"', "echo a\\b", "echo $'a'",
-        "(ls)", "{ ls; }", "echo {a,b}", "echo ~", "! ls", "ls # x", "a^b", "f() { x; }", "cat <<E\nE",
-        "ls\r", "ls\x0b", "ls\0", "ls\x85", "ls\xa0x", "ls\u2028", "ls \u202ex", "ls '\u200b'", "ls '\x1b[2K'",
-        "echo 'a", 'echo "a', "", "   ", "\n", "a" * 4_097, "true; " * 33, "x " * 257, "ls \ud800",
+        "ls & touch x", "ls |& cat", "ls;;", "| ls", "ls |", "ls &&", "ls\n;ls", "ls > x", "ls >x",
+        "ls < x", "ls>/dev/null", "ls 2>/dev/nullx", "ls 2>&12", "2>/dev/null", "A=b", "A=b ls",
+        "A+=b ls", "echo $x", 'echo "$x"', "echo `x`", 'echo "`x`"', 'echo "a!b"', 'echo "a\\b"',
+        "echo a\\b", "echo $'a'", "(ls)", "{ ls; }", "echo {a,b}", "echo ~", "a=~/x", "echo a=~",
+        "echo a:~/b", "echo a~b", "! ls", "ls # x", "a^b", "f() { x; }", "cat <<E\nE", "ls\r",
+        "ls\x0b", "ls\0", "ls\x85", "ls\xa0x", "ls\u2028", "ls \u202ex", "ls '\u200b'",
+        "ls '\x1b[2K'", "echo 'a", 'echo "a', "", "   ", "\n", "a" * 4_097, "true; " * 33,
+        "x " * 257, "ls \ud800",
     ],
 )  # fmt: skip
 def test_what_is_not_certain_is_not_known(text: str) -> None:
