@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -126,7 +125,7 @@ def probe(
 
 
 def _tried(tier: Tier, starter: Starts, place: Path, network: Network) -> tuple[Probe, ...]:
-    secret = secrets.token_hex(8)
+    secret = os.urandom(8).hex()
     confinement = _furnished(place, secret, network)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
