@@ -136,3 +136,17 @@ def test_a_project_does_not_choose_the_tool_protocol(tmp_path: Path) -> None:
     settings = load(tmp_path, project='tool_protocol = "prompted"')
 
     assert (settings.tool_protocol, len(settings.warnings)) == ("auto", 1)
+
+
+def test_rules_of_all_layers_hold_together_and_a_project_only_tightens(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        user='allow = ["shell(make test)"]\ndeny = ["shell(git push *)"]',
+        project='allow = ["shell(*)"]\ndeny = []\nask = ["shell(npm *)"]',
+        local='deny = ["edit(gen/**)"]',
+    )
+
+    assert settings.allow == ("shell(make test)",)
+    assert settings.deny == ("shell(git push *)", "edit(gen/**)")
+    assert settings.ask == ("shell(npm *)",)
+    assert len(settings.warnings) == 1
