@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from qcode.boundary import Boundary
 from qcode.messages import ToolCall
 from qcode.permissions import Findings, Permission, Verdict, permission
 from qcode.record import Record
+from qcode.rules import Ruling
 from qcode.sandbox.policy import Grant
 from qcode.tools.base import Context, Effect, Tool, Touch
 
 NOTHING = Grant()
+_WHOLE = re.compile(r"\s*\w+\s*\(\s*[/~]")
+"""A rule for files by their whole path."""
 
 
 class Permitted(Record):
@@ -130,6 +134,8 @@ class _Case:
         self.proposed: tuple[str, ...] = ()
         """Rules that would have allowed it."""
         self.destroys = ""
+        self.sets: tuple[str, ...] = ()
+        """Variables that it sets and that make programs run others."""
         self.permission = self._permission()
         self.scopes = self._scopes()
 
@@ -148,7 +154,7 @@ class _Case:
         agent, touch = self.agent, self.touch
         found = _Found()
         if ruling := agent.rules.on_tool(self.tool.name):
-            found.take(ruling.verdict, ruling.rule)
+            found.take(ruling)
         if touch.command is not None and not found.denied:
             self._command(touch.command, found)
         elif touch.paths and not found.denied:
@@ -184,14 +190,16 @@ class _Case:
         from qcode.shell.destructive import destruction
         from qcode.shell.propose import proposals
         from qcode.shell.readonly import Place, doubts
+        from qcode.shell.through import poisoned
         from qcode.shell.words import Unknown, read
 
         rules = self.agent.rules
         if ruling := rules.on_command(command, self.root, self.directory):
-            found.take(ruling.verdict, ruling.rule)
+            found.take(ruling)
         parts = read(command)
         if isinstance(parts, Unknown):
             found.destroys = destruction(command, self.root)
+            self.sets = poisoned(command)
             found.is_allowed = found.is_allowed or rules.allows_text(command)
             return
         meant = rules.destroying(self.root)
@@ -227,8 +235,8 @@ class _Case:
             for path in self.touch.paths
         ]
         if ruling := self.agent.rules.on_paths(kind, forms, self.root):
-            found.take(ruling.verdict, ruling.rule)
-            if ruling.verdict is Verdict.ALLOW and os.path.isabs(ruling.rule.partition("(")[2]):
+            found.take(ruling)
+            if ruling.verdict is Verdict.ALLOW and _WHOLE.match(ruling.rule):
                 self.ruled_outside = tuple(workspace.resolve(path) for path in self.outside)
                 self.outside = ()
         folders = [os.path.relpath(os.path.dirname(real), self.root) for _, real in forms]
@@ -258,6 +266,8 @@ class _Case:
         reason = self.permission.reason
         if self.destroys and self.agent.checkpoints is None:
             reason += ", and no checkpoint is kept"
+        if self.sets:
+            reason += f", with another {', '.join(self.sets)}"
         commanded = self.touch.command is not None
         return ApprovalRequest(
             self.call,
@@ -294,12 +304,14 @@ class _Found:
     denied = asked = destroys = ""
     is_allowed = is_reading = False
 
-    def take(self, verdict: Verdict, rule: str) -> None:
+    def take(self, ruling: Ruling) -> None:
         """Add what a rule says."""
-        if verdict is Verdict.DENY:
-            self.denied = f"the rule {rule} denies it"
-        elif verdict is Verdict.ASK:
-            self.asked = f"the rule {rule} says to ask"
+        if ruling.verdict is Verdict.DENY:
+            self.denied = f"the rule {ruling.rule} denies it"
+        elif ruling.perhaps:
+            self.asked = f"not all of it can be told before it runs, and {ruling.rule} may deny it"
+        elif ruling.verdict is Verdict.ASK:
+            self.asked = f"the rule {ruling.rule} says to ask"
         else:
             self.is_allowed = True
 

@@ -48,6 +48,8 @@ class Ruling(NamedTuple):
 
     verdict: Verdict
     rule: str
+    perhaps: bool = False
+    """It is a denying rule, and whether it holds is only known when the text is run."""
 
 
 class Rules(Record):
@@ -85,7 +87,7 @@ class Rules(Record):
                 if hit:
                     return maybe if maybe and verdict is Verdict.ASK else Ruling(verdict, rule.text)
                 if hit is None and maybe is None:
-                    maybe = Ruling(Verdict.ASK, rule.text)
+                    maybe = Ruling(Verdict.ASK, rule.text, perhaps=verdict is Verdict.DENY)
         return maybe
 
     def allows(self, command: Simple) -> bool:

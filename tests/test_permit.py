@@ -373,3 +373,21 @@ def test_a_no_with_words_is_the_answer(root: Path) -> None:
     desk.person.answer = Decision(allowed=False, words="use make")
 
     assert desk.shell("pytest").refusal == "use make"
+
+
+def test_a_variable_that_makes_programs_run_others_is_named(root: Path) -> None:
+    desk = Desk(root)
+
+    desk.shell("FOO=1 LD_PRELOAD=./x.so GIT_PAGER='sh -c x' git log")
+
+    assert desk.person.asked[0].reason == "it runs a command, with another LD_PRELOAD, GIT_PAGER"
+
+
+def test_what_a_denying_rule_cannot_tell_is_asked_about(root: Path) -> None:
+    desk = Desk(root, Mode.YOLO, deny=("shell(git push *)",))
+
+    desk.shell("git $(cat x)")
+
+    assert desk.person.asked[0].reason == (
+        "not all of it can be told before it runs, and shell(git push *) may deny it"
+    )

@@ -7,6 +7,7 @@ script) is not seen: there the sandbox holds alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -81,6 +82,17 @@ def seen(text: str) -> Seen:
         tuple(each for piece in found for each in piece.redirections),
         tuple(dict.fromkeys(name for piece in found for name, _ in piece.assignments)),
     )
+
+
+def poisoned(text: str) -> tuple[str, ...]:
+    """Return the variables that a text sets and that decide which programs run."""
+    return tuple(name for name in seen(text).sets if _POISON.fullmatch(name))
+
+
+_POISON = re.compile(
+    r"PATH|(?:LD|DYLD|GIT|PYTHON)_?\w*|BASH_ENV|ENV|IFS|PS4|PROMPT_COMMAND|\w*PAGER|LESSOPEN|EDITOR"
+    r"|VISUAL|NODE_OPTIONS|PERL5\w+|RUBYOPT|JAVA_TOOL_OPTIONS|SSH_ASKPASS|CC|CXX|SHELL|HOME"
+)
 
 
 def program(words: Sequence[str]) -> str:
