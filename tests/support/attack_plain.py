@@ -52,15 +52,13 @@ def _out_of_time(_number: int, _frame: object) -> None:
 
 
 def _shell(args: Json, workspace: Path) -> tuple[str, str, int]:
-    process = subprocess.Popen(
-        ["/bin/bash", "-c", args["command"]],
-        cwd=workspace / args.get("cwd", "."),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert process.stdout is not None
+    argv, cwd = ["/bin/bash", "-c", args["command"]], workspace / args.get("cwd", ".")
     if args.get("is_background"):
+        with open(Path.home() / "job.log", "wb") as log:
+            subprocess.Popen(argv, cwd=cwd, stdout=log, stderr=log)
         return "started", "ok", 0
+    process = subprocess.Popen(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
     until = time.monotonic() + args.get("timeout_s", TIMEOUT_S)
     kept = b""
     with process.stdout as pipe:

@@ -81,10 +81,20 @@ def parser() -> argparse.ArgumentParser:
         help="who runs qcode; by default both if this is root")  # fmt: skip
     add("--user", dest="users", action="store_const", const="user", help="the same as --as user")
     add("--only", metavar="TEXT", help="cases whose id or category has it")
+    add(
+        "--part", metavar="K/N", type=_part, default=(1, 1), help="every N-th case from the K-th on"
+    )
     add("--jobs", metavar="N", type=int, default=2)
     add("--root", metavar="DIR", type=Path, help="where the cases' directories are made")
     add("--keep", action="store_true", help="leave the directories of failed cases")
     return made
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, _, step = text.partition("/")
+    if not (first.isdigit() and step.isdigit() and 1 <= int(first) <= int(step)):
+        raise argparse.ArgumentTypeError(f"`{text}` is no part such as 1/4")
+    return int(first), int(step)
 
 
 def run_attacks(arguments: Sequence[str]) -> int:
@@ -97,6 +107,8 @@ def run_attacks(arguments: Sequence[str]) -> int:
     cases = load(args.file)
     if args.only:
         cases = [each for each in cases if args.only in each["id"] or args.only in each["category"]]
+    first, step = args.part
+    cases = cases[first - 1 :: step]
     counts = Counts()
     try:
         users = chosen_users(args.users)
