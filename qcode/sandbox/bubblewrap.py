@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
 from qcode.sandbox import bubblewrap_arguments as arguments
+from qcode.sandbox.bubblewrap_arguments import MovedError
 from qcode.sandbox.bubblewrap_child import BubblewrapChild, Temps
 from qcode.sandbox.holder import Holder
 from qcode.sandbox.policy import Confinement, Network
@@ -35,12 +36,8 @@ _PATIENCE = 30.0
 """How long the sandbox may take to be set up on a busy machine, in seconds."""
 _RACES = 5
 _MOVED = re.compile("Race condition|Can't bind|Can't mkdir|Can't create|Can't find source")
-_STARTED = re.compile(rb"^\+$", re.MULTILINE)
+_READY = re.compile(rb"^\+$", re.MULTILINE)
 _NOT_FOUND = re.compile(rb"^\?$", re.MULTILINE)
-
-
-class _MovedError(Exception):
-    """A path was replaced while it was being mounted; the command has not been started."""
 
 
 def find(roots: Sequence[str], path: str) -> str:
@@ -158,6 +155,7 @@ class Bubblewrap:
 
         Raises:
             OSError: there is no such program or directory, or too much was handed over.
+            MovedError: what is to be confined was moved since the confinement was made.
             Unavailable: the sandbox could not be set up.
         """
         if not stat.S_ISDIR(os.stat(cwd).st_mode):
@@ -175,9 +173,9 @@ class Bubblewrap:
                     stdout=stdout,
                     stderr=stderr,
                 )
-            except _MovedError as moved:
+            except MovedError as moved:
                 last = moved
-        raise Unavailable(f"bubblewrap failed {_RACES} times: {last}")
+        raise MovedError(f"bubblewrap failed {_RACES} times: {last}")
 
     def _started(
         self,
@@ -200,7 +198,7 @@ class Bubblewrap:
             info, their_info = os.pipe()
             handed.callback(os.close, info)
             handed.callback(os.close, their_info)
-            words, inherited = self._told(
+            words, inherited, points = self._told(
                 command, confinement, cwd, env, handed, stderr=their_errors, info=their_info
             )
             process = self._popen(
@@ -212,15 +210,18 @@ class Bubblewrap:
             )
             undo.callback(_discard, process)
             their_status.close()
-            _await_start(status, command[0])
+            _await_ready(status, command[0])
+            init = _child_pid(info)
+            _check_mounts(init, points)
             child = BubblewrapChild(
                 process,
-                init=_child_pid(info),
+                init=init,
                 status=status,
                 stderr=errors,
                 confinement=confinement,
                 temps=self._temps,
             )
+            status.sendall(b"\n")
             undo.pop_all()
         first = child.first_look()
         if first is not None:
@@ -237,8 +238,8 @@ class Bubblewrap:
         *,
         stderr: int | None,
         info: int,
-    ) -> tuple[list[str], list[int]]:
-        """Return the words that start a command, and the descriptors that go with them."""
+    ) -> tuple[list[str], list[int], set[str]]:
+        """Return the words that start a command, their descriptors and what they mount."""
         on = confinement.network is Network.ON
         holder = None if on else self._holder
         if confinement.network is Network.PROXY and holder is None:
@@ -267,7 +268,8 @@ class Bubblewrap:
             *("--info-fd", str(info), "--seccomp", str(rules), "--args", str(options), "--"),
             *(self._shell, *_SHELL_OPTIONS, script, "qcode", *command),
         ]
-        return words, inherited if stderr is None else [*inherited, stderr]
+        points = arguments.mount_points(told)
+        return words, inherited if stderr is None else [*inherited, stderr], points
 
     def _popen(
         self,
@@ -349,10 +351,24 @@ def _memory(content: bytes, stack: ExitStack) -> int:
     return descriptor
 
 
-def _await_start(status: socket.socket, program: str) -> None:
-    """Wait until the shell inside says that it runs the command.
+def _check_mounts(init: int, points: set[str]) -> None:
+    """Make sure that everything is mounted where it should be.
 
-    What it says then is not believed any more: the command may say it in its stead.
+    Where a link leads out of what bubblewrap makes a new root of, it mounts without a fault,
+    but nothing comes of it.
+    """
+    try:
+        missing = points - arguments.mounted(init)
+    except OSError as error:
+        raise Unavailable(f"bubblewrap ended at once: {error}") from error
+    if missing:
+        raise MovedError(f"not mounted: {', '.join(sorted(missing))}")
+
+
+def _await_ready(status: socket.socket, program: str) -> None:
+    """Wait until the shell inside says that all is ready and it waits to run the command.
+
+    What it says later is not believed: the command may say it in its stead.
     """
     status.settimeout(_PATIENCE)
     said = b""
@@ -362,7 +378,7 @@ def _await_start(status: socket.socket, program: str) -> None:
         except TimeoutError:
             raise Unavailable("bubblewrap did not start the command in time") from None
         said += more
-        if _STARTED.search(said):
+        if _READY.search(said):
             return
         if _NOT_FOUND.search(said):
             raise FileNotFoundError(errno.ENOENT, "It cannot be seen in the sandbox", program)
@@ -370,7 +386,7 @@ def _await_start(status: socket.socket, program: str) -> None:
             break
     words = said.decode(errors="replace").strip() or "it ended at once"
     if _MOVED.search(words):
-        raise _MovedError(words)
+        raise MovedError(words)
     if words.endswith(os.strerror(errno.E2BIG)):
         raise OSError(errno.E2BIG, os.strerror(errno.E2BIG), program)
     raise Unavailable(f"bubblewrap failed: {words}")

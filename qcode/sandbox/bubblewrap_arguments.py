@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import qcode
 from qcode.sandbox.policy import Confinement, Limits, Network
+from qcode.sandbox.unavailable import Unavailable
 
 PRIVATE = ("/tmp", "/var/tmp", "/run")
 _RUN_BYTES = 16 * 1024 * 1024
@@ -35,6 +36,7 @@ ulimit -n %(open_files)d
 exec %(unneeded)s
 [[ -f $1 && -x $1 ]] || { echo '?' >&2; exit 127; }
 echo + >&2
+read -r -u 2 || exit
 trap : HUP INT QUIT TERM
 "$@" %(stderr)s
 code=$?
@@ -50,8 +52,14 @@ fi
 exit "$code"
 """
 
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
 Opened = dict[str, int]
 """Descriptors (`O_PATH`) of directories and files by their paths."""
+
+
+class MovedError(Unavailable):
+    """Something to be confined was moved or replaced since it was found: look again."""
 
 
 def open_mounted(confinement: Confinement) -> Opened:
@@ -61,6 +69,7 @@ def open_mounted(confinement: Confinement) -> Opened:
 
     Raises:
         OSError: one of the writable ones is not there, or a link is on the way to it.
+        MovedError: the same of what is protected or pinned.
         ValueError: all of the file system is to be writable, /proc and /dev too.
     """
     if "/" in confinement.writable:
@@ -74,9 +83,11 @@ def open_mounted(confinement: Confinement) -> Opened:
         pins = [path for path in confinement.pinned if not _below(path, confinement.protected)]
         for path in (*pins, *confinement.protected):
             if path not in opened and _below(path, confinement.writable):
-                with suppress(OSError):  # removed since it was found
+                try:
                     opened[path] = _open_real(path)
-    except OSError:
+                except OSError as error:
+                    raise MovedError(f"{path}: {error}") from error
+    except (OSError, MovedError):
         close_all(opened.values())
         raise
     return opened
@@ -118,6 +129,7 @@ def options(
         uid: Who runs it; 0 can write to more of /proc.
 
     Raises:
+        MovedError: what is hidden is not where it was found.
         ValueError: there is a NUL in something, which would begin another option.
     """
     writable = confinement.writable
@@ -150,6 +162,30 @@ def options(
     return told
 
 
+def mount_points(told: Sequence[str]) -> set[str]:
+    """Return where these options have something mounted, come what may."""
+    points = set()
+    for number, word in enumerate(told):
+        if word in ("--bind-fd", "--ro-bind-fd", "--ro-bind"):
+            points.add(told[number + 2])
+        elif word == "--tmpfs":
+            points.add(told[number + 1])
+        elif word == "--chdir":
+            break
+    return points
+
+
+def mounted(pid: int) -> set[str]:
+    """Return where something is mounted for a process.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    with open(f"/proc/{pid}/mountinfo", "rb") as file:
+        points = [line.split(b" ", 5)[4] for line in file]
+    return {os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), p)) for p in points}
+
+
 def own_temp(confinement: Confinement) -> bool:
     """Whether /tmp is memory of this command alone, sized, instead of the session's directory."""
     return not confinement.temp or confinement.limits.temp_bytes != Limits().temp_bytes
@@ -173,14 +209,17 @@ def _hiding(confinement: Confinement, shown_again: Sequence[str]) -> list[str]:
     """Options for what is hidden; last of all, since a mount above would show it again."""
     told: list[str] = []
     hidden: set[str] = set()
-    for path in sorted({os.path.realpath(path) for path in confinement.hidden}):
+    for path in sorted(confinement.hidden):
         if _below(path, hidden):
             continue
+        there = os.path.lexists(path) and os.path.realpath(path) == path
+        if not there and _below(path, confinement.writable):
+            raise MovedError(f"{path} is not there any more")
         if _below(path, (*PRIVATE, "/proc", "/dev")) and not _below(path, shown_again):
             continue
-        if os.path.isdir(path):
+        if there and os.path.isdir(path):
             told += ["--tmpfs", path, "--remount-ro", path]
-        elif os.path.lexists(path):
+        elif there:
             told += ["--ro-bind", str(_EMPTY) if _EMPTY.is_file() else os.devnull, path]
         hidden.add(path)
     return told

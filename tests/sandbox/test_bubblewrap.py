@@ -17,6 +17,7 @@ from whoever import whoever
 
 from qcode.record import Record
 from qcode.sandbox.bubblewrap import Bubblewrap, find
+from qcode.sandbox.bubblewrap_arguments import MovedError
 from qcode.sandbox.bubblewrap_child import BubblewrapChild
 from qcode.sandbox.policy import MIB, Confinement, Limits, Network
 from qcode.sandbox.unavailable import Unavailable
@@ -213,23 +214,25 @@ def test_a_pin_does_not_make_a_protected_directory_writable(place: Path) -> None
 
 
 @whoever
-def test_a_path_that_has_become_a_link_is_not_made_writable(place: Path) -> None:
+def test_where_a_path_has_become_a_link_nothing_is_started(place: Path) -> None:
     with sandbox(place) as inside:
         workspace = str(inside.workspace)
         (inside.workspace / "sub").symlink_to("../home")
         (place / "home/repo").mkdir()
+        (place / "home/.env").write_text("SECRET\n")
         pinned = Confinement(
             writable=(workspace,), pinned=(f"{workspace}/sub", f"{workspace}/sub/repo")
         )
-        inside.run("touch sub/repo/new sub/new ../home/repo/new", pinned)
-        assert not (place / "home/repo/new").exists()
-        assert not (place / "home/new").exists()
+        hidden = Confinement(writable=(workspace,), hidden=(f"{workspace}/sub/.env",))
+        for confinement in (pinned, hidden):
+            with pytest.raises(MovedError):
+                inside.run("true", confinement)
         with pytest.raises(OSError, match="symbolic link"):
             inside.run("true", Confinement(writable=(workspace, f"{workspace}/sub")))
 
 
 SWAPPING = """
-import os, shutil, sys
+import os, random, shutil, sys, time
 inside, away, target = sys.argv[1:]
 print("up", flush=True)
 def tried(what, *paths):
@@ -237,13 +240,15 @@ def tried(what, *paths):
         what(*paths)
     except OSError:  # whoever found it missing has made it anew
         pass
-while True:
+for turn in range(10_000_000):
     tried(os.rename, inside, away)
     tried(os.symlink, target, inside)
     tried(os.unlink, inside)
     if os.path.exists(away):
         tried(shutil.rmtree, inside)
         tried(os.rename, away, inside)
+    if turn % 100 == 0:
+        time.sleep(random.random() / 50)  # longer than a start takes, so that some get through
 """
 
 
@@ -273,6 +278,30 @@ def test_a_job_that_swaps_directories_for_links_gets_nothing_mounted(place: Path
         assert refused < 60
         assert not Path(home, "new").exists()
         assert not Path(home, "repo/new").exists()
+
+
+@whoever
+def test_a_job_that_leads_mounts_astray_does_not_get_at_what_is_hidden(place: Path) -> None:
+    with sandbox(place) as inside:
+        sub, away = (str(place / name) for name in ("workspace/sub", "workspace/x"))
+        Path(sub).mkdir()
+        Path(sub, ".env").write_text("SECRET\n")
+        (place / "home/.env").write_text("")
+        confinement = Confinement(writable=(str(inside.workspace),), hidden=(f"{sub}/.env",))
+        astray = f"/oldroot{place}/home"  # where bubblewrap has what will be out of reach
+        job = inside.start(("/usr/bin/env", "python3", "-c", SWAPPING, sub, away, astray))
+        with closing(job):
+            assert job.stdout
+            job.stdout.readline()
+            read = []
+            for _ in range(60):
+                try:
+                    read.append(inside.run("cat sub/.env x/.env", confinement).out)
+                except (Unavailable, OSError):
+                    continue
+            assert job.poll() is None
+        assert read
+        assert "SECRET" not in "".join(read)
 
 
 def test_all_of_the_file_system_is_never_writable(tmp_path: Path) -> None:
@@ -345,9 +374,11 @@ def test_a_command_gets_its_three_descriptors_and_no_other(place: Path) -> None:
 def test_the_environment_is_what_was_given_and_bubblewrap_gets_none(place: Path) -> None:
     with sandbox(place) as inside:
         env = {"PATH": PATH, "A": "b\nc=d", "BASH_FUNC_x%%": "() { id; }", "odd.name": "é\udcff"}
-        with closing(inside.start("env -0", env=env)) as child:
+        with closing(inside.start("read; env -0", env=env, stdin=subprocess.PIPE)) as child:
             own = Path(f"/proc/{child.pid}/environ").read_bytes()
+            assert child.stdin
             assert child.stdout
+            child.stdin.close()
             out = child.stdout.read()
             assert child.wait(LONG) == 0
         found = dict(entry.split(b"=", 1) for entry in out.split(b"\0") if entry)
