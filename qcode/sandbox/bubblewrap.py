@@ -358,7 +358,7 @@ def _check_mounts(init: int, points: set[str]) -> None:
     but nothing comes of it.
     """
     try:
-        missing = points - arguments.mounted(init)
+        missing = arguments.not_mounted(points, init)
     except OSError as error:
         raise Unavailable(f"bubblewrap ended at once: {error}") from error
     if missing:

@@ -52,7 +52,7 @@ fi
 exit "$code"
 """
 
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
+_SPECIAL = re.compile(rb"[ \t\n\\]")
 
 Opened = dict[str, int]
 """Descriptors (`O_PATH`) of directories and files by their paths."""
@@ -175,15 +175,20 @@ def mount_points(told: Sequence[str]) -> set[str]:
     return points
 
 
-def mounted(pid: int) -> set[str]:
-    """Return where something is mounted for a process.
+def not_mounted(points: Iterable[str], pid: int) -> set[str]:
+    """Return where, of these places, a process sees nothing mounted.
 
     Raises:
         OSError: there is no such process.
     """
     with open(f"/proc/{pid}/mountinfo", "rb") as file:
-        points = [line.split(b" ", 5)[4] for line in file]
-    return {os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), p)) for p in points}
+        found = {line.split(b" ", 5)[4] for line in file}
+    return {point for point in points if _escaped(point) not in found}
+
+
+def _escaped(path: str) -> bytes:
+    """Return a path as the kernel writes it into its lists of mounts."""
+    return _SPECIAL.sub(lambda found: b"\\%03o" % found[0][0], os.fsencode(path))
 
 
 def own_temp(confinement: Confinement) -> bool:

@@ -345,6 +345,21 @@ def test_tmp_is_shared_by_commands_and_private(place: Path) -> None:
 
 
 @whoever
+def test_paths_may_have_any_name(place: Path) -> None:
+    with sandbox(place) as inside:
+        odd = inside.workspace / "a b\tc\nd\\e\udcff'\"$x;#"
+        (odd / "sub").mkdir(parents=True)
+        (odd / "sub/.env").write_text("SECRET")
+        confinement = Confinement(
+            writable=(str(odd),), pinned=(f"{odd}/sub",), hidden=(f"{odd}/sub/.env",)
+        )
+        ran = inside.run("cat sub/.env; touch new; mv sub other", confinement, cwd=odd)
+        assert ran.out == ""
+        assert (odd / "new").exists()
+        assert (odd / "sub").exists()
+
+
+@whoever
 def test_a_command_has_no_privileges_and_sees_no_other_processes(place: Path) -> None:
     with sandbox(place) as inside:
         ran = inside.run(
