@@ -237,7 +237,8 @@ class _Looking:
 
     def operands(self, name: str, known: Options, operands: Sequence[str]) -> None:
         many = known.most is not None and len(operands) > known.most
-        if many or (operands and known.operands == "none") or len(operands) < known.least:
+        from_pipe = not operands or "-" in operands
+        if many or (operands and known.operands == "none") or (known.only_files and from_pipe):
             raise _Doubt(f"{name} with these operands is not known to only read")
         if known.operands == "format" and not all(each.startswith("+") for each in operands):
             raise _Doubt("date may set the clock")

@@ -24,7 +24,8 @@ class Options(Record):
     with `format` they begin with `+`, and with `anything` there are no options."""
     most: int | None = None
     """So many operands at most."""
-    least: int = 0
+    only_files: bool = False
+    """Whether it has to be given files: what comes through a pipe it copies to one."""
     numbers: bool = False
     """Whether `-5` is an option."""
     also: tuple[str, ...] = ()
@@ -150,7 +151,7 @@ TABLE: dict[str, Options] = {
     ),
     "stat": Options("ft", "c", long="file-system format= printf= terse"),
     # It copies what it cannot seek in to a file: not the input of a pipe.
-    "tac": Options("br", "s", long="before regex separator=", least=1),
+    "tac": Options("br", "s", long="before regex separator=", only_files=True),
     "tail": Options(
         "qvz", "cn", long="bytes= lines= quiet silent verbose zero-terminated", numbers=True
     ),

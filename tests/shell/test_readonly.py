@@ -70,9 +70,9 @@ def test_reading_is_known(text: str, work: Path) -> None:
         "tail -f a", "tail -F a", "tail --follow a", "tail +5f a", "tail -5f a", "date -s x",
         "date 01010101", "date -f a", "diff -l a b", "diff -r a b", "diff --paginate a b",
         "wc --files0-from=a", "du --files0-from=a", "md5sum -c a", "ls -L", "grep -R x .",
-        "grep --dereference-recursive x .", "tac", "cat a | tac", "df --sync", "pwd x", "cd",
-        "cd -", "cd nosuch", "cd src src", "cd --", "cd ''", "cd src/app.py", "ls --no-such",
-        "ls -@",
+        "grep --dereference-recursive x .", "tac", "cat a | tac", "cat a | tac -",
+        "cat a | tac a -", "df --sync", "pwd x", "cd", "cd -", "cd nosuch", "cd src src", "cd --",
+        "cd ''", "cd src/app.py", "ls --no-such", "ls -@",
     ],
 )  # fmt: skip
 def test_all_else_is_not(text: str, work: Path) -> None:
