@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from qcode.record import Record
+
 if TYPE_CHECKING:
     from qcode.tools.base import Effect
 
@@ -39,7 +41,7 @@ class Permission(NamedTuple):
     """Whether a yes is for this call alone: the next one is asked about again."""
 
 
-class Findings(NamedTuple):
+class Findings(Record):
     """What was found out about a call, each as a reason to ask; empty where there is none."""
 
     denied: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from qcode.sandbox.policy import Grant
 from qcode.tools.base import Context, Effect, Tool, Touch
 
 NOTHING = Grant()
-_WHOLE = re.compile(r"\s*\w+\s*\(\s*[/~]")
-"""A rule for files by their whole path."""
 
 
 class Permitted(Record):
@@ -236,7 +233,9 @@ class _Case:
         ]
         if ruling := self.agent.rules.on_paths(kind, forms, self.root):
             found.take(ruling)
-            if ruling.verdict is Verdict.ALLOW and _WHOLE.match(ruling.rule):
+            if ruling.verdict is Verdict.ALLOW and ruling.rule.partition("(")[
+                2
+            ].lstrip().startswith(("/", "~")):
                 self.ruled_outside = tuple(workspace.resolve(path) for path in self.outside)
                 self.outside = ()
         folders = [os.path.relpath(os.path.dirname(real), self.root) for _, real in forms]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from qcode.errors import UsageError
 from qcode.permissions import Verdict
@@ -43,7 +43,7 @@ class Rule(Record):
         return bool(self.words) or self.rest
 
 
-class Ruling(NamedTuple):
+class Ruling(Record):
     """What the rules say, and which did."""
 
     verdict: Verdict
@@ -171,7 +171,7 @@ def rules_of(
     ), tuple(warnings)
 
 
-_FORM = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:\((.*)\)\s*)?", re.DOTALL)
+_FORM = r"\s*([A-Za-z_][\w-]*)\s*(?:\((.*)\)\s*)?"
 _MEANT = {"bash": "shell", "run_shell_command": "shell", "sh": "shell", "command": "shell",
           "write": "edit", "file": "edit", "write_file": "edit", "read_file": "read"}  # fmt: skip
 
@@ -182,7 +182,7 @@ def parse(text: str, *, exactly: bool = False) -> Rule:
     Raises:
         UsageError: it is none; the hint is the nearest good form.
     """
-    match = _FORM.fullmatch(text)
+    match = re.fullmatch(_FORM, text, re.DOTALL)
     if match is None:
         inner = text.strip().strip("()") or "pytest *"
         raise UsageError(f"`{text}` is not a rule", hint=f"did you mean `shell({inner})`?")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from qcode.permissions import Findings, Mode, Verdict, permission
+from qcode.record import replace
 from qcode.tools.base import Effect
 
 A, Q, D = Verdict.ALLOW, Verdict.ASK, Verdict.DENY
@@ -41,7 +42,7 @@ def test_mode_decides_by_effect(
 def test_no_mode_goes_beyond_without_a_word_each_time(effect: Effect, reason: Findings) -> None:
     for mode in Mode:
         for is_allowed in (False, True):
-            said = permission(mode, effect, reason._replace(is_allowed=is_allowed))
+            said = permission(mode, effect, replace(reason, is_allowed=is_allowed))
 
             assert said.verdict is not A
             assert said.verdict is D or (said.each_time and "why" in said.reason)

@@ -78,7 +78,7 @@ def test_a_denying_rule_holds_for_all_that_is_seen(command: str, verdict: Verdic
 
     ruling = rules.on_command(command, ROOT, ROOT)
 
-    assert (ruling and ruling.verdict) == verdict
+    assert (ruling.verdict if ruling else None) == verdict
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_deny_wins_over_ask_over_allow_and_both_forms_of_a_path_count() -> None:
 
     def verdict(*forms: str) -> Verdict | None:
         found = rules.on_paths("edit", [forms], ROOT)
-        return found and found.verdict
+        return found.verdict if found else None
 
     assert verdict("/w/a", "/w/a") is Verdict.ALLOW
     assert verdict("/w/src/a", "/w/src/a") is Verdict.ASK
@@ -163,7 +163,7 @@ def test_tools_are_meant_by_their_names() -> None:
 
     def verdict(name: str) -> Verdict | None:
         found = rules.on_tool(name)
-        return found and found.verdict
+        return found.verdict if found else None
 
     assert verdict("mcp__github__list") is Verdict.ALLOW
     assert verdict("mcp__github__delete_repo") is Verdict.DENY
