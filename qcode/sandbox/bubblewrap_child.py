@@ -16,11 +16,12 @@ from qcode.sandbox import watch
 from qcode.sandbox.bubblewrap_arguments import own_temp
 from qcode.sandbox.policy import Confinement
 
-_SOON = 0.05
+_SOON = 0.02
 _MULTIPLYING = 0.01
 _FEW = 8
 """Up to this part of the allowed processes are looked at rarely; a thousand are made in 0.2 s."""
 _MEMORY_EVERY = 0.25
+_TEMP_EVERY = 0.1
 _END = 10.0
 """How long the kernel may take to end processes that were killed, in seconds."""
 _SAID = 64 * 1024
@@ -169,7 +170,7 @@ class BubblewrapChild:
         if os.getuid() == 0:
             return _SOON
         if limits.memory_bytes is not None or not own_temp(self._confinement):
-            return 2 * _SOON
+            return _TEMP_EVERY
         return None
 
     def look(self) -> float | None:
@@ -200,7 +201,7 @@ class BubblewrapChild:
             if watch.resident(root, numbers) > limits.memory_bytes:
                 return self._end(f"{limits.memory_bytes >> 20:,} MiB of memory")
         if not own_temp(self._confinement):
-            again = min(again, 2 * _SOON)
+            again = min(again, _TEMP_EVERY)
             if self._temp_held is None:
                 self._temp_held = self._temps.held(self._confinement.temp)
             most = max(limits.temp_bytes, self._temp_held)

@@ -595,6 +595,7 @@ FORKING = (
     "import os, time\n"
     "for i in range(400):\n"
     "    if os.fork() == 0: time.sleep(60)\n"
+    "    time.sleep(0.003)\n"
     "print('all', flush=True); time.sleep(60)"
 )
 
