@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import socket
 import stat
@@ -16,9 +15,10 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from qcode.sandbox import bubblewrap_arguments as arguments
+from qcode.sandbox import bubblewrap_handing as handing
 from qcode.sandbox.bubblewrap_arguments import MovedError
 from qcode.sandbox.bubblewrap_child import BubblewrapChild, Temps
 from qcode.sandbox.holder import Holder
@@ -30,14 +30,8 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 SYSTEM = "/usr/bin/bwrap"
-_PATH = "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin:/run/current-system/sw/bin"
 _SHELL_OPTIONS = ("--noprofile", "--norc", "-p", "-c")
-_PATIENCE = 30.0
-"""How long the sandbox may take to be set up on a busy machine, in seconds."""
 _RACES = 5
-_MOVED = re.compile("Race condition|Can't bind|Can't mkdir|Can't create|Can't find source")
-_READY = re.compile(rb"^\+$", re.MULTILINE)
-_NOT_FOUND = re.compile(rb"^\?$", re.MULTILINE)
 
 
 def find(roots: Sequence[str], path: str) -> str:
@@ -81,7 +75,11 @@ class Bubblewrap:
             if os.stat(program).st_mode & stat.S_ISUID:
                 raise Unavailable(f"{program} is set-user-id, which is not safe here")
             usage = subprocess.run(
-                [program, "--help"], capture_output=True, env={}, check=False, timeout=_PATIENCE
+                [program, "--help"],
+                capture_output=True,
+                env={},
+                check=False,
+                timeout=handing.PATIENCE,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"bubblewrap does not run: {error}") from error
@@ -90,7 +88,7 @@ class Bubblewrap:
             raise Unavailable(f"bubblewrap does not run: {said}")
         if b"--bind-fd" not in usage.stdout + usage.stderr:
             raise Unavailable(f"{program} has no --bind-fd: install bubblewrap 0.10 or later")
-        shell = shutil.which("bash", path=_PATH)
+        shell = shutil.which("bash", path=handing.SYSTEM_PATH)
         if not shell:
             raise Unavailable("bash is needed inside of bubblewrap: install it")
         self._shell = os.path.realpath(shell)
@@ -160,7 +158,7 @@ class Bubblewrap:
         """
         if not stat.S_ISDIR(os.stat(cwd).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), cwd)
-        command = [_resolved(argv[0], cwd, env), *argv[1:]]
+        command = [handing.resolved(argv[0], cwd, env), *argv[1:]]
         last: Exception | None = None
         for _ in range(_RACES):
             try:
@@ -192,7 +190,7 @@ class Bubblewrap:
             status, their_status = socket.socketpair()
             handed.callback(their_status.close)
             undo.callback(status.close)
-            errors, their_errors = _stderr(stderr, handed)
+            errors, their_errors = handing.stderr_of(stderr, handed)
             if errors is not None:
                 undo.callback(errors.close)
             info, their_info = os.pipe()
@@ -208,11 +206,11 @@ class Bubblewrap:
                 stderr=their_status.fileno(),
                 pass_fds=inherited,
             )
-            undo.callback(_discard, process)
+            undo.callback(handing.discard, process)
             their_status.close()
-            _await_ready(status, command[0])
-            init = _child_pid(info)
-            _check_mounts(init, points)
+            handing.await_ready(status, command[0])
+            init = handing.child_pid(info)
+            handing.check_mounts(init, points)
             child = BubblewrapChild(
                 process,
                 init=init,
@@ -255,8 +253,8 @@ class Bubblewrap:
             shared_network=holder is not None,
             uid=os.getuid(),
         )
-        options = _memory(b"".join(os.fsencode(word) + b"\0" for word in told), handed)
-        rules = _memory(self._filters[Network.ON if on else Network.OFF], handed)
+        options = handing.in_memory(b"".join(os.fsencode(word) + b"\0" for word in told), handed)
+        rules = handing.in_memory(self._filters[Network.ON if on else Network.OFF], handed)
         entered = holder.descriptors if holder else ()
         inherited = [*opened.values(), *entered, options, rules, info]
         script = arguments.script(
@@ -306,104 +304,3 @@ class Bubblewrap:
                 self._starter = ThreadPoolExecutor(1, "bubblewrap")
             starter = self._starter
         return starter.submit(begin).result()
-
-
-def _resolved(name: str, cwd: str, env: Mapping[str, str]) -> str:
-    """Return the program that a name means, as an absolute path."""
-    found = shutil.which(os.path.join(cwd, name) if "/" in name else name, path=_path(cwd, env))
-    if found:
-        return found
-    place = os.path.join(cwd, name)
-    code = errno.EACCES if "/" in name and os.path.exists(place) else errno.ENOENT
-    raise OSError(code, os.strerror(code), name)
-
-
-def _path(cwd: str, env: Mapping[str, str]) -> str:
-    return ":".join(os.path.join(cwd, place) for place in env.get("PATH", _PATH).split(":"))
-
-
-def _stderr(wanted: int, stack: ExitStack) -> tuple[IO[bytes] | None, int | None]:
-    """Return what is read from stderr here, and the command's descriptor; None for its stdout.
-
-    It has to be above those that bubblewrap gets as its own.
-    """
-    if wanted == subprocess.STDOUT:
-        return None, None
-    if wanted == subprocess.PIPE:
-        ours, theirs = os.pipe()
-        stack.callback(os.close, theirs)
-        return os.fdopen(ours, "rb"), theirs
-    if wanted == subprocess.DEVNULL:
-        theirs = os.open(os.devnull, os.O_RDWR)
-    else:
-        theirs = os.dup(wanted)
-    stack.callback(os.close, theirs)
-    return None, theirs
-
-
-def _memory(content: bytes, stack: ExitStack) -> int:
-    """Return a descriptor from which a process reads some bytes."""
-    descriptor = os.memfd_create("qcode")
-    stack.callback(os.close, descriptor)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _check_mounts(init: int, points: set[str]) -> None:
-    """Make sure that everything is mounted where it should be.
-
-    Where a link leads out of what bubblewrap makes a new root of, it mounts without a fault,
-    but nothing comes of it.
-    """
-    try:
-        missing = arguments.not_mounted(points, init)
-    except OSError as error:
-        raise Unavailable(f"bubblewrap ended at once: {error}") from error
-    if missing:
-        raise MovedError(f"not mounted: {', '.join(sorted(missing))}")
-
-
-def _await_ready(status: socket.socket, program: str) -> None:
-    """Wait until the shell inside says that all is ready and it waits to run the command.
-
-    What it says later is not believed: the command may say it in its stead.
-    """
-    status.settimeout(_PATIENCE)
-    said = b""
-    while True:
-        try:
-            more = status.recv(4096)
-        except TimeoutError:
-            raise Unavailable("bubblewrap did not start the command in time") from None
-        said += more
-        if _READY.search(said):
-            return
-        if _NOT_FOUND.search(said):
-            raise FileNotFoundError(errno.ENOENT, "It cannot be seen in the sandbox", program)
-        if not more:
-            break
-    words = said.decode(errors="replace").strip() or "it ended at once"
-    if _MOVED.search(words):
-        raise MovedError(words)
-    if words.endswith(os.strerror(errno.E2BIG)):
-        raise OSError(errno.E2BIG, os.strerror(errno.E2BIG), program)
-    raise Unavailable(f"bubblewrap failed: {words}")
-
-
-def _child_pid(info: int) -> int:
-    """Return the number of the first process in the sandbox, as bubblewrap tells it."""
-    found = re.search(rb'"child-pid": *(\d+)', os.read(info, 4096))
-    if found is None:
-        raise Unavailable("bubblewrap does not tell the number of its process")
-    return int(found[1])
-
-
-def _discard(process: subprocess.Popen[bytes]) -> None:
-    """End a process whose start failed."""
-    process.kill()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
-    process.wait()
