@@ -19,7 +19,8 @@ from qcode.sandbox.unavailable import Unavailable
 
 SYSTEM = "/usr/bin/sandbox-exec"
 _BASH = ("/bin/bash", "--noprofile", "--norc", "-p", "-c")
-# Without `--`, which not every sh's kill understands. Ends a group when the other end of its stdin is closed, in whatever way that happened.
+# Ends a group when the other end of its stdin is closed, in whatever way that happened.
+# There is no `--` before the number, since not every shell's kill takes one.
 _LIFELINE = 'read -r _; kill -KILL "-$1"'
 
 
