@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+from qcode import beneath
 from qcode.record import Record
 from qcode.workspace import Workspace
 
@@ -37,19 +39,26 @@ class Excerpt(Record):
     """Whether it is all of the file."""
 
 
-def excerpt(output: str, workspace: Workspace) -> Excerpt | None:
+def excerpt(
+    output: str, workspace: Workspace, is_hidden: Callable[[Path], bool] = lambda _real: False
+) -> Excerpt | None:
     """Return the code at the last place named that is no test, or else at the last place.
 
     In a traceback that is the innermost frame of the workspace's own code:
-    where it broke, which is most often where it is to be mended.
+    where it broke, which is most often where it is to be mended. Files that are hidden
+    are passed over: what a command prints may name them on purpose.
     """
-    places = [place for match in _PLACES.finditer(output) if (place := _place(match, workspace))]
+    places = [
+        place
+        for match in _PLACES.finditer(output)
+        if (place := _place(match, workspace)) and not is_hidden(place[0])
+    ]
     if not places:
         return None
     sources = [place for place in places if not _TEST.search(workspace.show(place[0]))]
     real, number = (sources or places)[-1]
     try:
-        text = real.read_bytes()[: 1 << 20].decode("utf-8")
+        text = beneath.read(real)[: 1 << 20].decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
     lines = text.splitlines()

@@ -82,3 +82,12 @@ def test_a_short_file_is_whole_and_a_long_one_is_cut_around_the_place(
     assert not long.whole
     assert long.first == 250 - AROUND_LINES
     assert len(long.text.splitlines()) == 2 * AROUND_LINES + 1
+
+
+def test_a_file_that_is_hidden_is_passed_over(workspace: Workspace) -> None:
+    output = 'File "src/counts.py", line 1\n File "src/words.py", line 2\n'
+    found = excerpt(output, workspace, lambda real: real.name == "words.py")
+
+    assert found is not None
+    assert found.path == "src/counts.py"
+    assert excerpt(output, workspace, lambda _real: True) is None

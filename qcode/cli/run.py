@@ -329,12 +329,12 @@ class _Run:
 
         failing = describe(self.outcomes)
         context = self.session.agent.context
-        found = excerpt(failing, context.workspace) if failing else None
+        found = excerpt(failing, context.workspace, context.is_hidden) if failing else None
         if found is None:
             return failing
         if found.whole:
             real = context.workspace.root / found.path
-            context.seen[real] = fingerprint(real, real.read_bytes())
+            context.seen[real] = fingerprint(real)
         lines = "" if found.whole else f" (from line {found.first})"
         return f"{failing}\n\n{found.path}{lines}:\n```\n{found.text}\n```"
 
