@@ -55,6 +55,15 @@ def open_folder(real: Path, *, listing: bool = False) -> int:
     return here
 
 
+def open_in(folder: int, name: str) -> int:
+    """Return a descriptor of a directory in an open one, to be listed.
+
+    Raises:
+        OSError: there is none of that name, or it is a link.
+    """
+    return os.open(name, _LIST, dir_fd=folder)
+
+
 def make_folder(real: Path, made: list[Path]) -> int:
     """Return a descriptor of a directory, having made it and its parents where missing.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qcode import beneath
+from qcode.tools.ignore import walk
 from qcode.transaction import Conflict, Delete, Write, commit
 
 SWAPPER = """
@@ -228,3 +229,43 @@ def test_a_folder_that_may_be_entered_but_not_listed_will_do(tmp_path: Path) -> 
     )
     (top / "blind").chmod(0o700)
     assert done.stdout == "new new\n", done.stderr
+
+
+def test_a_walk_through_a_deep_tree_holds_few_descriptors(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * 200)
+    deep.mkdir(parents=True)
+    (deep / "file").touch()
+    before = descriptors()
+
+    walking = walk(tmp_path, tmp_path)
+    assert next(walking).name == "file"
+    assert descriptors() - before < 100
+
+    assert list(walking) == []
+    assert descriptors() == before
+
+
+def test_a_walk_that_is_given_up_leaves_no_descriptor(tmp_path: Path) -> None:
+    for name in ("a/b/c", "a/b/d"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").touch()
+    before = descriptors()
+    walking = walk(tmp_path, tmp_path)
+    next(walking)
+    assert descriptors() > before
+    del walking
+    assert descriptors() == before
+
+
+@pytest.mark.timeout(120)
+def test_a_walk_by_way_of_a_folder_that_is_swapped_never_leads_outside(
+    inside: Path, outside: Path
+) -> None:
+    (outside / "theirs").touch()
+    found: set[str] = set()
+    with swapping(inside, outside):
+        for _ in range(5_000):
+            found.update(entry.path for entry in walk(inside.parent, inside.parent))
+    # `race` alone: as the link that it was just then.
+    assert found <= {"race", "race/file", "race_/file"}
+    assert "race/file" in found

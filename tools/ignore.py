@@ -22,6 +22,8 @@ from qcode.tools.clip import clip
 _FILES = (".gitignore", ".ignore", ".rgignore")
 _LONGEST = 4096
 """Characters of a pattern; no path is longer."""
+_HELD = 64
+"""Directories, one in the other, that are open at once; deeper ones are found anew."""
 _MOST = 1000
 """Alternatives of a pattern with braces."""
 
@@ -120,34 +122,55 @@ def walk(root: Path, start: Path) -> Iterator[Entry]:
         root = start
     rules = rules_at(root, start)
     base = "" if start == root else f"{start.relative_to(root).as_posix()}/"
-    yield from _walk(str(start), base, rules)
-
-
-def _walk(directory: str, base: str, rules: Rules | None) -> Iterator[Entry]:
     try:
-        entries = _entries(directory)
+        folder = beneath.open_folder(start, listing=True)
     except OSError:
         return
-    for name, is_directory, is_link in entries:
-        path = base + name
-        if rules is not None and rules.ignore(path, is_directory=is_directory):
-            continue
-        if is_directory:
+    yield from _walk(folder, str(start), base, rules, 0)
+
+
+def _walk(
+    folder: int, directory: str, base: str, rules: Rules | None, depth: int
+) -> Iterator[Entry]:
+    """Walk a directory by its descriptor, which is closed."""
+    try:
+        entries = _entries(folder)
+        if depth == _HELD:
+            os.close(folder)
+            folder = -1
+        for name, is_directory, is_link in entries:
+            path = base + name
+            if rules is not None and rules.ignore(path, is_directory=is_directory):
+                continue
+            if not is_directory:
+                yield Entry(path, name, is_link)
+                continue
             below = os.path.join(directory, name)
-            inner = rules.below(below, path + "/") if rules is not None else None
-            yield from _walk(below, path + "/", inner)
-        else:
-            yield Entry(path, name, is_link)
+            try:
+                if folder < 0:
+                    inner = beneath.open_folder(Path(below), listing=True)
+                else:
+                    inner = beneath.open_in(folder, name)
+            except OSError:
+                continue
+            its_rules = rules.below(below, path + "/") if rules is not None else None
+            yield from _walk(inner, below, path + "/", its_rules, min(depth + 1, _HELD))
+    finally:
+        if folder >= 0:
+            os.close(folder)
 
 
-def _entries(directory: str) -> list[tuple[str, bool, bool]]:
+def _entries(folder: int) -> list[tuple[str, bool, bool]]:
     """Return name, whether it is a directory, and whether a link, of all but `.git`."""
-    with beneath.folder(Path(directory), listing=True) as folder, os.scandir(folder) as found:
-        entries = [
-            (entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink())
-            for entry in found
-            if entry.name != ".git"
-        ]
+    try:
+        with os.scandir(folder) as found:
+            entries = [
+                (entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink())
+                for entry in found
+                if entry.name != ".git"
+            ]
+    except OSError:
+        return []
     return sorted(entries, key=lambda entry: os.fsencode(entry[0]))
 
 
