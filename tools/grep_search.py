@@ -122,7 +122,7 @@ def _result(found: search.Found, params: Params, context: Context) -> Result:
         where = f" in {clip(params.path)}" if params.path else ""
         files = f" (files {clip(params.glob)})" if params.glob else ""
         stopped = f" {found.stopped}" if found.stopped else ""
-        text = f"No matches for {clip(params.pattern)!r}{where}{files}.{stopped}"
+        text = f"No matches{where}{files}.{stopped}"
         if found.left_out:
             text += f" {_left_out(found)}."
         if found_files := _files_called(params.pattern, context):
