@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
+from qcode.escapes import Plain, last_state, plain
 from qcode.record import Record
 
 HEAD = 4_000
@@ -18,23 +19,53 @@ _KEPT_TAIL = 192 * 1024
 _ON_DISK = 64 * 1024 * 1024
 """Bytes of one output kept on disk; then only its end follows."""
 
-_ESCAPES = (
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?"
-    r"|[ -/]*[0-~])"
-)
-_OVERWRITTEN = r"[^\n]*\r(?=[^\n\r])"
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
-# Not compiled here: that would cost a millisecond at every start.
-
 
 def clean(data: bytes) -> str:
-    """Return printed bytes as text: no escapes, of a progress bar its last state only."""
-    text = data.decode("utf-8", "replace")
-    if "\x1b" in text:
-        text = re.sub(_ESCAPES, "", text)
-    if "\r" in text:
-        text = re.sub(_OVERWRITTEN, "", text.replace("\r\n", "\n"))
-    return re.sub(_CONTROL, "", text)
+    """Return printed bytes as text: no escapes, of a progress bar its last state only.
+
+    What is unseen is written out: it may hide instructions.
+    """
+    return plain(data.decode("utf-8", "replace"), _last_states)
+
+
+def _last_states(text: str) -> str:
+    return "\n".join(map(last_state, text.split("\n"))) if "\r" in text else text
+
+
+class LiveText:
+    """What a person sees of an output while it grows: without escapes, of a flood only the end.
+
+    Carriage returns stay: who shows the text knows what of a line is there already.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most` bytes are kept between two looks."""
+        self._most = most
+        self._waiting = bytearray()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._plain = Plain(lambda text: text)
+        self._in_lost_line = False
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        lost = len(self._waiting) + len(data) - self._most
+        self._waiting += data
+        if lost > 0:
+            self._decoder.reset()
+            self._plain.flush()
+            self._in_lost_line = True
+            del self._waiting[:lost]
+        if self._in_lost_line:
+            # Half a line may be half a sequence or half a secret, by which neither is known.
+            end = self._waiting.find(b"\n") + 1
+            self._in_lost_line = not end
+            del self._waiting[: end or len(self._waiting)]
+
+    def take(self, *, last: bool = False) -> str:
+        """Return what came since, as far as it is whole; all of it if it is the last."""
+        text = self._plain.feed(self._decoder.decode(bytes(self._waiting), last))
+        self._waiting.clear()
+        return text + self._plain.flush() if last else text
 
 
 class Shown(Record):

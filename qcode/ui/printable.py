@@ -7,34 +7,41 @@ goes to the terminal before it went through here.
 
 from __future__ import annotations
 
-import re
-
-_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, …
-    r"|\x1b[ -/]+[0-~]"  # character sets
-)
-"""Whole escape sequences: they are left out. What is left of cut ones is made visible."""
-
-_VISIBLE = {
-    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-    # Direction overrides: what is read would not be what is run.
-    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
-    **dict.fromkeys((0x2028, 0x2029), 0x0A),
-    # Halves of surrogate pairs cannot be encoded at all.
-    **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
-}
+from qcode.escapes import Plain, is_unseen, lines_for_returns, plain
 
 
 def printable(text: str) -> str:
     """Return the text without anything a terminal would obey but tabs and newlines.
 
-    A carriage return becomes a newline, so that no line can be overwritten.
+    A carriage return becomes a newline, so that no line can be overwritten. What is not
+    seen is written out as `\\u{…}`, so that nothing hides in the text.
     """
-    text = _SEQUENCE.sub("", text)
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_VISIBLE)
+    return plain(text)
+
+
+class Printing(Plain):
+    """Makes text printable that comes in pieces: a sequence may be split between them."""
+
+    def __init__(self) -> None:
+        super().__init__(lines_for_returns)
+
+
+def safe_json(text: str) -> str:
+    """Return JSON that says the same without characters that a terminal would obey."""
+    return text if text.isascii() else text.translate(_IN_JSON)
+
+
+class _InJson(dict[int, "str | int"]):
+    def __missing__(self, code: int) -> str | int:
+        shown: str | int = code
+        if code in (0x2028, 0x2029) or is_unseen(code):
+            units = chr(code).encode("utf-16-be", "surrogatepass").hex()
+            shown = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+        self[code] = shown
+        return shown
+
+
+_IN_JSON = _InJson({code: code for code in range(0x7F)})
 
 
 def encodable(text: str) -> str:

@@ -6,13 +6,14 @@ import io
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TextIO, TypeAlias
 
 from qcode import events
+from qcode.escapes import Plain, last_state
 from qcode.events import Event, TurnEnd
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
-from qcode.ui.printable import fit, one_line, printable
+from qcode.ui.printable import Printing, fit, one_line, printable
 
 Colour: TypeAlias = Literal["", "dim", "red", "green", "cyan"]
 
@@ -48,6 +49,7 @@ class _Output:
     shown: int = 0
     hidden: int = 0
     rest: str = ""
+    plain: Plain = field(default_factory=lambda: Plain(lambda text: text))
 
 
 def usage_line(usage: Usage, seconds: float | None = None) -> str:
@@ -78,6 +80,8 @@ class Terminal:
         self._columns = columns
         self._at_start = True
         self._flow: Literal["", "text", "reasoning"] = ""
+        self._printing = Printing()
+        """Of the flow."""
         self._status = ""
         self._redrawn_at = 0.0
         self._turn_began = 0.0
@@ -152,7 +156,7 @@ class Terminal:
             self.end_line()
             self._flow = flow
         self._answer_shown = True
-        self._put(printable(text), "dim" if flow == "reasoning" else "")
+        self._put(self._printing.feed(text), "dim" if flow == "reasoning" else "")
 
     def _retrying(self, event: events.Retrying) -> None:
         wait = f" in {event.wait_s:.1f} s" if event.wait_s >= 0.05 else ""
@@ -171,11 +175,12 @@ class Terminal:
 
     def _tool_output(self, call_id: str, text: str) -> None:
         output = self._outputs.setdefault(call_id, _Output())
-        *lines, output.rest = (output.rest + printable(text)).split("\n")
-        # A program that never ends its line must not fill the memory.
-        output.rest = output.rest[: LINE_COLUMNS + 1]
+        *lines, rest = (output.rest + output.plain.feed(text)).split("\n")
         for line in lines:
-            self._output_line(output, line)
+            self._output_line(output, last_state(line))
+        shown = last_state(rest)
+        # A program that never ends its line must not fill the memory.
+        output.rest = shown[: LINE_COLUMNS + 1] + "\r" * rest.endswith("\r")
         if output.hidden:
             self.status(f"… {output.hidden:,} more lines")
 
@@ -189,8 +194,8 @@ class Terminal:
     def _tool_finished(self, event: events.ToolFinished) -> None:
         result = event.result
         output = self._outputs.pop(result.call_id, _Output())
-        if output.rest:
-            self._output_line(output, output.rest)
+        if rest := last_state(output.rest + output.plain.flush()):
+            self._output_line(output, rest)
         if output.hidden:
             self.say(f"  │ … {output.hidden:,} more lines", "dim")
         summary = event.summary or result.text.strip().split("\n", 1)[0]
@@ -276,7 +281,9 @@ class Terminal:
 
     def end_line(self) -> None:
         """Take the redrawn line away and end the line being written, if any."""
-        self._flow = ""
+        if self._flow:
+            self._put(self._printing.flush(), "dim" if self._flow == "reasoning" else "")
+            self._flow = ""
         self._clear_status()
         if not self._at_start:
             self._put("\n")

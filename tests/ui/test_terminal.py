@@ -226,3 +226,33 @@ def test_usage_is_one_line() -> None:
     assert usage_line(Usage(1000, 20, 900, 0.5), 3.21) == (
         "1,000 tokens in (900 cached) · 20 out · $0.5000 · 3.2 s"
     )
+
+
+def test_a_sequence_split_over_pieces_of_an_answer_is_left_out() -> None:
+    pieces = ["Look: \x1b", "]0;ti", "tle\x07 he", "re\x1b[3", "1m now\r", "\nok \u202e"]
+
+    shown = seen([*map(events.TextDelta, pieces), events.TextDelta("\x1b]8;;x")])
+    ended = seen(
+        [
+            *map(events.TextDelta, pieces),
+            events.TextDelta("\x1b]8;;x"),
+            events.TurnFinished(TurnEnd.ANSWERED, 1, Usage()),
+        ]
+    )
+
+    assert shown == "Look:  here now\nok \\u{202e}"
+    assert ended.startswith(f"{shown}␛]8;;x\n")
+
+
+def test_a_progress_bar_of_a_command_is_shown_as_it_ends() -> None:
+    shown = seen(
+        [
+            events.ToolStarted(SHELL, "make"),
+            *(events.ToolOutput(SHELL.id, f"{n}%\r") for n in range(0, 101, 10)),
+            events.ToolOutput(SHELL.id, "done\x1b"),
+            events.ToolOutput(SHELL.id, "[2J\nnext\r"),
+            finished(SHELL),
+        ]
+    )
+
+    assert shown.splitlines()[1:-1] == ["  │ done", "  │ next"]
