@@ -8,7 +8,8 @@ lines. This is a net with holes by nature: a password in a sentence looks like a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 
 SHORTEST_KNOWN = 8
 """Characters; a shorter value stands in too much by chance."""
@@ -38,19 +39,13 @@ _FORMS: tuple[tuple[str, str, str, str], ...] = (
     ("dop_v1_", _WORD, r"dop_v1_[a-f0-9]{40,}", "dop_v1_…"),
     ("eyJ", _WORD, rf"eyJ{_WORD}{{8,}}\.eyJ{_WORD}{{8,}}\.{_WORD}{{8,}}", "jwt"),
 )
-_PREFIXES = tuple(
-    (prefix, re.compile(before), re.compile(whole), shown)
-    for prefix, before, whole, shown in _FORMS
-)
-_LOGIN_IN_URL = re.compile(r"://[^\s/:@]{0,256}:([^\s/@]{1,1024})@(?=[^\s/@])")
-_PLACEHOLDER = re.compile(
-    r"[$%<{*\[\\].*|\.{2,}|x+|[Yy]our.*|(?i:p|pw|pwd|pass|passwd|password|secret|token)"
-)
+_LOGIN_IN_URL = r"://[^\s/:@]{0,256}:([^\s/@]{1,1024})@(?=[^\s/@])"
+_PLACEHOLDER = r"[$%<{*\[\\].*|\.{2,}|x+|[Yy]our.*|(?i:p|pw|pwd|pass|passwd|password|secret|token)"
 """What stands for a password in an example; masking it would hide nothing."""
 
-_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_BORDER = re.compile(r"\n|-----")
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]|\\[nr])+={0,2}")
+_BEGIN = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_BORDER = r"\n|-----"
+_BASE64 = r"(?:[A-Za-z0-9+/]|\\[nr])+={0,2}"
 _KEY_LINE = 24
 """Characters of base64 in a row from which on a line after BEGIN counts as part of the key."""
 
@@ -58,7 +53,7 @@ _HEADERS = 8
 """Lines that may stand between BEGIN and the key itself; in a program there are others."""
 _OUTSIDE, _INSIDE = -2, -1
 """Of a private key; a number from 0 on: so many lines after BEGIN, none of the key yet."""
-_WORD_REST = re.compile(r"[A-Za-z0-9_+/=.-]+")
+_WORD_REST = r"[A-Za-z0-9_+/=.-]+"
 _HELD = 8192
 """Characters that a stream holds back at most, to see the end of a word."""
 
@@ -79,6 +74,12 @@ _NAMES = frozenset(
 )
 
 
+# All of them at once would cost every start 4 ms, and most texts need none.
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)
+
+
 def looks_secret(name: str, value: str) -> bool:
     """Return whether an environment variable is one to keep to oneself, by its name or value."""
     upper = name.upper()
@@ -87,9 +88,29 @@ def looks_secret(name: str, value: str) -> bool:
         or upper.endswith(_NAME_ENDS)
         or upper.startswith(_NAME_STARTS)
         or any(part in upper for part in _NAME_PARTS)
-        or bool(_LOGIN_IN_URL.search(value))
+        or ("://" in value and bool(_compiled(_LOGIN_IN_URL).search(value)))
         or next(_found(value, ()), None) is not None
     )
+
+
+def known_in(environ: Mapping[str, str]) -> list[str]:
+    """Return the values of variables that are secrets themselves.
+
+    Not all that `looks_secret` are: a region, an address or a path of a provider is kept
+    from programs, yet stands in too many texts for good reason.
+    """
+    return [
+        value
+        for name, value in environ.items()
+        if len(value) >= SHORTEST_KNOWN
+        # `AWS_REGION` looks secret by its beginning only.
+        and looks_secret(f"_{name.partition('_')[2]}" if "_" in name else name, value)
+        and not _NO_SECRET.fullmatch(value)
+    ]
+
+
+_NO_SECRET = re.compile(r"(?:/[\w.@+-]+){2,}/?|https?://[^\s@]+|[a-z]+(?:[-_ ][a-z]+)?|[\d.]+")
+"""A path, an address, words, a number."""
 
 
 class Masker:
@@ -138,7 +159,7 @@ class Masker:
 class StreamMasker:
     """Masks text that comes in pieces; a secret may be split between them.
 
-    What may go on in the next piece is held back: the last word, at most 8 KiB.
+    What may go on to be one is held back: the last word if it may, at most 8 KiB.
     """
 
     def __init__(self, masker: Masker) -> None:
@@ -147,6 +168,8 @@ class StreamMasker:
         self._in_word = False
         """Whether the text that was given out ended in the middle of a masked word."""
         self._place = _OUTSIDE
+        self._before = ""
+        """The last character given out, if it is a part of the word that goes on."""
 
     def feed(self, text: str) -> str:
         """Take a piece, return what can be shown by now."""
@@ -161,7 +184,7 @@ class StreamMasker:
         """Return what is held back: nothing more comes."""
         ready, self._held = self._held, ""
         shown = self._show(ready)
-        self._in_word, self._place = False, _OUTSIDE
+        self._in_word, self._place, self._before = False, _OUTSIDE, ""
         return shown
 
     def _keep_from(self) -> int:
@@ -169,13 +192,12 @@ class StreamMasker:
         held = self._held
         end = len(held)
         line = held.rfind("\n") + 1
-        if self._place != _OUTSIDE or held.rfind("-----BEGIN ", line) >= 0:
+        if self._place != _OUTSIDE or "-----BEGIN " in held:
             return line
-        keep = end
-        while keep > line and not held[keep - 1].isspace():
-            keep -= 1
-            if end - keep > _HELD:
-                break
+        keep = self._word_begin(end)
+        before = held[keep - 1] if keep else self._before
+        if end - keep <= _HELD and not self._may_become(held[keep:], before):
+            keep = end if self._across(keep) == keep else keep
         if (dashes := held.rfind("-----B", line, keep)) >= 0:
             keep = dashes
         for value in self._masker.known:
@@ -184,22 +206,60 @@ class StreamMasker:
                     if held.endswith(value[:size]):
                         keep = min(keep, end - size)
                         break
-                whole = held.rfind(value, 0, keep + len(value))
-                if whole >= 0 and whole < keep < whole + len(value):
-                    keep = whole
+        # A word is masked as a whole, and so is a known value.
+        while keep < end and (earlier := self._across(self._word_begin(keep))) < keep:
+            keep = earlier
         return keep
+
+    def _across(self, position: int) -> int:
+        """Return where a known value begins that goes on at a position, or the position."""
+        for value in self._masker.known:
+            first = max(0, position - len(value) + 1)
+            start = self._held.find(value, first, position + len(value) - 1)
+            if 0 <= start < position:
+                return start
+        return position
+
+    def _word_begin(self, position: int) -> int:
+        least = max(0, len(self._held) - _HELD - 1)
+        while position > least and not self._held[position - 1].isspace():
+            position -= 1
+        return position
+
+    def _may_become(self, word: str, before: str) -> bool:
+        """Return whether a word that goes on may have a secret in it then."""
+        if "://" in word or word.endswith((":", ":/")):
+            return True
+        for prefix, not_after, *_ in _FORMS:
+            if prefix in word:
+                return True
+            for size in range(1, len(prefix)):
+                if word.endswith(prefix[:size]):
+                    left = word[:-size] or before
+                    if not (left and _compiled(not_after).match(left[-1])):
+                        return True
+        return any(
+            value in word or any(word.endswith(value[:size]) for size in range(1, len(value)))
+            for value in (*self._masker.known, "-----BEGIN")
+        )
 
     def _show(self, text: str) -> str:
         if not text:
             return ""
         if self._in_word:
-            match = _WORD_REST.match(text)
+            match = _compiled(_WORD_REST).match(text)
             text = text[match.end() if match else 0 :]
             if not text:
                 return ""
             self._in_word = False
-        shown, self._place, self._in_word = self._masker.mask_part(text, self._place)
-        return shown
+        before = self._before if self._place == _OUTSIDE else ""
+        shown, place, in_word = self._masker.mask_part(before + text, self._place)
+        if not shown.startswith(before):  # a word was too long to be held
+            before = ""
+            shown, place, in_word = self._masker.mask_part(text, self._place)
+        self._place, self._in_word = place, in_word
+        self._before = "" if in_word or text[-1].isspace() else text[-1]
+        return shown[len(before) :]
 
 
 def _replaced(text: str, spans: list[tuple[int, int, str]]) -> tuple[str, bool]:
@@ -225,19 +285,19 @@ def _found(text: str, known: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
             yield start, start + len(value), _KNOWN
             start = text.find(value, start + len(value))
     # Searching for plain strings is many times faster than one expression for all of them.
-    for prefix, before, whole, shown in _PREFIXES:
+    for prefix, before, whole, shown in _FORMS:
         start = text.find(prefix)
         while start >= 0:
             end = start + len(prefix)
-            if not (start and before.match(text, start - 1)):
-                match = whole.match(text, start)
+            if not (start and _compiled(before).match(text, start - 1)):
+                match = _compiled(whole).match(text, start)
                 if match:
                     yield start, match.end(), shown
                     end = match.end()
             start = text.find(prefix, end)
     if "://" in text and "@" in text:
-        for match in _LOGIN_IN_URL.finditer(text):
-            if not _PLACEHOLDER.fullmatch(match[1]):
+        for match in _compiled(_LOGIN_IN_URL).finditer(text):
+            if not _compiled(_PLACEHOLDER).fullmatch(match[1]):
                 yield match.start(1), match.end(1), _LOGIN
 
 
@@ -247,13 +307,13 @@ def _private_keys(text: str, place: int) -> tuple[list[tuple[int, int, str]], in
     position = 0
     while position < len(text):
         if place == _OUTSIDE:
-            begin = _BEGIN.search(text, position)
+            begin = _compiled(_BEGIN).search(text, position)
             if begin is None:
                 break
             place, position = 0, begin.end()
-        border = _BORDER.search(text, position)
+        border = _compiled(_BORDER).search(text, position)
         stop = border.start() if border else len(text)
-        parts = list(_BASE64.finditer(text, position, stop))
+        parts = list(_compiled(_BASE64).finditer(text, position, stop))
         long = [part for part in parts if len(part[0]) >= _KEY_LINE]
         if long:
             place = _INSIDE
@@ -268,5 +328,5 @@ def _private_keys(text: str, place: int) -> tuple[list[tuple[int, int, str]], in
         position = stop + 1
         if border and border[0] != "\n":  # the end of this key, or the beginning of the next
             place = _OUTSIDE
-            position = stop if _BEGIN.match(text, stop) else border.end()
+            position = stop if _compiled(_BEGIN).match(text, stop) else border.end()
     return found, place

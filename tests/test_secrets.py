@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from effort import unit_s
 from hypothesis import given
 from hypothesis import strategies as st
 
 import qcode
-from qcode.secrets import MARK, Masker, StreamMasker, looks_secret
-from tests.support.effort import unit_s
+from qcode.secrets import MARK, Masker, StreamMasker, known_in, looks_secret
 
 BODY = "\n".join("".join(random.Random(line).choices("ABCDabcd0123+/", k=64)) for line in range(3))
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{BODY}\nq8x=\n-----END RSA PRIVATE KEY-----"
@@ -131,7 +131,23 @@ def test_masking_twice_is_masking_once(parts: list[str]) -> None:
 
 @given(
     st.lists(
-        st.sampled_from([*TOKENS, PEM + "\n", "\n", " words ", "a known secret", "x://a:b1@c"]),
+        st.sampled_from(
+            [
+                *TOKENS,
+                PEM + "\n",
+                "\n",
+                " words ",
+                "a known secret",
+                "x://a:b1@c",
+                "task-1234567890123456789",
+                "known-with-no-space",
+                "g",
+                "ghp",
+                "s",
+                "-----B",
+                "http:/",
+            ]
+        ),
         max_size=8,
     ),
     st.randoms(),
@@ -139,8 +155,8 @@ def test_masking_twice_is_masking_once(parts: list[str]) -> None:
 def test_a_stream_comes_to_the_same_however_it_is_cut(
     parts: list[str], chance: random.Random
 ) -> None:
-    text = " ".join(parts)
-    masker = Masker(["a known secret"])
+    text = "".join(part + chance.choice(["", " ", " "]) for part in parts)
+    masker = Masker(["a known secret", "known-with-no-space"])
     stream = StreamMasker(masker)
     shown = ""
     at = 0
@@ -154,12 +170,16 @@ def test_a_stream_comes_to_the_same_however_it_is_cut(
     assert shown == masker.mask(text)
 
 
-def test_a_stream_holds_back_only_a_word() -> None:
+def test_a_stream_holds_back_only_a_word_that_may_become_a_secret() -> None:
     stream = StreamMasker(Masker())
 
     assert stream.feed("compiling a.c ... ") == "compiling a.c ... "
-    assert stream.feed("do") == ""
-    assert stream.feed("ne\n") == "done\n"
+    assert stream.feed("s") == ""
+    assert stream.feed("u") == "su"
+    assert stream.feed("re, ta") == "re, ta"
+    assert stream.feed("sk-1234567890123456789\n") == "sk-1234567890123456789\n"
+    assert stream.feed("sk-12345678") == ""
+    assert stream.feed("90123456789\n") == "[masked: sk-…]\n"
 
 
 def test_a_word_without_end_is_given_out_but_never_a_key_in_it() -> None:
@@ -227,3 +247,29 @@ def test_the_time_grows_with_the_text_only(piece: str) -> None:
 )
 def test_variables_that_look_secret(name: str, value: str, is_secret: bool) -> None:
     assert looks_secret(name, value) is is_secret
+
+
+@pytest.mark.parametrize(
+    "name, value, is_masked",
+    [
+        ("OPENAI_API_KEY", "QSECRET-openai", True),
+        ("GITHUB_TOKEN", "QSECRET-token", True),
+        ("MY_PASSWORD", "Tr0ub4dor", True),
+        ("DB_PASS", "Tr0ub4dor", True),
+        ("TOKEN", "QSECRET-token", True),
+        ("AWS_ACCESS_KEY_ID", "QSECRETID", True),
+        ("DATABASE_URL", "postgres://me:Tr0ub4dor@host/db", True),
+        ("AWS_REGION", "eu-central-1", False),
+        ("OPENAI_BASE_URL", "http://localhost:8080/v1", False),
+        ("QCODE_BASE_URL", "http://localhost:8080/v1", False),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/key.json", False),
+        ("API_KEY", "ollama", False),
+        ("DEMO_API_KEY", "not-needed", False),
+        ("MAX_TOKEN", "100000000", False),
+        ("PATH", "/usr/bin:/bin", False),
+    ],
+)
+def test_of_the_environment_only_what_is_a_secret_itself_is_masked(
+    name: str, value: str, is_masked: bool
+) -> None:
+    assert known_in({name: value}) == [value] * is_masked
