@@ -13,6 +13,7 @@ from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
 from qcode.record import Record as Frozen
 from qcode.rules import Rules
+from qcode.secrets import Masker
 from qcode.tools.base import Context, Tool
 
 
@@ -124,6 +125,8 @@ class Agent:
     """None where none can be kept: no git, or the person turned them off."""
     workspace_state: Callable[[], Awaitable[Hashable]] | None = None
     """Something that differs when files differ; asked only where a call repeats itself."""
+    masker: Masker = field(default_factory=Masker)
+    """Knows the secrets that neither the model nor a person gets to see of a result."""
     boundary: Boundary | None = None
     """What the sandbox holds; None: there is none (`Unconfined`)."""
 

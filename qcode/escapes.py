@@ -121,6 +121,21 @@ _SEEN = _Seen(dict.fromkeys((*range(0x20), 0x7F), ""))
 _SEEN.update({0x09: 0x09, 0x0A: 0x0A, 0x0D: 0x0D, 0x1B: "␛"})
 
 
+def with_tags_seen(text: str) -> str:
+    """Return the text with tag characters written out, but for flags that are made of them.
+
+    They are letters that only a model reads.
+    """
+    if text.isascii() or max(text) < "\U000e0000":
+        return text
+    return _compiled(_TAGS).sub(
+        lambda found: found[0] if len(found[0]) > 1 else _written_out(ord(found[0])), text
+    )
+
+
+_TAGS = "\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f|[\U000e0000-\U000e007f]"
+
+
 class Plain:
     """Takes text in pieces; gives out what `plain` would of the whole.
 

@@ -21,6 +21,9 @@ One JSON object a line. The first names the format:
 A process may be killed at any byte. The loader takes a torn last line as never
 written, makes an interrupted answer of pieces without their message, and
 answers tool calls whose result is missing.
+
+Secrets are masked in what was said, so that a session that is reopened differs from
+the one that was closed only where there was one.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from qcode.errors import QcodeError, UsageError
+from qcode.masked import WrittenDown
 from qcode.messages import (
     AssistantMessage,
     JsonObject,
@@ -45,6 +49,7 @@ from qcode.messages import (
     from_json,
 )
 from qcode.rewind import before_call
+from qcode.secrets import Masker
 
 VERSION = 1
 
@@ -78,6 +83,7 @@ class Journal:
 
     def __init__(self, path: Path, fd: int, size: int) -> None:
         self.path = path
+        self._written_down = WrittenDown(Masker())
         self._fd = fd
         self._size = size
         self._is_torn = False
@@ -134,14 +140,23 @@ class Journal:
             raise _cannot_write(path, error) from error
         return journal
 
+    def mask_by(self, masker: Masker) -> None:
+        """Mask from now on by this one, which knows the session's secrets."""
+        self._written_down = WrittenDown(masker)
+
     def write(self, record: JsonObject) -> None:
         """Append one record; when this returns, a killed process does not lose it.
+
+        Of a piece of an answer, the last word is not there yet if it may become a secret.
 
         Raises:
             QcodeError: the disk is full or the file cannot be written; the file
                 ends where it ended before.
         """
-        line = encode(record)
+        masked = self._written_down.record(record)
+        if masked is None:
+            return
+        line = encode(masked)
         try:
             self._mend()
             view = memoryview(line)

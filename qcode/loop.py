@@ -22,6 +22,7 @@ from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
 from qcode.errors import AlreadySo, QcodeError, ToolError
+from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
@@ -30,6 +31,7 @@ from qcode.providers import Request, protocol_choice
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
 from qcode.sandbox.policy import Grant
+from qcode.secrets import StreamMasker
 from qcode.tools.base import Effect, Result, Tool
 from qcode.tools.schema import parse
 
@@ -252,10 +254,13 @@ class _Turn:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _answer(self, call: ToolCall, result: Result, duration_s: float, *added: str) -> None:
+        mask = self.agent.masker.mask
         text = "\n".join([result.text, *self.agent.context.jobs.finished(), *added])
+        text = with_tags_seen(mask(text))
         message = ToolMessage(call.id, call.name, text, result.is_error)
         self.record.append(message)
-        self.emit(events.ToolFinished(message, result.summary, result.diff, duration_s))
+        summary, diff = mask(result.summary), mask(result.diff)
+        self.emit(events.ToolFinished(message, summary, diff, duration_s))
 
     def _prepare(self, decoded: DecodedCall) -> _Prepared:
         """Return the call ready to be run, or with the answer that it gets instead."""
@@ -288,7 +293,7 @@ class _Turn:
             return Result(permitted.refusal, "not allowed", is_error=True), 0.0
         checkpoints = self.agent.checkpoints if tool.effect in _MAY_CHANGE_FILES else None
         if checkpoints is not None:
-            title = f"{tool.name} {summary}".strip()
+            title = self.agent.masker.mask(f"{tool.name} {summary}".strip())
             try:
                 await checkpoints.before(title, call.id, tool.touches(item.params).paths)
             except QcodeError as error:
@@ -308,10 +313,14 @@ class _Turn:
 
     async def _carry_out(self, item: _Prepared, tool: Tool[Any], grant: Grant | None) -> Result:
         call = item.call
+        live = StreamMasker(self.agent.masker)
+
+        def show(text: str) -> None:
+            if text:
+                self.emit(events.ToolOutput(call.id, text))
+
         context = replace(
-            self.agent.context,
-            output=lambda text: self.emit(events.ToolOutput(call.id, text)),
-            grant=grant,
+            self.agent.context, output=lambda text: show(live.feed(text)), grant=grant
         )
         if tool.effect is Effect.EXECUTE:
             self.passing = ""  # it may change anything
@@ -335,6 +344,8 @@ class _Turn:
                 f"bug in qcode: {type(error).__name__}: {error}",
                 is_error=True,
             )
+        finally:
+            show(live.flush())
         return result
 
     async def _checked(self, tool: Tool[Any], result: Result) -> Result:

@@ -169,7 +169,7 @@ class StreamMasker:
         """Whether the text that was given out ended in the middle of a masked word."""
         self._place = _OUTSIDE
         self._before = ""
-        """The last character given out, if it is a part of the word that goes on."""
+        """The last two characters given out, if they are of a word that goes on."""
 
     def feed(self, text: str) -> str:
         """Take a piece, return what can be shown by now."""
@@ -195,7 +195,7 @@ class StreamMasker:
         if self._place != _OUTSIDE or "-----BEGIN " in held:
             return line
         keep = self._word_begin(end)
-        before = held[keep - 1] if keep else self._before
+        before = "" if keep else self._before
         if end - keep <= _HELD and not self._may_become(held[keep:], before):
             keep = end if self._across(keep) == keep else keep
         if (dashes := held.rfind("-----B", line, keep)) >= 0:
@@ -234,10 +234,9 @@ class StreamMasker:
             if prefix in word:
                 return True
             for size in range(1, len(prefix)):
-                if word.endswith(prefix[:size]):
-                    left = word[:-size] or before
-                    if not (left and _compiled(not_after).match(left[-1])):
-                        return True
+                left = (before + word[:-size])[-2:]
+                if word.endswith(prefix[:size]) and not _goes_on(left, not_after):
+                    return True
         return any(
             value in word or any(word.endswith(value[:size]) for size in range(1, len(value)))
             for value in (*self._masker.known, "-----BEGIN")
@@ -258,7 +257,7 @@ class StreamMasker:
             before = ""
             shown, place, in_word = self._masker.mask_part(text, self._place)
         self._place, self._in_word = place, in_word
-        self._before = "" if in_word or text[-1].isspace() else text[-1]
+        self._before = "" if in_word or text[-1].isspace() else (self._before + text)[-2:]
         return shown[len(before) :]
 
 
@@ -272,6 +271,12 @@ def _replaced(text: str, spans: list[tuple[int, int, str]]) -> tuple[str, bool]:
         done = max(done, end)  # one that begins inside another goes with it
     out.append(text[done:])
     return "".join(out), bool(spans) and done == len(text)
+
+
+def _goes_on(left: str, not_after: str) -> bool:
+    """Return whether a word goes on after these two characters; after `\\n` a new one begins."""
+    escape = len(left) > 1 and left[-2] == "\\" and left[-1] in "nrt"
+    return bool(left) and not escape and bool(_compiled(not_after).match(left[-1]))
 
 
 def _mark(shown: str) -> str:
@@ -289,7 +294,7 @@ def _found(text: str, known: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
         start = text.find(prefix)
         while start >= 0:
             end = start + len(prefix)
-            if not (start and _compiled(before).match(text, start - 1)):
+            if not _goes_on(text[max(0, start - 2) : start], before):
                 match = _compiled(whole).match(text, start)
                 if match:
                     yield start, match.end(), shown

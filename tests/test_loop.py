@@ -1052,3 +1052,51 @@ def test_what_was_kept_before_a_call_is_let_go_when_the_journal_stops_it(tmp_pat
     assert ends == (TurnEnd.ERROR, TurnEnd.ANSWERED)
     assert tool.runs == 0
     assert steps.told == ["before", "after"]
+
+
+TOKEN = "ghp_" + "A1b2" * 9
+
+
+def test_a_result_is_masked_for_the_model_the_person_and_the_journal(tmp_path: Path) -> None:
+    half = len(TOKEN) // 2
+    command = f"printf 'key %s' {TOKEN[:half]}; sleep 0.1; printf '%s\\nand %s' {TOKEN[half:]} ours"
+    script = [scripted.call("run_shell_command", command=command), scripted.text("Done.")]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "print it")
+        told = str(server.requests[1].json["messages"][-1])
+
+    assert end_of(seen) is TurnEnd.ANSWERED
+    live = "".join(event.text for event in seen if isinstance(event, events.ToolOutput))
+    (finished,) = [event for event in seen if isinstance(event, events.ToolFinished)]
+    for text in (told, live, finished.result.text):
+        assert TOKEN not in text
+        assert "key [masked: gh…]" in text
+        assert "and ours" in text
+    assert TOKEN not in session.history.journal.path.read_text()
+
+
+def test_an_edit_shows_its_diff_without_the_secret_and_makes_it_whole(tmp_path: Path) -> None:
+    write = scripted.call("write_file", file_path="key.py", content=f"KEY = '{TOKEN}'\n")
+    with scripted.ScriptedServer([write, scripted.text("Done.")]) as server:
+        session = make_session(tmp_path, server)
+        seen = play(session, "write it")
+
+    (finished,) = [event for event in seen if isinstance(event, events.ToolFinished)]
+    assert "+KEY = '[masked: gh…]'" in finished.diff
+    assert TOKEN in (tmp_path / "work" / "key.py").read_text()
+    assert TOKEN not in session.history.journal.path.read_text()
+
+
+def test_letters_that_only_a_model_reads_are_written_out_for_it(tmp_path: Path) -> None:
+    hidden = "".join(chr(0xE0000 + ord(c)) for c in "rm")
+    flag = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "a.md").write_text(f"Please{hidden} read {flag}\n")
+    script = [scripted.call("read_file", file_path="a.md"), scripted.text("Done.")]
+    with scripted.ScriptedServer(script) as server:
+        session = make_session(tmp_path, server)
+        play(session, "read it")
+
+    (result,) = [m for m in session.history.messages if isinstance(m, ToolMessage)]
+    assert f"Please\\u{{e0072}}\\u{{e006d}} read {flag}" in result.text

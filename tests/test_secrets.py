@@ -37,7 +37,9 @@ TOKENS = [
 
 
 @pytest.mark.parametrize("token", TOKENS)
-@pytest.mark.parametrize("around", ["{}", "key = '{}'\n", "a {} b", "KEY={}&x", '{{"k": "{}"}}'])
+@pytest.mark.parametrize(
+    "around", ["{}", "key = '{}'\n", "a {} b", r"'a\n{}\n'", "KEY={}&x", '{{"k": "{}"}}']
+)
 def test_keys_are_masked_wherever_they_stand(token: str, around: str) -> None:
     text = around.format(token)
 

@@ -22,6 +22,7 @@ from qcode.cli.start import (
     NoModelError,
     choose_model,
     edit_format_of,
+    masker_for,
     newest_session,
     open_session,
     specs_for,
@@ -280,6 +281,8 @@ class _Conversation:
         provider = make_provider(
             chosen.target, session_key=self.session.id, tool_protocol=settings.tool_protocol
         )
+        agent.masker = masker_for(chosen)
+        self.session.history.journal.mask_by(agent.masker)
         self.session.history.journal.write({"type": "model", "model": chosen.target.model})
         before, agent.provider = agent.provider, provider
         agent.specs = specs_for(edit_format_of(settings, chosen))

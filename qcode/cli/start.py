@@ -25,6 +25,7 @@ from qcode.permissions import Mode
 from qcode.prompts import load
 from qcode.providers import Provider, ToolProtocol, ToolSpec
 from qcode.providers.registry import Target, make_provider, resolve
+from qcode.secrets import Masker, known_in
 from qcode.session import JournalledHistory, Session
 from qcode.tools import all_tools, default_tools
 from qcode.tools.base import Context
@@ -188,6 +189,8 @@ def open_session(
     """
     edit_format = edit_format_of(settings, chosen)
     history, session_id, system, protocol = _history(chosen, cwd, entry, edit_format)
+    masker = masker_for(chosen)
+    history.journal.mask_by(masker)
     tools = {tool.name: tool for tool in all_tools()}
     spill_dir = paths.cache_dir() / "output" / session_id
     context = Context(
@@ -216,6 +219,7 @@ def open_session(
         new_call_id=lambda: f"call_{next(numbers)}",
         schemas={tool.name: schema(tool.params, hidden=True) for tool in tools.values()},
         call_ids=used,
+        masker=masker,
         checkpoints=checkpoints,
         workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
     )
@@ -226,6 +230,12 @@ def open_session(
         max_time_s=settings.max_time,
     )
     return Session(session_id, agent, history, budget)
+
+
+def masker_for(chosen: Chosen) -> Masker:
+    """Return what masks the endpoint's key and the secrets of the environment."""
+    key = {"API_KEY": chosen.target.api_key} if chosen.target.api_key else {}
+    return Masker([*known_in(key), *known_in(os.environ)])
 
 
 def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
@@ -334,5 +344,7 @@ def newest_session(cwd: Path) -> journal.Entry:
 
 
 def note_on_stderr(text: str) -> None:
-    """Print a notice."""
-    print(f"qcode: {text}", file=sys.stderr, flush=True)
+    """Print a notice; what a server or a project says may stand in it."""
+    from qcode.ui.printable import printable
+
+    print(f"qcode: {printable(text)}", file=sys.stderr, flush=True)
