@@ -8,6 +8,7 @@ import sys
 # What `typing` says too, without its 10 ms: `--version` and an early Ctrl-C wait for this file.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import NoReturn
 
 
@@ -56,6 +57,7 @@ def program() -> NoReturn:
     for threads that may never end. What has to be whole at the end (journal,
     processes, connections) has been closed by then, so the process ends at once.
     """
+    sys.excepthook = _tell_of_a_bug
     code = main()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -64,6 +66,17 @@ def program() -> NoReturn:
         except OSError:
             pass  # its reader is gone; the code says so already
     os._exit(code)
+
+
+def _tell_of_a_bug(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print a traceback; what a server or a file said may stand in it."""
+    from traceback import format_exception
+
+    from qcode.ui.printable import printable
+
+    print(printable("".join(format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 if __name__ == "__main__":

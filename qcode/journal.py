@@ -473,7 +473,8 @@ def _entry(path: Path, modified: float) -> Entry | None:
             elif record and record.get("type") == "message" and entry:
                 first = from_json(record)
                 if isinstance(first, UserMessage):
-                    return replace(entry, title=" ".join(first.text[:400].split())[:80])
+                    words = Masker().mask(first.text[:400])
+                    return replace(entry, title=" ".join(words.split())[:80])
             if number > 20:
                 break
     except (OSError, KeyError, ValueError, TypeError):

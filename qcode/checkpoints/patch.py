@@ -7,7 +7,7 @@ from qcode.checkpoints.store import Store
 from qcode.errors import QcodeError
 
 
-def patch(store: Store, before: State, after: State, *, colour: bool = False) -> bytes:
+def patch(store: Store, before: State, after: State) -> bytes:
     """Return the unified diff, binary files and modes included.
 
     Raises:
@@ -15,7 +15,7 @@ def patch(store: Store, before: State, after: State, *, colour: bool = False) ->
     """
     done = store.git(
         "diff-tree", "-r", "-p", "--binary", "--full-index", "--find-renames",
-        "--no-ext-diff", "--no-textconv", f"--color={'always' if colour else 'never'}",
+        "--no-ext-diff", "--no-textconv", "--color=never",
         before.tree, after.tree,
     )  # fmt: skip
     if done.returncode:

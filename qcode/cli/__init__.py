@@ -87,6 +87,14 @@ def _log_to_nowhere_but(stream: TextIO | None) -> None:
     import logging
 
     handler = logging.StreamHandler(stream) if stream else logging.NullHandler()
+    if stream:
+        from qcode.ui.printable import printable
+
+        class Printable(logging.Formatter):
+            def format(self, record: logging.LogRecord) -> str:
+                return printable(super().format(record))
+
+        handler.setFormatter(Printable())
     logging.getLogger("qcode").addHandler(handler)
 
 

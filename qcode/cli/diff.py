@@ -10,6 +10,7 @@ from qcode.checkpoints.shown import files
 from qcode.checkpoints.states import difference
 from qcode.cli.process import require_stdout
 from qcode.cli.travel import add_range, add_session, open_checkpoints, say, span
+from qcode.ui.printable import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +30,24 @@ def main(args: argparse.Namespace) -> int:
         if args.stat:
             say(*files(kept, difference(kept.store, old, new)))
             return 0
-        colour = sys.stdout.isatty()
-        data = patch(kept.store, old, new, colour=colour)
+        data = patch(kept.store, old, new)
         sys.stdout.flush()
+        if sys.stdout.isatty():
+            data = shown(data.decode("utf-8", "replace")).encode(sys.stdout.encoding, "replace")
         sys.stdout.buffer.write(data)
     finally:
         kept.close()
     return 0
+
+
+def shown(text: str) -> str:
+    """Return a patch for a terminal: coloured, and without anything else that it would obey."""
+    colours = {"+": "32", "-": "31", "@": "36"}
+    out = []
+    for line in text.split("\n"):
+        # A carriage return in the middle would make a line of the patch of what is a file's.
+        safe = printable(line.removesuffix("\r").replace("\r", "␍"))
+        head = line.startswith(("diff --git ", "index ", "--- ", "+++ "))
+        colour = "1" if head else colours.get(line[:1], "")
+        out.append(f"\x1b[{colour}m{safe}\x1b[0m" if colour else safe)
+    return "\n".join(out)

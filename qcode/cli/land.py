@@ -103,6 +103,10 @@ async def write_patch(session: Session, target: str, stdout: BinaryIO, note: Not
     for path in mixed:
         note(f"somebody else changed {path} meanwhile, in the same lines; the patch has both")
     if target == "-":
+        if stdout.isatty():
+            from qcode.cli.diff import shown
+
+            data = shown(data.decode("utf-8", "replace")).encode()
         stdout.write(data)
         stdout.flush()
         return

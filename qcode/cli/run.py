@@ -29,6 +29,7 @@ from qcode.cli.task import read_prompt
 from qcode.context import estimate_tokens
 from qcode.errors import QcodeError, UsageError
 from qcode.events import Event, TurnEnd
+from qcode.masked import masked
 from qcode.prompts import load
 from qcode.repeats import RUT_TEMPERATURE
 from qcode.tools.base import Effect
@@ -327,7 +328,7 @@ class _Run:
         from qcode.tools.files import fingerprint
         from qcode.verify import describe
 
-        failing = describe(self.outcomes)
+        failing = self.session.agent.masker.mask(describe(self.outcomes))
         context = self.session.agent.context
         found = excerpt(failing, context.workspace, context.is_hidden) if failing else None
         if found is None:
@@ -336,7 +337,8 @@ class _Run:
             real = context.workspace.root / found.path
             context.seen[real] = fingerprint(real)
         lines = "" if found.whole else f" (from line {found.first})"
-        return f"{failing}\n\n{found.path}{lines}:\n```\n{found.text}\n```"
+        text = self.session.agent.masker.mask(found.text)
+        return f"{failing}\n\n{found.path}{lines}:\n```\n{text}\n```"
 
     def _emit_init(self) -> None:
         from qcode.ui import wire
@@ -355,7 +357,7 @@ class _Run:
     def _line(self, message: dict[str, object]) -> None:
         from qcode.ui import wire
 
-        self._print(wire.dump(message))
+        self._print(wire.dump(masked(message, self.session.agent.masker)))
 
     def _print(self, text: str) -> None:
         """Print on stdout.
@@ -386,11 +388,12 @@ class _Run:
 
         self.progress.clear()
         if self.args.output == "text":
-            if self.answer and self.args.patch == "-":
-                self.note(self.answer)
-            elif self.answer:
+            answer = self.session.agent.masker.mask(self.answer)
+            if answer and self.args.patch == "-":
+                self.note(answer)
+            elif answer:
                 # A terminal obeys escape sequences, and a model can write them.
-                shown = printable(self.answer) if _on_terminal(sys.stdout) else self.answer
+                shown = printable(answer) if _on_terminal(sys.stdout) else answer
                 self._print(encodable(shown))
         else:
             self._line(self._result(code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,8 +15,10 @@ from qcode import journal, paths
 from qcode.cli.process import require_stdout
 from qcode.errors import QcodeError, UsageError
 from qcode.journal import Entry, Loaded
-from qcode.messages import JsonObject, to_json
-from qcode.ui.printable import encodable, one_line, printable
+from qcode.masked import masked_message
+from qcode.messages import JsonObject, from_json, to_json
+from qcode.secrets import Masker, known_in
+from qcode.ui.printable import encodable, one_line, printable, safe_json
 from qcode.ui.transcript import markdown
 
 RESULT_LINES = 20
@@ -36,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.set_defaults(action=_show)
     export = actions.add_parser("export", help="write a session whole")
     export.add_argument("id", metavar="ID")
-    export.add_argument("--format", choices=["md", "json"], default="md")
+    export.add_argument("--format", choices=["md", "json", "html"], default="md")
     export.add_argument("-o", "--output", metavar="FILE", help="instead of stdout")
     export.set_defaults(action=_export)
     remove = actions.add_parser("rm", help="remove sessions for good")
@@ -111,16 +114,30 @@ def _entry_json(entry: Entry) -> JsonObject:
 
 def _show(args: argparse.Namespace) -> int:
     require_stdout("the session")
-    loaded = journal.load(journal.find(folder(), args.id).path)
-    print(markdown(loaded, result_lines=RESULT_LINES), end="")
+    print(markdown(_load(args.id), result_lines=RESULT_LINES), end="")
     return 0
+
+
+def _load(wanted: str) -> Loaded:
+    """Return a session without secrets: its journal may be older than their masking."""
+    loaded = journal.load(journal.find(folder(), wanted).path)
+    masker = Masker(known_in(os.environ))
+    loaded.messages = [
+        from_json(masked_message(to_json(message), masker)) for message in loaded.messages
+    ]
+    return loaded
 
 
 def _export(args: argparse.Namespace) -> int:
     if not args.output:
         require_stdout("the session")
-    loaded = journal.load(journal.find(folder(), args.id).path)
-    text = markdown(loaded) if args.format == "md" else _json(loaded)
+    loaded = _load(args.id)
+    if args.format == "html":
+        from qcode.ui.page import page
+
+        text = page(loaded)
+    else:
+        text = markdown(loaded) if args.format == "md" else _json(loaded)
     if args.output:
         try:
             Path(args.output).write_text(encodable(text), encoding="utf-8")
@@ -148,7 +165,7 @@ def _json(loaded: Loaded) -> str:
         "calls_repaired": loaded.repairs,
         "messages": [to_json(message) for message in loaded.messages],
     }
-    return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
+    return safe_json(json.dumps(whole, ensure_ascii=False, indent=2)) + "\n"
 
 
 def _remove(args: argparse.Namespace) -> int:
@@ -176,7 +193,7 @@ def _forget_states(path: Path) -> None:
         if root.is_dir():
             forget(root, path.stem, paths.state_dir() / "checkpoints")
     except QcodeError as error:
-        print(f"its file states are still there: {error}", file=sys.stderr)
+        print(printable(f"its file states are still there: {error}"), file=sys.stderr)
 
 
 def _journal_of(wanted: str) -> Path:

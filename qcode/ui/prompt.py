@@ -19,6 +19,7 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
+from qcode.secrets import Masker
 from qcode.ui.printable import encodable
 
 
@@ -85,7 +86,7 @@ class _History(FileHistory):
 
     def store_string(self, string: str) -> None:
         try:
-            super().store_string(encodable(string))
+            super().store_string(Masker().mask(encodable(string)))
         except OSError:
             pass
 

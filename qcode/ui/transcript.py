@@ -1,4 +1,8 @@
-"""A session's messages as Markdown, for people to read."""
+"""A session's messages as Markdown, for people to read.
+
+A program that shows Markdown obeys it: what somebody said must not load pictures, run
+as HTML, or look like something that somebody else said.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +26,8 @@ def title(messages: Iterable[Message]) -> str:
 
 def markdown(session: Loaded, *, result_lines: int | None = None) -> str:
     """Return the transcript; results of tools are cut after `result_lines` if given."""
-    usage = session.usage
-    facts = [
-        ("session", f"`{session.id}`"),
-        ("directory", f"`{printable(session.cwd)}`"),
-        ("model", printable(session.model)),
-        ("created", session.created),
-        ("tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"),
-        ("calls repaired", f"{session.repairs:,}" if session.repairs else ""),
-    ]
-    parts = [
-        f"# {title(session.messages) or session.id}",
-        "\n".join(f"- {name}: {value}" for name, value in facts if value),
-    ]
+    parts = [f"# {prose(title(session.messages) or session.id)}"]
+    parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(session)))
     if session.damaged:
         parts.append(f"*{session.damaged} damaged entries of the journal were left out.*")
     for message in session.messages:
@@ -42,26 +35,78 @@ def markdown(session: Loaded, *, result_lines: int | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _facts(session: Loaded) -> Iterator[tuple[str, str]]:
+    for name, value in facts(session):
+        if name in ("session", "directory"):
+            # A path may hold anything but a backquote between backquotes.
+            yield name, "`{}`".format(value.replace("`", "'"))
+        else:
+            yield name, prose(value)
+
+
+def facts(session: Loaded) -> Iterator[tuple[str, str]]:
+    """Yield what is known of the session, each in one safe line."""
+    usage = session.usage
+    for name, value in (
+        ("session", session.id),
+        ("directory", session.cwd),
+        ("model", session.model),
+        ("created", session.created),
+        ("tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"),
+        ("calls repaired", f"{session.repairs:,}" if session.repairs else ""),
+    ):
+        if line := " ".join(printable(value).split()):
+            yield name, line
+
+
 def _message(message: Message, result_lines: int | None) -> Iterator[str]:
     match message:
         case UserMessage(text, is_nudge):
             yield "## qcode" if is_nudge else "## Person"
-            yield printable(text).strip()
+            yield prose(printable(text).strip())
         case AssistantMessage():
             yield "## Model"
             if message.reasoning.strip():
-                yield quoted(printable(message.reasoning).strip())
+                yield quoted(prose(printable(message.reasoning).strip()))
             if message.text.strip():
-                yield printable(message.text).strip()
+                yield prose(printable(message.text).strip())
             if message.interrupted:
                 yield "*(interrupted)*"
             for call in message.tool_calls:
-                yield f"**{printable(call.name)}**"
+                yield f"**{prose(_name(call.name))}**"
                 yield fenced(arguments(call), "json")
         case ToolMessage():
             error = " (error)" if message.is_error else ""
-            yield f"**result of {printable(message.name)}**{error}"
+            yield f"**result of {prose(_name(message.name))}**{error}"
             yield fenced(shortened(printable(message.text), result_lines))
+
+
+def _name(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def prose(text: str) -> str:
+    """Return safe text as Markdown without HTML, pictures, or headings like the transcript's own.
+
+    Code blocks stay as they are, if no reading of the text can take them for something else.
+    """
+    out: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        if fence:
+            out.append(line)
+            if re.fullmatch(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*", line):
+                fence = ""
+        # At the margin nothing around it can be open but another fence.
+        elif opened := re.match(r"(`{3,})[^`]*$|(~{3,})", line):
+            fence = opened[1] or opened[2]
+            out.append(line)
+        else:
+            if re.fullmatch(r" {0,3}(?:=+|-+)[ \t]*", line) and out and out[-1].strip():
+                out.append("")  # it would make a heading of the line before
+            line = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line).replace("![", "!\\[")
+            out.append(re.sub(r"^( {0,3})(#{1,4})(?=[ \t]|$)", r"\1##\2", line))
+    return "\n".join([*out, fence] if fence else out)
 
 
 def arguments(call: ToolCall) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from qcode.events import TurnEnd
 from qcode.messages import AssistantMessage, JsonObject, ToolMessage, Usage
+from qcode.ui.printable import safe_json
 
 
 def dump(message: JsonObject) -> str:
     """Return one line of JSON."""
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-    # A model can write half a surrogate pair, which no encoding takes; JSON can escape it.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    # A model can write what no encoding takes or a terminal obeys; JSON can escape it.
+    return safe_json(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
 def init(session_id: str, model: str, cwd: str, tools: Sequence[str], mode: str) -> JsonObject:

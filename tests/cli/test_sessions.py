@@ -154,3 +154,46 @@ def test_without_a_terminal_the_way_is_shown(
     told = capsys.readouterr().err
     assert "qcode run" in told
     assert len(told.splitlines()) == 1
+
+
+def test_exports_of_an_old_journal_have_no_secret(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "QSECRET-of-the-shop")
+    token = "ghp_" + "A1b2" * 9
+    said = f"use {token} and QSECRET-of-the-shop"
+    call = ToolCall("c1", "run_shell_command", json.dumps({"command": said}))
+    journal = hold("s1", here, [])
+    with journal.path.open("a") as file:
+        for message in (
+            UserMessage(said),
+            AssistantMessage(said, said, (call,)),
+            ToolMessage("c1", "run_shell_command", said),
+        ):
+            file.write(json.dumps({"type": "message", **to_json(message)}) + "\n")
+    journal.close()
+
+    for arguments in (
+        ["show", "s1"],
+        *(["export", "s1", "--format", each] for each in ("md", "json", "html")),
+    ):
+        assert run_command(["sessions", *arguments]) == 0
+        shown = capsys.readouterr().out
+        assert "QSECRET" not in shown
+        assert token not in shown
+        assert shown.count("[masked: gh…]") >= 5
+    assert run_command(["sessions"]) == 0
+    assert token not in capsys.readouterr().out
+
+
+def test_an_exported_page_says_what_was_said(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold("s1", here, TALK).close()
+
+    assert run_command(["sessions", "export", "s1", "--format", "html", "-o", "talk.html"]) == 0
+
+    text = (here / "talk.html").read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "<h1>Fix the bug</h1>" in text
+    assert "\n49</pre>" in text

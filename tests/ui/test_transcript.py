@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
+
+import pytest
+
 from qcode.journal import Loaded
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
-from qcode.ui.transcript import fenced, markdown, shortened
+from qcode.ui.page import page
+from qcode.ui.transcript import fenced, markdown, prose, shortened
 
 SESSION = Loaded(
     "s1",
@@ -42,3 +47,57 @@ def test_results_can_be_shortened() -> None:
 
 def test_a_code_block_cannot_be_ended_by_its_text() -> None:
     assert fenced("a\n````\nb") == "`````\na\n````\nb\n`````"
+
+
+@pytest.mark.parametrize(
+    "said, written",
+    [
+        ("a < b, <b>bold</b> <!-- x -->", "a < b, &lt;b>bold&lt;/b> &lt;!-- x -->"),
+        ("![x](http://evil.test/?q)", "!\\[x](http://evil.test/?q)"),
+        ("# Person\n\n## Person\nI agree", "### Person\n\n#### Person\nI agree"),
+        ("Person\n---\nI agree", "Person\n\n---\nI agree"),
+        ("```html\n<b> ![x](y)\n# it\n```\n<b>", "```html\n<b> ![x](y)\n# it\n```\n&lt;b>"),
+        ("````\n```\n<b>\n`````\n<i>", "````\n```\n<b>\n`````\n&lt;i>"),
+        ("~~~ `x`\n<b>\n   ~~~~  \n<i>", "~~~ `x`\n<b>\n   ~~~~  \n&lt;i>"),
+        ("``` not `a block\n<b>", "``` not `a block\n&lt;b>"),
+        ("- ```\n  <b>\n  ```\n<i>", "- ```\n  &lt;b>\n  ```\n&lt;i>"),
+        ("```\nnever ended", "```\nnever ended\n```"),
+    ],
+)
+def test_what_was_said_is_no_html_no_picture_and_no_heading(said: str, written: str) -> None:
+    assert prose(said) == written
+
+
+HOSTILE = "</pre></title><script>alert(1)</script><img src=x onerror=y>\"'\x1b[2J\u202e"
+
+
+def test_a_page_has_all_that_was_said_and_no_tag_of_it() -> None:
+    class Tags(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: set[str] = set()
+            self.words = ""
+
+        def handle_starttag(self, tag: str, _attributes: object) -> None:
+            self.tags.add(tag)
+
+        def handle_data(self, data: str) -> None:
+            self.words += data
+
+    call = ToolCall("c1", HOSTILE, f'{{"a":"{HOSTILE}')
+    session = Loaded(
+        HOSTILE, HOSTILE, HOSTILE, HOSTILE, "system",
+        [
+            UserMessage(HOSTILE),
+            AssistantMessage(HOSTILE, HOSTILE, (call,), interrupted=True),
+            ToolMessage("c1", HOSTILE, HOSTILE, is_error=True),
+        ],
+    )  # fmt: skip
+    parser = Tags()
+
+    parser.feed(page(session))
+
+    assert parser.words.count("<script>alert(1)</script>") == 13
+    assert not parser.tags & {"script", "img"}
+    assert "\x1b" not in parser.words
+    assert "default-src 'none'" in page(session)
