@@ -93,8 +93,9 @@ def _written_out(code: int) -> str:
 
 def is_unseen(code: int) -> bool:
     """Return whether a character is nothing that is read: control, format, private, half a pair."""
-    if 0xE0000 <= code <= 0xE01FF:
-        return True  # tags and selectors that carry bytes
+    # Tags and selectors that carry bytes, and what is no character and never will be.
+    if 0xE0000 <= code <= 0xE0FFF or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF:
+        return True
     if chr(code).isprintable() or chr(code) in _JOINERS:
         return False
     from unicodedata import category

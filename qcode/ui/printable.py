@@ -28,13 +28,13 @@ class Printing(Plain):
 
 def safe_json(text: str) -> str:
     """Return JSON that says the same without characters that a terminal would obey."""
-    return text if text.isascii() else text.translate(_IN_JSON)
+    return text if text.isascii() and "\x7f" not in text else text.translate(_IN_JSON)
 
 
 class _InJson(dict[int, "str | int"]):
     def __missing__(self, code: int) -> str | int:
         shown: str | int = code
-        if code in (0x2028, 0x2029) or is_unseen(code):
+        if code in (0x200C, 0x200D, 0x2028, 0x2029) or is_unseen(code):
             units = chr(code).encode("utf-16-be", "surrogatepass").hex()
             shown = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
         self[code] = shown
