@@ -20,10 +20,12 @@ from qcode.errors import ToolError
 from qcode.evals.toolcalls_record import WORKSPACE, Reply
 from qcode.permissions import Findings, Mode, Verdict, permission
 from qcode.providers.chat_stream import read_delta
+from qcode.sandbox.environment import child_environment
+from qcode.sandbox.plain import Plain
+from qcode.sandbox.policy import Level, Policy, Tier
 from qcode.tools import default_tools
 from qcode.tools.base import Context, Tool
 from qcode.tools.jobs import Jobs
-from qcode.tools.process import child_environment
 from qcode.tools.schema import parse, schema
 from qcode.workspace import Workspace
 
@@ -234,8 +236,10 @@ async def run(tool: Tool[Any], params: Any, copy: Path) -> tuple[Fate, str]:
     home = copy.parent / "home"
     home.mkdir()
     jobs = Jobs()
-    environment = {**child_environment(os.environ), "HOME": str(home)}
-    context = Context(workspace, {}, copy.parent / "output", jobs, environment)
+    policy = Policy(Level.OFF, (workspace.root,), home)
+    environment = child_environment(os.environ, policy=policy, tier=Tier.NONE)
+    launcher = Plain({**environment, "HOME": str(home)})
+    context = Context(workspace, {}, copy.parent / "output", jobs, launcher)
     try:
         touch = tool.touches(params)
         outside = tuple(p for p in touch.paths if not workspace.contains(workspace.resolve(p)))

@@ -27,6 +27,22 @@ class Boundary(Protocol):
         ...
 
     @property
+    def asks_each(self) -> bool:
+        """Whether a person is asked about every command in every mode: nothing confines them,
+        though something should.
+        """
+        ...
+
+    @property
+    def network(self) -> str:
+        """What commands may reach: `off`, `proxy` or `on`."""
+        ...
+
+    def contacts(self) -> list[tuple[str, bool]]:
+        """Return the hosts that were asked for through the proxy, and whether they were reached."""
+        ...
+
+    @property
     def refusal(self) -> str:
         """Why no command may be run at all; empty where they may.
 
@@ -72,6 +88,12 @@ class Unconfined(Record):
     workspace: Workspace
     label: str = "no sandbox"
     refusal: str = ""
+    network: str = "on"
+    asks_each: bool = False
+
+    def contacts(self) -> list[tuple[str, bool]]:
+        """None that are known of."""
+        return []
 
     @property
     def confines(self) -> bool:

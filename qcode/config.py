@@ -7,16 +7,19 @@ cloned repository must not configure its reader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from qcode.edit_formats import EditFormat
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
 from qcode.permissions import Mode
+from qcode.sandbox.policy import Level, Network, Tier
 
+E = TypeVar("E", bound=StrEnum)
 ToolProtocol: TypeAlias = Literal["auto", "native", "prompted"]
 
 
@@ -57,19 +60,65 @@ class Settings:
     """Asked about in every mode."""
     deny: tuple[str, ...] = ()
     """Refused in every mode."""
+    sandbox: Level | None = None
+    """What the tools' processes may touch; None: `workspace-write`."""
+    sandbox_tier: Tier | None = None
+    """By which means; None: the best that works here."""
+    sandbox_image: str = ""
+    """Of the container, where the means is one."""
+    network: Network | None = None
+    """What commands may reach; None: nothing, or the `network_hosts` if some are named."""
+    network_hosts: tuple[str, ...] = ()
+    """Hosts that commands may reach through the proxy: `pypi.org`, `*.example.com`, `host:8443`."""
+    cache_dirs: tuple[str, ...] = ()
+    """Directories besides the workspace that commands may write to (`~/.cache/huggingface`)."""
+    hidden: tuple[str, ...] = ()
+    """Paths, or names of files in the workspace, that are hidden like `~/.ssh` is."""
+    shown: tuple[str, ...] = ()
+    """What is not to be hidden of what is by default."""
+    env_pass: tuple[str, ...] = ()
+    """Names of environment variables that commands get although they are not on the list."""
+    max_memory: int | None = None
+    """MiB that one command may use; None: four fifths of the machine's."""
+    max_processes: int | None = None
+    """That one command may have at once; None: 1,024."""
+    max_file_size: int | None = None
+    """MiB of a file that a command writes; None: 2,048."""
+    max_temp: int | None = None
+    """MiB of the private temporary directory; None: 512."""
     warnings: tuple[str, ...] = ()
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    """What the project's own files would loosen, if the person trusted them."""
 
 
 PROJECT_KEYS = frozenset(
     {"approval_mode", "max_steps", "max_tokens", "max_cost", "max_time"}
     | {"max_output_tokens", "context_window", "ask", "deny"}
+    | {"sandbox", "network", "hidden"}
+    | {"max_memory", "max_processes", "max_file_size", "max_temp"}
 )
 """What a project's own files may set. Not the model: a name can mean another, dear provider."""
 
-_ONLY_LOWER = frozenset({"max_steps", "max_tokens", "max_cost", "max_time"})
+TRUSTED_KEYS = frozenset(
+    {"allow", "sandbox", "network", "network_hosts", "cache_dirs", "shown", "env_pass"}
+    | {"approval_mode", "sandbox_image"}
+)
+"""What they may loosen, too, once the person trusts them with just that."""
 
-_ADDED_UP = frozenset({"allow", "ask", "deny"})
+_ONLY_LOWER = frozenset(
+    {"max_steps", "max_tokens", "max_cost", "max_time"}
+    | {"max_memory", "max_processes", "max_file_size", "max_temp"}
+)
+
+_ADDED_UP = frozenset({"allow", "ask", "deny", "hidden", "shown", "cache_dirs", "env_pass"})
 """Lists that a later layer adds to: what one of them denies stays denied."""
+
+_LISTS = _ADDED_UP | {"network_hosts"}
+
+_OPENNESS = [Level.READ_ONLY, Level.WORKSPACE_WRITE, Level.EXTERNAL, Level.OFF]
+
+INSIDE = "1"
+"""What `QCODE_SANDBOX` is in a sandbox of qcode's; otherwise it may say what `--sandbox` does."""
 
 _STRICTNESS = [Mode.PLAN, Mode.DEFAULT, Mode.AUTO_EDIT, Mode.YOLO]
 
@@ -89,9 +138,29 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "checkpoints": (bool,),
     "checkpoint_ignored": (list,),
     "extra_body": (dict,),
+    "sandbox": (str,),
+    "sandbox_tier": (str,),
+    "sandbox_image": (str,),
+    "network": (str,),
+    "network_hosts": (list,),
+    "cache_dirs": (list,),
+    "hidden": (list,),
+    "shown": (list,),
+    "env_pass": (list,),
+    "max_memory": (int,),
+    "max_processes": (int,),
+    "max_file_size": (int,),
+    "max_temp": (int,),
     "allow": (list,),
     "ask": (list,),
     "deny": (list,),
+}
+
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    "approval_mode": Mode,
+    "sandbox": Level,
+    "sandbox_tier": Tier,
+    "network": Network,
 }
 
 
@@ -102,30 +171,33 @@ def load(
     environ: Mapping[str, str],
     explicit: Path | None = None,
     none: bool = False,
+    trusts: Callable[[Path, Mapping[str, Any]], bool] = lambda _folder, _wishes: False,
 ) -> Settings:
     """Return the settings below the flags.
 
     `project` is the directory worked in; `explicit` (`--config`) replaces both
-    files, `none` (`--no-config`) leaves them out.
+    files, `none` (`--no-config`) leaves them out. `trusts` says whether a person
+    trusts the project with what its files would loosen.
 
     Raises:
         UsageError: a file cannot be read, or has an unknown key or a wrong value.
     """
     settings = Settings()
     if explicit is not None:
-        settings = _apply(settings, _read(explicit, required=True), explicit, from_project=False)
+        settings = _apply(settings, _read(explicit, required=True), explicit)
     elif not none:
-        settings = _apply(settings, _read(user_file), user_file, from_project=False)
+        settings = _apply(settings, _read(user_file), user_file)
         if project is not None:
-            for name in ("config.toml", "config.local.toml"):
-                file = project / ".qcode" / name
-                settings = _apply(settings, _read(file), file, from_project=True)
+            files = [project / ".qcode" / name for name in ("config.toml", "config.local.toml")]
+            settings = _project(settings, project, {file: _read(file) for file in files}, trusts)
     model = environ.get("QCODE_MODEL") or environ.get("OPENAI_MODEL")
     base_url = environ.get("QCODE_BASE_URL") or environ.get("OPENAI_BASE_URL")
     if model:
         settings = replace(settings, model=model)
     if base_url:
         settings = replace(settings, base_url=base_url)
+    if (level := environ.get("QCODE_SANDBOX", "")) not in ("", INSIDE):
+        settings = replace(settings, sandbox=_one_of(Level, level, "`QCODE_SANDBOX`"))
     if protocol := environ.get("QCODE_TOOL_PROTOCOL"):
         settings = replace(
             settings, tool_protocol=_tool_protocol(protocol, "`QCODE_TOOL_PROTOCOL`")
@@ -157,28 +229,70 @@ def _read(file: Path, *, required: bool = False) -> dict[str, Any]:
         ) from error
 
 
-def _apply(
-    settings: Settings, values: dict[str, Any], file: Path, *, from_project: bool
-) -> Settings:
+def _apply(settings: Settings, values: Mapping[str, Any], file: Path) -> Settings:
+    """Return the settings with those of a person's own file on top."""
     changes: dict[str, Any] = {}
-    warnings = list(settings.warnings)
     for key, value in values.items():
         checked = _check(key, value, file)
-        if from_project and key not in PROJECT_KEYS:
-            warnings.append(f"`{key}` in {file} is ignored: a project may not set it")
-            continue
-        present = getattr(settings, key)
-        if from_project and key == "approval_mode" and _looser(checked, present):
-            warnings.append(
-                f'`approval_mode = "{value}"` in {file} is ignored: a project may only tighten it'
-            )
-            continue
-        if from_project and key in _ONLY_LOWER and present is not None:
-            checked = min(checked, present)
-        if key in _ADDED_UP:
-            checked = (*present, *checked)
-        changes[key] = checked
-    return replace(settings, **changes, warnings=tuple(warnings))
+        changes[key] = (*getattr(settings, key), *checked) if key in _ADDED_UP else checked
+    return replace(settings, **changes)
+
+
+def _project(
+    settings: Settings,
+    project: Path,
+    files: Mapping[Path, Mapping[str, Any]],
+    trusts: Callable[[Path, Mapping[str, Any]], bool],
+) -> Settings:
+    """Return the settings with those of a project's files on top, as far as they may go."""
+    wishes: dict[str, Any] = {}
+    told: dict[str, str] = {}
+    warnings = list(settings.warnings)
+    for file, values in files.items():
+        for key, value in values.items():
+            checked = _check(key, value, file)
+            if key not in PROJECT_KEYS | TRUSTED_KEYS:
+                warnings.append(f"`{key}` in {file} is ignored: a project may not set it")
+                continue
+            present = getattr(settings, key)
+            if _loosens(key, checked, present):
+                wishes[key] = (*wishes.get(key, ()), *checked) if key in _LISTS else checked
+                shown = f'`{key} = "{value}"`' if isinstance(value, str) else f"`{key}`"
+                told[key] = f"{shown} in {file}"
+                continue
+            if key in _ONLY_LOWER and present is not None:
+                checked = min(checked, present)
+            if key in _ADDED_UP:
+                checked = (*present, *checked)
+            settings = replace(settings, **{key: checked})
+    if wishes and trusts(project, wishes):
+        granted: dict[str, Any] = {
+            key: (*getattr(settings, key), *value) if key in _LISTS else value
+            for key, value in wishes.items()
+        }
+        settings, wishes = replace(settings, **granted), {}
+    elif wishes:
+        some = ", ".join(told.values())
+        warnings.append(
+            f"{some}: ignored, as it loosens what is asked or touched and this folder is not "
+            "trusted with it; `qcode trust` shows it and asks"
+        )
+    return replace(settings, warnings=tuple(warnings), wishes=wishes)
+
+
+def _loosens(key: str, value: Any, present: Any) -> bool:
+    """Whether a project's value goes beyond what the person has."""
+    match key:
+        case "approval_mode":
+            return _looser(value, present)
+        case "sandbox":
+            return _OPENNESS.index(value) > _OPENNESS.index(present or Level.WORKSPACE_WRITE)
+        case "network":
+            return value is not Network.OFF
+        case "network_hosts" | "allow" | "cache_dirs" | "shown" | "env_pass" | "sandbox_image":
+            return bool(value)
+        case _:
+            return False
 
 
 def _looser(mode: Mode, present: Mode | None) -> bool:
@@ -209,18 +323,20 @@ def _check(key: str, value: Any, file: Path) -> Any:
         return tuple(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
         raise UsageError(f"`{key}` in `{file}` must be more than 0, not {value!r}")
-    if key == "approval_mode":
-        try:
-            return Mode(str(value))
-        except ValueError:
-            raise UsageError(
-                f"`approval_mode` in `{file}` must be one of {', '.join(Mode)}, not `{value}`"
-            ) from None
+    if kind := _CHOICES.get(key):
+        return _one_of(kind, str(value), f"`{key}` in `{file}`")
     if key == "tool_protocol":
         return _tool_protocol(str(value), f"`{key}` in `{file}`")
     if key == "edit_format":
         return _edit_format(str(value), f"`{key}` in `{file}`")
     return value
+
+
+def _one_of(kind: type[E], value: str, where: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise UsageError(f"{where} must be one of {', '.join(kind)}, not `{value}`") from None
 
 
 def _tool_protocol(value: str, where: str) -> ToolProtocol:

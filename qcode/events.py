@@ -11,7 +11,7 @@ TurnStarted
         UsageReported
         ApprovalNeeded                       before the call it asks about is run
         CallRepaired                         before a call that was read otherwise than written
-        ToolStarted, ToolOutput …, CheckpointMade, ToolFinished
+        ToolStarted, ToolOutput …, CheckpointMade, Blocked, Refused, ToolFinished
                                              one group a tool call; read-only ones interleave
         ProtocolSwitched                     calls could not be read: asked for in another way
         Nudged                               the model is asked to go on; the turn does
@@ -159,6 +159,21 @@ class ToolOutput(Record):
     text: str
 
 
+class Blocked(Record):
+    """The sandbox kept a call from something; the model is told, and what to ask for."""
+
+    call_id: str
+    what: tuple[str, ...]
+
+
+class Refused(Record):
+    """A call was not allowed, so it was not run."""
+
+    call_id: str
+    what: str
+    """The tool, and what it was about to do."""
+
+
 class ToolFinished(Record):
     result: ToolMessage
     summary: str
@@ -201,6 +216,8 @@ Event: TypeAlias = (
     | Compacted
     | ToolStarted
     | ToolOutput
+    | Blocked
+    | Refused
     | ToolFinished
     | ErrorRaised
     | TurnFinished

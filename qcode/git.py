@@ -6,6 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from qcode.sandbox import house
+from qcode.sandbox.child import Done
+
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
 """A repository's own configuration may name programs; a status must not run them."""
 
@@ -51,15 +54,9 @@ def head_commit(cwd: Path) -> str:
     return "" if done.returncode else os.fsdecode(done.stdout.strip())
 
 
-def _git(cwd: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["git", *args],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        timeout=_TIMEOUT_S,
-    )
+def _git(cwd: Path, *args: str) -> Done:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    return house.run(["git", *args], cwd=cwd, env=environment, timeout_s=_TIMEOUT_S)
 
 
 def _without_filters(cwd: Path) -> list[str]:

@@ -28,6 +28,7 @@ from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.permit import Gate, Permitted
 from qcode.providers import Request, protocol_choice
+from qcode.record import replace as modified
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
 from qcode.sandbox.policy import Grant
@@ -290,6 +291,7 @@ class _Turn:
         except ToolError as error:
             permitted = Permitted(str(error))
         if permitted.refusal:
+            self.emit(events.Refused(call.id, f"{tool.name} {summary}".strip()))
             return Result(permitted.refusal, "not allowed", is_error=True), 0.0
         checkpoints = self.agent.checkpoints if tool.effect in _MAY_CHANGE_FILES else None
         if checkpoints is not None:
@@ -307,8 +309,10 @@ class _Turn:
         finally:
             duration_s = time.perf_counter() - started
             lost = await self._checkpoint(call, checkpoints) if checkpoints is not None else ""
+        if result.blocked:
+            self.emit(events.Blocked(call.id, result.blocked))
         if lost:
-            result = Result(f"{result.text}\n{lost}", result.summary, result.diff, result.is_error)
+            result = modified(result, text=f"{result.text}\n{lost}")
         return result, duration_s
 
     async def _carry_out(self, item: _Prepared, tool: Tool[Any], grant: Grant | None) -> Result:
@@ -365,8 +369,7 @@ class _Turn:
             self.passing = checked.text if checked.passed else ""
         if not news:
             return result
-        text, essence = f"{result.text}\n{news}", result.essence
-        return Result(text, result.summary, result.diff, result.is_error, essence)
+        return modified(result, text=f"{result.text}\n{news}")
 
     async def _checkpoint(self, call: ToolCall, checkpoints: Checkpoints) -> str:
         """Keep what a call did, also one that was interrupted; return what went wrong."""

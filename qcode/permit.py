@@ -191,6 +191,8 @@ class _Case:
         from qcode.shell.words import Unknown, read
 
         rules = self.agent.rules
+        if self.boundary.asks_each:
+            found.asked = "no sandbox holds it"
         if ruling := rules.on_command(command, self.root, self.directory):
             found.take(ruling)
         parts = read(command)
@@ -207,7 +209,7 @@ class _Case:
         place = Place(
             self.directory,
             self._unreadable,
-            tuple(self.agent.context.environment.get("PATH", "").split(os.pathsep)),
+            tuple(self.agent.context.launcher.environment.get("PATH", "").split(os.pathsep)),
             lambda folder: self.agent.context.workspace.contains(Path(folder)),
         )
         doubtful = [p for p, doubt in zip(parts, doubts(parts, place), strict=True) if doubt]

@@ -166,4 +166,5 @@ class Session:
         finally:
             if self.agent.checkpoints is not None:
                 await self.agent.checkpoints.close()
+            self.agent.context.launcher.close()
             self.history.journal.close()

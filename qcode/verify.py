@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qcode.messages import JsonObject
+from qcode.sandbox.launching import Launcher
 from qcode.tools.output import Output, log_opener
 from qcode.tools.process import Process
 
@@ -58,7 +59,7 @@ async def verify(
     commands: Sequence[str],
     *,
     cwd: Path,
-    environment: Mapping[str, str],
+    launcher: Launcher,
     spill_dir: Path,
     timeout_s: float = TIMEOUT_S,
 ) -> list[Outcome]:
@@ -67,17 +68,17 @@ async def verify(
     `timeout_s` is for all of them together.
     """
     deadline = time.monotonic() + timeout_s
-    outcomes = [await _run(command, cwd, environment, spill_dir, deadline) for command in commands]
+    outcomes = [await _run(command, cwd, launcher, spill_dir, deadline) for command in commands]
     # Paths as the tools show them: shorter, and the same wherever the workspace lies.
     return [replace(o, output=o.output.replace(f"{cwd}/", "")) for o in outcomes]
 
 
 async def _run(
-    command: str, cwd: Path, environment: Mapping[str, str], spill_dir: Path, deadline: float
+    command: str, cwd: Path, launcher: Launcher, spill_dir: Path, deadline: float
 ) -> Outcome:
     started = time.monotonic()
     output = Output(log_opener(spill_dir, "verify"))
-    process = Process(["/bin/sh", "-c", command], cwd=cwd, environment=environment, output=output)
+    process = Process(launcher, ["/bin/sh", "-c", command], cwd=cwd, output=output)
     code: int | None = None
     try:
         async with asyncio.timeout(max(0.0, deadline - started)):
@@ -87,7 +88,11 @@ async def _run(
     finally:
         # Also what it left in the background: the next command shall start from rest.
         await process.end()
-    return Outcome(command, code, output.shown().text, time.monotonic() - started)
+    shown = output.shown().text
+    if code:
+        what = [f"[blocked by the sandbox: {block.what}]" for block in process.blocked(shown)]
+        shown = "\n".join([shown, *what])
+    return Outcome(command, code, shown, time.monotonic() - started)
 
 
 def describe(outcomes: Sequence[Outcome], limit: int = SHOWN_CHARS) -> str:

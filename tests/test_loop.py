@@ -33,6 +33,7 @@ from qcode.providers.protocol import SwitchingProvider
 from qcode.record import Record, replace
 from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 from qcode.repeats import VAIN_ALLOWED
+from qcode.sandbox.plain import Plain
 from qcode.session import JournalledHistory, Session
 from qcode.tools import all_tools, default_tools
 from qcode.tools.base import Context, Effect, Result, Tool
@@ -106,7 +107,7 @@ def make_session(
             seen={},
             spill_dir=tmp_path / "spill",
             jobs=Jobs(),
-            environment={"PATH": "/usr/bin:/bin"},
+            launcher=Plain({"PATH": "/usr/bin:/bin"}),
         ),
         approver=approver or Nobody(),
         mode=mode,

@@ -20,6 +20,7 @@ from qcode.messages import ToolMessage
 from qcode.permissions import Mode
 from qcode.providers import ToolSpec
 from qcode.providers.chat import ChatProvider
+from qcode.sandbox.plain import Plain
 from qcode.session import JournalledHistory, Session
 from qcode.tools import default_tools
 from qcode.tools.base import Context
@@ -48,7 +49,7 @@ def session_in(
             seen={},
             spill_dir=tmp_path / "spill",
             jobs=Jobs(),
-            environment={"PATH": "/usr/bin:/bin"},
+            launcher=Plain({"PATH": "/usr/bin:/bin"}),
         ),
         approver=Nobody(),
         mode=mode,

@@ -19,6 +19,7 @@ from qcode.permissions import Mode
 from qcode.permit import Gate, Permitted
 from qcode.record import Record, replace
 from qcode.rules import rules_of
+from qcode.sandbox.plain import Plain
 from qcode.sandbox.policy import Grant
 from qcode.tools import all_tools
 from qcode.tools.base import Context
@@ -35,6 +36,11 @@ class Held(Record):
     refusal: str = ""
     confines: bool = True
     read_only: bool = False
+    asks_each: bool = False
+    network: str = "off"
+
+    def contacts(self) -> list[tuple[str, bool]]:
+        return []
 
     async def ready(self) -> None:
         """It is."""
@@ -85,7 +91,9 @@ class Desk:
         self.person = Person()
         self.kept: list[tuple[str, ...]] = []
         workspace = Workspace.at(root)
-        context = Context(workspace, {}, root.parent / "spill", Jobs(), {"PATH": "/usr/bin:/bin"})
+        context = Context(
+            workspace, {}, root.parent / "spill", Jobs(), Plain({"PATH": "/usr/bin:/bin"})
+        )
         self.tools = {tool.name: tool for tool in all_tools()}
         self.agent = Agent(
             provider=None,  # type: ignore[arg-type]  # nothing is sent

@@ -21,6 +21,7 @@ from qcode.record import Record
 from qcode.tools.clip import clip
 
 if TYPE_CHECKING:
+    from qcode.sandbox.launching import Launcher
     from qcode.sandbox.policy import Grant
     from qcode.tools.jobs import Jobs
     from qcode.workspace import Workspace
@@ -59,6 +60,8 @@ class Result(Record):
     """Unified diff of what changed."""
     is_error: bool = False
     """The tool ran, and what it ran failed (a command's exit code, say)."""
+    blocked: tuple[str, ...] = ()
+    """What the sandbox kept it from."""
     essence: str = ""
     """What of the text tells whether the same call came to the same; empty: all of it."""
 
@@ -115,8 +118,8 @@ class Context:
     """Where whole outputs are kept when the model gets only a part."""
     jobs: Jobs
     """Background processes of this session."""
-    environment: dict[str, str]
-    """For child processes; keys and tokens of providers are already taken out."""
+    launcher: Launcher
+    """Starts all processes, in the sandbox."""
     allowed_outside: set[Path] = field(default_factory=set)
     """Real paths outside the workspace that a person allowed for this session."""
     allowed_hidden: set[Path] = field(default_factory=set)

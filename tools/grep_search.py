@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from qcode import beneath
-from qcode.errors import ToolError
+from qcode.errors import SandboxError, ToolError
 from qcode.record import Record
 from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
@@ -70,7 +70,11 @@ class GrepSearch(Tool[Params]):
 
 
 async def _search(query: search.Query, context: Context) -> search.Found:
-    program = search.find_ripgrep(context.environment.get("PATH", ""), context.workspace.root)
+    program = search.find_ripgrep(
+        context.launcher.environment.get("PATH", ""), context.workspace.root
+    )
+
+    environment = dict(context.launcher.environment)
 
     @cache
     def is_hidden(path: str) -> bool:
@@ -79,7 +83,7 @@ async def _search(query: search.Query, context: Context) -> search.Found:
     if program:
         try:
             return await search.with_ripgrep(
-                program, query, context.environment, is_hidden=is_hidden
+                program, query, environment, start=context.launcher.start, is_hidden=is_hidden
             )
         except search.BadPattern as error:
             try:
@@ -87,10 +91,13 @@ async def _search(query: search.Query, context: Context) -> search.Found:
             except search.BadPattern:
                 raise _bad_pattern(query.pattern, str(error)) from None
             # Python's expressions can more (look-around, back references): search with those.
-        except OSError:
+        except (OSError, SandboxError):
             pass  # an rg that cannot be run is as good as none
     try:
-        return await search.with_python(query, context.environment, is_hidden=is_hidden)
+        start = context.launcher.start
+        return await search.with_python(query, environment, start=start, is_hidden=is_hidden)
+    except SandboxError as error:
+        raise ToolError(f"The search was not run: {error}.") from error
     except search.BadPattern as error:
         raise _bad_pattern(query.pattern, str(error)) from None
     except search.TooSlow:

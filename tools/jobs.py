@@ -28,15 +28,16 @@ class Job:
         code = self.process.returncode
         if code is None:
             return "running"
+        if self.process.exceeded:
+            return f"ended, as it used more than {self.process.exceeded}"
         return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 class Jobs:
-    """The session's jobs, and groups of children that outlived their command."""
+    """The session's jobs."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
-        self.left: list[Process] = []
 
     def add(self, command: str, process: Process) -> Job:
         """Take over a process as a job."""
@@ -44,10 +45,9 @@ class Jobs:
         self.jobs.append(job)
         return job
 
-    def adopt(self, process: Process) -> None:
-        """Take over what a command left running: it is read from, and ended with the session."""
-        process.output.follow()
-        self.left.append(process)
+    def find(self, number: int) -> Job | None:
+        """Return the job of that number."""
+        return self.jobs[number - 1] if 0 < number <= len(self.jobs) else None
 
     def running(self) -> list[Job]:
         """Return the jobs that have not ended."""
@@ -57,21 +57,12 @@ class Jobs:
         """Return one line for each job that ended since the last call, for the model."""
         lines = []
         for job in self.jobs:
-            if not job.told and job.process.settle() is not None:
+            if not job.told and job.process.has_exited:
                 job.told = True
                 lines.append(f"[job {job.id} {job.ending()}: {job.command[:80]}; log: {job.log}]")
-                self._let_go(job.process)
+                job.process.close()
         return lines
-
-    def _let_go(self, process: Process) -> None:
-        if process.group_lives():
-            self.adopt(process)
-        else:
-            process.close()
 
     async def close(self) -> None:
         """End them all, at once; afterwards nothing of them is left."""
-        processes = {id(process): process for process in self.left}
-        processes |= {id(job.process): job.process for job in self.jobs}
-        self.left.clear()
-        await asyncio.gather(*(process.end() for process in processes.values()))
+        await asyncio.gather(*(job.process.end() for job in self.jobs))

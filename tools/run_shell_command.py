@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from qcode.errors import ToolError
+from qcode.errors import SandboxError, ToolError
 from qcode.record import Record
+from qcode.sandbox.blocked import told
+from qcode.sandbox.launching import Purpose
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
 from qcode.tools.files import missing
@@ -23,6 +26,10 @@ TIMEOUT_S = 120.0
 TIMEOUT_MAX_S = 600.0
 
 
+_STOPS_JOB = re.compile(r"\s*kill\s+(?:-\w+\s+)?%(\d+)\s*;?\s*")
+"""As a shell would say it. No command can stop a job: jobs are out of the others' sight."""
+
+
 class Params(Record):
     command: str
     is_background: Annotated[bool, "for servers; does not wait"] = False
@@ -30,6 +37,7 @@ class Params(Record):
     directory: str | None = None
     description: Annotated[str | None, HIDDEN] = None
     access: Annotated[str | None, HIDDEN] = None
+    """What the sandbox is to let through for this call; a person is asked."""
 
 
 class RunShellCommand(Tool[Params]):
@@ -53,28 +61,26 @@ class RunShellCommand(Tool[Params]):
         directory = _directory(params, context)
         if not params.command.strip() or "\0" in params.command:
             raise ToolError("The command is empty or has a NUL byte.")
+        if stops := _STOPS_JOB.fullmatch(params.command):
+            return await _stop_job(int(stops[1]), context, self.grace_s)
         if params.is_background:
-            return await _start_job(params.command, directory, context, self.first_output_s)
+            return await _start_job(params, directory, context, self.first_output_s)
         timeout_s = _seconds(params.timeout)
         output = Output(log_opener(context.spill_dir, "output"))
         process = _start(params.command, directory, context, output, live=True)
-        timed_out = left = False
+        timed_out = False
         try:
             async with asyncio.timeout(timeout_s):
                 await process.finished()
-                left = await process.leaves_children()
         except TimeoutError:
             timed_out = True
             await process.end(self.grace_s)
         except BaseException:
             await process.end(self.grace_s)
             raise
-        if left:
-            context.jobs.adopt(process)
         shown = output.shown()
-        if not left:
-            process.close()
-        return _result(process, shown, timeout_s if timed_out else None, left)
+        process.close()
+        return _result(process, shown, timeout_s if timed_out else None)
 
 
 def _directory(params: Params, context: Context) -> Path:
@@ -99,11 +105,12 @@ def _seconds(timeout_ms: int | None) -> float:
 
 
 @cache
-def _shell() -> str:
+def _shell() -> tuple[str, ...]:
+    """Return what a command is handed to: never the person's own shell with its start-up files."""
     for path in ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"):
         if os.access(path, os.X_OK):
-            return path
-    return "/bin/sh"
+            return (path, "--noprofile", "--norc", "-c")
+    return ("/bin/sh", "-c")
 
 
 def _start(
@@ -111,12 +118,17 @@ def _start(
 ) -> Process:
     try:
         return Process(
-            [_shell(), "-c", command],
+            context.launcher,
+            [*_shell(), command],
             cwd=directory,
-            environment=context.environment,
             output=output,
             live=context.output if live else None,
+            purpose=Purpose.COMMAND if live else Purpose.JOB,
+            grant=context.grant,
         )
+    except SandboxError as error:
+        output.close()
+        raise ToolError(f"Not run: {error}.") from error
     except OSError as error:
         output.close()
         raise ToolError(
@@ -125,8 +137,8 @@ def _start(
         ) from error
 
 
-async def _start_job(command: str, directory: Path, context: Context, watch_s: float) -> Result:
-    command = command.rstrip()
+async def _start_job(params: Params, directory: Path, context: Context, watch_s: float) -> Result:
+    command = params.command.rstrip()
     if command.endswith("&") and not command.endswith("&&"):
         command = command[:-1]
     output = Output(log_opener(context.spill_dir, "job"), at_once=True)
@@ -142,24 +154,52 @@ async def _start_job(command: str, directory: Path, context: Context, watch_s: f
         await process.end()
         raise
     shown = output.shown()
-    if process.returncode is None:
-        text = f"Started job {job.id} (pid {process.pid}), log: {job.log}\n"
-        text += f"To stop it: kill -- -{process.pid}"
+    if not process.has_exited:
+        text = f"Started job {job.id}, log: {job.log}\nTo stop it: kill %{job.id}"
         if shown.text:
             text += f"\nOutput so far:\n{shown.text}"
         return Result(text, f"job {job.id} started")
     job.told = True
+    process.close()
     seconds = time.monotonic() - started
-    text = f"{shown.text}\n" if shown.text else ""
-    text += f"[job {job.id} {job.ending()} after {seconds:.1f} s]"
-    return Result(text, job.ending(), is_error=process.returncode != 0)
+    lines = [shown.text] if shown.text else []
+    lines.append(f"[job {job.id} {job.ending()} after {seconds:.1f} s]")
+    if process.left:
+        lines.append(
+            f"[{_processes(process.left)} it left running ended with it; start servers so that "
+            "they stay in the foreground of the job]"
+        )
+    blocks = process.blocked(shown.text)
+    return Result(
+        "\n".join([*lines, *told(blocks)]),
+        job.ending(),
+        is_error=process.returncode != 0,
+        blocked=tuple(block.what for block in blocks),
+    )
 
 
-def _result(process: Process, shown: Shown, timed_out_s: float | None, left: bool) -> Result:
+async def _stop_job(number: int, context: Context, grace_s: float) -> Result:
+    job = context.jobs.find(number)
+    if job is None:
+        running = ", ".join(f"%{job.id}" for job in context.jobs.running())
+        raise ToolError(
+            f"There is no job {number}. "
+            + (f"Those that run: {running}." if running else "No job runs.")
+        )
+    if not job.process.has_exited:
+        await job.process.end(grace_s)
+    job.told = True
+    return Result(f"Job {job.id} {job.ending()}; log: {job.log}", job.ending())
+
+
+def _result(process: Process, shown: Shown, timed_out_s: float | None) -> Result:
     lines = [shown.text] if shown.text else []
     code = process.returncode or 0
     summary = f"{shown.lines} line{'s' if shown.lines != 1 else ''}"
-    if timed_out_s is not None:
+    if process.exceeded:
+        summary = f"ended: more than {process.exceeded}"
+        lines.append(f"[it used more than {process.exceeded} and was ended]")
+    elif timed_out_s is not None:
         summary = f"timed out after {timed_out_s:g} s"
         lines.append(
             f"[{summary} and was ended; for servers set is_background, "
@@ -173,12 +213,23 @@ def _result(process: Process, shown: Shown, timed_out_s: float | None, left: boo
         lines.append(f"[{summary}]")
     elif not shown.text:
         lines.append("(no output)")
-    if left:
+    if process.left and timed_out_s is None:
         lines.append(
-            f"[left processes running in the background until the session ends, log: "
-            f"{process.output.path}. To stop them: kill -- -{process.pid}]"
+            f"[{_processes(process.left)} it left running ended with it; "
+            "for servers set is_background]"
         )
-    return Result("\n".join(lines), summary, is_error=bool(code) or timed_out_s is not None)
+    blocks = process.blocked(shown.text)
+    lines += told(blocks)
+    return Result(
+        "\n".join(lines),
+        summary,
+        is_error=bool(code) or timed_out_s is not None or bool(process.exceeded),
+        blocked=tuple(block.what for block in blocks),
+    )
+
+
+def _processes(count: int) -> str:
+    return "1 process that" if count == 1 else f"{count} processes that"
 
 
 def _signal_name(number: int) -> str:

@@ -7,9 +7,11 @@ import stat
 import subprocess
 import tempfile
 
+from qcode import paths
 from qcode.checkpoints.states import Entry
 from qcode.checkpoints.store import Store
 from qcode.record import replace
+from qcode.sandbox import house
 
 _TIMEOUT_S = 20.0
 
@@ -35,7 +37,9 @@ def merge_text(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
     """Return both changes of a text in one, or None if they overlap or it is no text."""
     if any(b"\0" in content[:8000] for content in (ours, base, theirs)):
         return None
-    with tempfile.TemporaryDirectory(prefix="qcode-merge-") as folder:
+    place = paths.cache_dir()  # what is in the system's own temporary directory git cannot see
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="merge-", dir=place) as folder:
         names = []
         for name, content in (("ours", ours), ("base", base), ("theirs", theirs)):
             path = os.path.join(folder, name)
@@ -43,13 +47,11 @@ def merge_text(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
                 file.write(content)
             names.append(path)
         try:
-            done = subprocess.run(
+            done = house.run(
                 ["git", "merge-file", "-p", "-q", *names],
                 cwd=folder,  # outside any repository: no configuration of one is read
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_TIMEOUT_S,
                 env={**os.environ, "GIT_DIR": folder},
+                timeout_s=_TIMEOUT_S,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from qcode.errors import QcodeError
 from qcode.record import Record
+from qcode.sandbox import house
+from qcode.sandbox.child import Child, Done
 
 _SAFE = (
     *("-c", "core.fsmonitor=false"),
@@ -58,43 +60,43 @@ def environment() -> dict[str, str]:
     }
 
 
-def start(cwd: Path | str, *arguments: str, stdin: int = subprocess.DEVNULL) -> Process:
+def start(
+    cwd: Path | str,
+    *arguments: str,
+    stdin: int = subprocess.DEVNULL,
+    writes: Sequence[str] = (),
+) -> Child:
     """Start git in a directory; its output is read from the process's `stdout`.
+
+    It may write to `writes` and what is below them, and to nothing else.
 
     Raises:
         QcodeError: there is no git, or no such directory.
     """
     try:
-        return subprocess.Popen(
-            ["git", *_SAFE, *arguments],
-            cwd=cwd,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,  # Ctrl-C is for this process to deal with
+        return house.start(
+            ["git", *_SAFE, *arguments], cwd=cwd, env=environment(), writes=writes, stdin=stdin
         )
     except OSError as error:
         raise _cannot(error) from error
 
 
 def run(
-    cwd: Path | str, *arguments: str, stdin: bytes | None = None
-) -> subprocess.CompletedProcess[bytes]:
+    cwd: Path | str, *arguments: str, stdin: bytes | None = None, writes: Sequence[str] = ()
+) -> Done:
     """Run git in a directory to its end, whatever its exit code.
 
     Raises:
         QcodeError: there is no git, no such directory, or it took far too long.
     """
     try:
-        return subprocess.run(
+        return house.run(
             ["git", *_SAFE, *arguments],
             cwd=cwd,
-            input=stdin or b"",
-            capture_output=True,
             env=environment(),
-            start_new_session=True,
-            timeout=_TIMEOUT_S,
+            writes=writes,
+            input=stdin or b"",
+            timeout_s=_TIMEOUT_S,
         )
     except OSError as error:
         raise _cannot(error) from error
@@ -108,10 +110,7 @@ def _cannot(error: OSError) -> QcodeError:
     return QcodeError(f"git could not be started: {error.strerror}")
 
 
-Process = subprocess.Popen[bytes]
-
-
-def end(process: Process) -> None:
+def end(process: Child) -> None:
     """End a git that is asked through its pipes."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -121,6 +120,7 @@ def end(process: Process) -> None:
         pass  # it has ended before
     process.stdout.close()
     process.wait()
+    process.close()
 
 
 class Place(Record):
@@ -187,7 +187,7 @@ class Ignored:
     def __init__(self, root: str, options: Sequence[str] = ()) -> None:
         self._root = root
         self._options = options
-        self._process: Process | None = None
+        self._process: Child | None = None
         self._leaves = False
 
     def ask(self, paths: Iterable[str]) -> set[str]:

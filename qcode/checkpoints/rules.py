@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Sequence
 from qcode.checkpoints.plumbing import (
     Ignored,
     Place,
-    Process,
     place,
     run,
     settings,
@@ -22,6 +21,7 @@ from qcode.checkpoints.plumbing import (
 from qcode.checkpoints.store import Store
 from qcode.errors import QcodeError
 from qcode.paths import config_dir
+from qcode.sandbox.child import Child
 
 Stamp = tuple[int, int, int, int]
 
@@ -232,7 +232,7 @@ class Repository:
 class Unchanged:
     """Finds, beside other work, the tracked files that are the same bytes as their blob."""
 
-    def __init__(self, repository: Repository, listing: Process, comparing: Process) -> None:
+    def __init__(self, repository: Repository, listing: Child, comparing: Child) -> None:
         self._repository = repository
         self._listing = listing
         self._comparing = comparing
@@ -277,12 +277,14 @@ class Unchanged:
             _finish(process)
 
 
-def _finish(process: Process) -> bytes | None:
+def _finish(process: Child) -> bytes | None:
     """Return what a process prints to its end; None if it failed."""
     assert process.stdout is not None
     with process.stdout as stdout:
         output = stdout.read()
-    return None if process.wait() else output
+    code = process.wait()
+    process.close()
+    return None if code else output
 
 
 def _sizes(store: Store, oids: Iterable[str]) -> dict[str, int]:

@@ -21,8 +21,9 @@ from itertools import count
 from pathlib import Path
 
 from qcode.checkpoints.packs import Packs
-from qcode.checkpoints.plumbing import Process, end, place, run, start
+from qcode.checkpoints.plumbing import end, place, run, start
 from qcode.errors import QcodeError
+from qcode.sandbox.child import Child, Done
 
 REFS = "refs/qcode/"
 
@@ -53,7 +54,7 @@ class Store:
         self._oid_size: int = self._new().digest_size
         self._is_made = not is_private or os.path.isdir(self.objects)
         self._sources: list[tuple[str, Packs]] = []
-        self._batch: Process | None = None
+        self._batch: Child | None = None
         self._lock = threading.RLock()
         self._unsynced: list[str] = []
         self._mode = -1
@@ -255,7 +256,8 @@ class Store:
         try:
             self.git_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.rmtree(fresh, ignore_errors=True)
-            done = run(self.git_dir.parent, "init", *options, str(fresh))
+            parent = self.git_dir.parent
+            done = run(parent, "init", *options, str(fresh), writes=(str(parent),))
             if done.returncode:
                 why = done.stderr.decode("utf-8", "replace").strip()
                 raise QcodeError(f"no checkpoint can be kept in `{self.git_dir}`: {why}")
@@ -278,9 +280,10 @@ class Store:
 
     # The parts.
 
-    def git(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def git(self, *arguments: str) -> Done:
         """Run git on the repository, whatever it is configured to do."""
-        return run(self.git_dir, f"--git-dir={self.git_dir}", *arguments)
+        own = (str(self.git_dir),)
+        return run(self.git_dir, f"--git-dir={self.git_dir}", *arguments, writes=own)
 
     def _all_sources(self) -> list[tuple[str, Packs]]:
         """Return the directories of objects: the store's own and those it borrows from."""

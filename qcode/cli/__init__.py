@@ -23,13 +23,16 @@ COMMANDS = {
     "checkpoints": "list the changes of a session by number; `prune` drops old ones",
     "diff": "what a session changed",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
+    "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
+    "trust": "let the settings in this folder loosen what is asked and what may be touched",
     "local": "the embedded local model: up, down, status",
 }
 """Name to one line of help. The module is `qcode.cli.<name>`."""
 
 _TAKES_VALUE = frozenset(
-    {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode", "--sandbox",
-     "--add-dir", "-C", "--cwd", "--max-steps", "--max-tokens", "--max-cost", "--max-time",
+    {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode",
+     "--sandbox", "--sandbox-tier", "--allow", "--deny", "--allow-host", "--add-dir",
+     "-C", "--cwd", "--max-steps", "--max-tokens", "--max-cost", "--max-time",
      "--config", "--resume", "--session"}
 )  # fmt: skip
 """Shared options followed by a value: it is not the command even if it is a word like one."""

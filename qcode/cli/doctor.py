@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from qcode import profiles
+from qcode import paths, profiles
 from qcode.cli.options import add_model, add_place, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import NoModelError, choose_model, note_on_stderr
@@ -185,7 +185,7 @@ async def _all(examination: Examination, cwd: Path) -> AsyncGenerator[Check, Non
         async for check in checks:
             yield check
     yield await asyncio.to_thread(place.git, cwd)
-    yield place.sandbox()
+    yield await asyncio.to_thread(place.sandbox, paths.cache_dir() / "sandbox")
 
 
 def lines(check: Check) -> Iterable[str]:

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from qcode import __version__, paths
 from qcode.cli import slash
+from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import run_to_end
 from qcode.cli.start import (
@@ -31,6 +33,7 @@ from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
+from qcode.receipt import Receipt
 from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
 from qcode.ui.terminal import Look, Terminal, usage_line
@@ -97,6 +100,7 @@ def converse(
             local=args.local,
             terminal=terminal,
             prompt=prompt,
+            reload=lambda: settings_from(args, cwd),
         )
         return run_to_end(lambda: conversation.run(entry, first))
 
@@ -124,7 +128,10 @@ class _Conversation:
         local: bool,
         terminal: Terminal,
         prompt: Prompt,
+        reload: Callable[[], Settings],
     ) -> None:
+        """Prepare it; `reload` reads the settings anew, once the folder is trusted."""
+        self.reload = reload
         self.settings = settings
         self.chosen = chosen
         self.cwd = cwd
@@ -133,14 +140,17 @@ class _Conversation:
         self.terminal = terminal
         self.prompt = prompt
         self.approver = TerminalApprover(terminal, prompt.line, self._interrupt)
+        self.receipt = Receipt()
         self.signal: int | None = None
 
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
+        await self._ask_for_trust()
         self.session = self._open(entry)
         self._handle_signals()
         try:
             self._greet(resumed=entry is not None)
+            await self._settle_sandbox()
             await self._talk(first)
         except (asyncio.CancelledError, OSError):
             # After a hangup the prompt finds no terminal to take its line back from.
@@ -149,6 +159,36 @@ class _Conversation:
         finally:
             await self._leave(self.session)
         return 0 if self.signal is None else 128 + self.signal
+
+    async def _ask_for_trust(self) -> None:
+        """Ask about what the folder's own settings would loosen, if it is not trusted with it."""
+        if not self.settings.wishes:
+            return
+        from qcode.cli.options import trust_file
+        from qcode.cli.trust import described
+
+        self.terminal.say("the settings in this folder ask for:")
+        self.terminal.say("\n".join(described(self.settings.wishes)))
+        if await self._ask("trust it with that? [y/N] ") in ("y", "yes"):
+            trust_file().add(self.cwd, self.settings.wishes)
+            self.settings = self.reload()
+
+    async def _settle_sandbox(self) -> None:
+        """Say what confines commands; where nothing does, ask once whether to go without."""
+        boundary = self.session.agent.boundary
+        if not isinstance(boundary, SandboxBoundary):
+            return
+        await boundary.ready()
+        if boundary.asks_each:
+            error = none_works(boundary.sandbox.choice)
+            self.terminal.say(f"✗ {error.message}", "red")
+            self.terminal.say(error.hint, "dim")
+            question = "run commands without a sandbox, asking about each one? [y/N] "
+            boundary.is_declined = await self._ask(question) not in ("y", "yes")
+            if boundary.is_declined:
+                self.terminal.say("no command will be run in this session")
+                return
+        self.terminal.say(f"sandbox: {boundary.label}", "dim" if boundary.confines else "red")
 
     def _open(self, entry: Entry | None) -> Session:
         return open_session(
@@ -219,6 +259,7 @@ class _Conversation:
     async def _send(self, text: str) -> None:
         async with aclosing(self.session.send(text)) as turn:
             async for event in turn:
+                self.receipt.handle(event)
                 await self.approver.show(event)
 
     async def _obey(self, command: slash.Slash) -> bool:
@@ -238,6 +279,8 @@ class _Conversation:
                 say(usage_line(self.session.history.usage))
             case "session":
                 say(self._describe())
+            case "sandbox":
+                await self._settle_sandbox()
             case "undo" | "redo":
                 again = await self._backstage().travel(
                     self.session, command.name, command.rest, say, self._ask
@@ -267,6 +310,7 @@ class _Conversation:
     async def _begin_anew(self) -> None:
         before, self.session = self.session, self._open(None)
         await self._leave(before)
+        await self._settle_sandbox()
         self.terminal.say(f"new session {self.session.id}")
 
     async def _model(self, name: str) -> None:
@@ -313,9 +357,29 @@ class _Conversation:
             ]
         )
 
+    async def _receipt_of(self, session: Session) -> list[str]:
+        """Return what the session touched, and begin to gather anew."""
+        receipt, self.receipt = self.receipt, Receipt()
+        boundary = session.agent.boundary
+        if receipt.is_empty or boundary is None:
+            return []
+        from qcode.cli.land import changed_files
+
+        try:
+            receipt.files = await changed_files(session)
+        except QcodeError:
+            pass  # it is told elsewhere why no states are kept
+        receipt.hosts = boundary.contacts()
+        if receipt.commands:
+            receipt.tier, receipt.network = boundary.label, boundary.network
+        return receipt.lines()
+
     async def _leave(self, session: Session) -> None:
         """Close a session; one in which nothing was said leaves nothing behind."""
+        lines = await self._receipt_of(session)
         await session.close()
+        for line in lines:
+            self.terminal.say(line, "dim")
         if session.history.messages:
             self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
         else:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from qcode import config, paths
-from qcode.errors import SandboxError, UsageError
+from qcode.errors import UsageError
 from qcode.permissions import Mode
+from qcode.sandbox.policy import Level, Network, Tier
+from qcode.trust import Trust
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,22 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     add("--debug", action="store_true", help="tracebacks and a log on stderr")
 
 
+def add_confinement(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what commands may touch."""
+    add = parser.add_argument
+    add("--sandbox", choices=[level.value for level in Level],
+        help="what commands may touch; by default only the workspace, and no network")  # fmt: skip
+    add("--allow-network", action="store_true", help="let commands reach the network")
+    add("--allow-host", metavar="HOST", action="append", default=[],
+        help="let commands reach this host alone, e.g. pypi.org (repeatable)")  # fmt: skip
+    tiers = [tier.value for tier in Tier if tier is not Tier.NONE]
+    add("--sandbox-tier", metavar="TIER", choices=tiers,
+        help="by which means to confine; by default the best that works here")  # fmt: skip
+    add(
+        "--add-dir", metavar="DIR", action="append", default=[], help="another directory to work in"
+    )
+
+
 def add_shared(parser: argparse.ArgumentParser) -> None:
     """Declare the shared options."""
     add = parser.add_argument
@@ -37,10 +55,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add_place(parser)
     add("--approval-mode", choices=[m.value for m in Mode], help="what is done without asking")
     add("-y", "--yes", "--yolo", dest="yolo", action="store_true", help="never ask")
-    add("--sandbox", choices=["read-only", "workspace-write", "external", "off"])
-    add(
-        "--add-dir", metavar="DIR", action="append", default=[], help="another directory to work in"
-    )
+    add_confinement(parser)
     add("--allow", metavar="RULE", action="append", default=[],
         help="do not ask about it, e.g. 'shell(pytest *)', 'edit(src/**)'")  # fmt: skip
     add("--deny", metavar="RULE", action="append", default=[],
@@ -88,20 +103,14 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
 
     Raises:
         UsageError: a configuration file is not usable.
-        SandboxError: a confinement is asked for that this version does not have.
     """
-    if getattr(args, "sandbox", None) in ("read-only", "workspace-write"):
-        raise SandboxError(
-            f"this version has no sandbox yet, so --sandbox {args.sandbox} cannot be had",
-            hint="leave the option out and approve each command, or run in a container "
-            "with --sandbox external",
-        )
     settings = config.load(
         user_file=paths.config_dir() / "config.toml",
         project=cwd,
         environ=os.environ,
         explicit=Path(args.config) if args.config else None,
         none=args.no_config,
+        trusts=trust_file().covers,
     )
     flags = {
         name: value
@@ -119,7 +128,21 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
     for name in ("allow", "deny"):
         if given := getattr(args, name, None):
             flags[name] = (*getattr(settings, name), *given)
+    if level := getattr(args, "sandbox", None):
+        flags["sandbox"] = Level(level)
+    if tier := getattr(args, "sandbox_tier", None):
+        flags["sandbox_tier"] = Tier(tier)
+    if getattr(args, "allow_network", False):
+        flags["network"] = Network.ON
+    elif hosts := getattr(args, "allow_host", None):
+        flags["network"] = Network.PROXY
+        flags["network_hosts"] = (*settings.network_hosts, *hosts)
     return replace(settings, **flags)
+
+
+def trust_file() -> Trust:
+    """Return the person's list of folders that may loosen things."""
+    return Trust(paths.state_dir() / "trust.json")
 
 
 def _positive(text: str) -> float:

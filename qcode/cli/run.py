@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from qcode import events, journal, paths
 from qcode.approvals import Nobody
+from qcode.boundary import Unconfined
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
@@ -31,6 +32,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.events import Event, TurnEnd
 from qcode.masked import masked
 from qcode.prompts import load
+from qcode.receipt import Receipt
 from qcode.repeats import RUT_TEMPERATURE
 from qcode.tools.base import Effect
 from qcode.ui.printable import encodable, printable
@@ -114,6 +116,7 @@ class _Run:
     def __init__(self, args: argparse.Namespace, session: Session, note: Note) -> None:
         self.args = args
         self.session = session
+        self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
         self.note = note
         self.started = time.monotonic()
         self.progress = Progress(sys.stderr, live=_on_terminal(sys.stderr) and not args.quiet)
@@ -128,6 +131,7 @@ class _Run:
         self.changed: list[str] = []
         """Paths that the session's calls changed, relative to the workspace."""
         self.commit = ""
+        self.receipt = Receipt()
         self.acted = False
         """Whether this turn did anything that may have changed a file."""
 
@@ -165,7 +169,8 @@ class _Run:
 
     async def _land(self, code: int) -> int:
         """Commit and write the patch as asked; return the exit code."""
-        if self.args.output == "text" and not (self.args.commit or self.args.patch):
+        wanted = self.args.output != "text" or self.args.commit or self.args.patch
+        if not wanted and (self.args.quiet or self.receipt.is_empty):
             return code
         from qcode.cli import land
 
@@ -189,6 +194,7 @@ class _Run:
                 raise
 
     async def _work(self, prompt: str) -> int:
+        await self.boundary.ready()
         if self.stream:
             self._emit_init()
         task = prompt
@@ -246,6 +252,7 @@ class _Run:
         return 130 if self.end is TurnEnd.INTERRUPTED else self.error_code
 
     def _handle(self, event: Event) -> None:
+        self.receipt.handle(event)
         if not self.args.quiet:
             self.progress.handle(event)
         match event:
@@ -285,7 +292,7 @@ class _Run:
         return await verify(
             self.args.verify,
             cwd=context.workspace.root,
-            environment=context.environment,
+            launcher=context.launcher,
             spill_dir=context.spill_dir,
             timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
         )
@@ -387,6 +394,7 @@ class _Run:
         from qcode.cli import fail
 
         self.progress.clear()
+        self._complete_receipt()
         if self.args.output == "text":
             answer = self.session.agent.masker.mask(self.answer)
             if answer and self.args.patch == "-":
@@ -397,6 +405,9 @@ class _Run:
                 self._print(encodable(shown))
         else:
             self._line(self._result(code))
+        if not self.args.quiet:
+            for line in self.receipt.lines():
+                self.note(printable(line))
         if self.signal is not None:
             fail(
                 f"interrupted; the session is saved, `qcode run --resume {self.session.id}` goes on"
@@ -405,6 +416,12 @@ class _Run:
             why = self.error or "the run ended without an answer"
             known = self.session.id in why or not self.session.history.messages
             fail(why if known else f"{why}; {self._how_to_go_on()}")
+
+    def _complete_receipt(self) -> None:
+        self.receipt.files = self.changed
+        self.receipt.hosts = self.boundary.contacts()
+        if self.receipt.commands:
+            self.receipt.tier, self.receipt.network = self.boundary.label, self.boundary.network
 
     def _how_to_go_on(self) -> str:
         return f"`qcode run --resume {self.session.id}` goes on from here"
@@ -424,6 +441,7 @@ class _Run:
             files_changed=self.changed,
             verification=[o.to_json() for o in self.outcomes],
             calls_repaired=self.session.history.repairs,
+            receipt=self.receipt.to_json(),
         )
         out_of_steps = (
             self.end is TurnEnd.BUDGET

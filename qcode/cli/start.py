@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import __version__, journal, paths, profiles
+from qcode import __version__, journal, paths, profiles, remembered
 from qcode.agent import Agent
+from qcode.approvals import Nobody
 from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
+from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import EMBEDDED, EditFormat, format_for, prompt_of, told
@@ -25,12 +27,13 @@ from qcode.permissions import Mode
 from qcode.prompts import load
 from qcode.providers import Provider, ToolProtocol, ToolSpec
 from qcode.providers.registry import Target, make_provider, resolve
+from qcode.rules import Rules, rules_of
+from qcode.sandbox import house
 from qcode.secrets import Masker, known_in
 from qcode.session import JournalledHistory, Session
 from qcode.tools import all_tools, default_tools
 from qcode.tools.base import Context
 from qcode.tools.jobs import Jobs
-from qcode.tools.process import child_environment
 from qcode.tools.schema import schema
 from qcode.workspace import Workspace
 
@@ -193,16 +196,24 @@ def open_session(
     history.journal.mask_by(masker)
     tools = {tool.name: tool for tool in all_tools()}
     spill_dir = paths.cache_dir() / "output" / session_id
+    workspace = Workspace.at(cwd, added)
+    rules, remember = _rules(settings, workspace, note)
+    sandbox = sandbox_from(
+        settings,
+        workspace,
+        rules,
+        drop=[name for name in (settings.api_key_env, chosen.target.key_source) if name],
+        secrets=[key for key in (chosen.target.api_key,) if key],
+    )
+    boundary = SandboxBoundary(sandbox, workspace, has_person=not isinstance(approver, Nobody))
+    house.use(lambda: sandbox)
     context = Context(
-        workspace=Workspace.at(cwd, added),
+        workspace=workspace,
         seen={},
         spill_dir=spill_dir,
         jobs=Jobs(),
-        environment=child_environment(
-            os.environ,
-            drop=[name for name in (settings.api_key_env, chosen.target.key_source) if name],
-            secrets=[key for key in (chosen.target.api_key,) if key],
-        ),
+        launcher=sandbox,
+        guarded=boundary,
     )
     checkpoints = _checkpoints(settings, context.workspace, session_id, note)
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
@@ -221,6 +232,9 @@ def open_session(
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
+        boundary=boundary,
+        rules=rules,
+        remember=remember,
         workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
     )
     budget = Budget(
@@ -230,6 +244,25 @@ def open_session(
         max_time_s=settings.max_time,
     )
     return Session(session_id, agent, history, budget)
+
+
+def _rules(
+    settings: Settings, workspace: Workspace, note: Note
+) -> tuple[Rules, Callable[[tuple[str, ...]], None]]:
+    """Return the permission rules, and what keeps more of them for this workspace."""
+    file = paths.config_dir() / "rules.toml"
+    known = remembered.load(file, workspace.root)
+    rules, warnings = rules_of((*settings.allow, *known), settings.ask, settings.deny)
+    for warning in warnings:
+        note(warning)
+
+    def remember(texts: tuple[str, ...]) -> None:
+        try:
+            remembered.add(file, workspace.root, texts)
+        except (OSError, UsageError) as error:
+            note(f"the rule holds for this session alone: `{file}` cannot be written ({error})")
+
+    return rules, remember
 
 
 def masker_for(chosen: Chosen) -> Masker:

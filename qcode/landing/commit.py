@@ -427,7 +427,7 @@ class _Commit:
     def _commit(self, plan: _Plan, head: str, message: str) -> str:
         """Return the commit that was made; empty if somebody else's came in between."""
         self.kept.store.sync()
-        with temporary_index() as index:
+        with temporary_index(self.git.text("rev-parse", "--absolute-git-dir")) as index:
             self.git.run("read-tree", head or "--empty", index=index)
             self.git.put(plan.blobs, index)
             if self.git.head() != head:

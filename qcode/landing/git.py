@@ -11,6 +11,10 @@ from pathlib import Path
 
 from qcode.errors import QcodeError
 from qcode.record import Record
+from qcode.sandbox import house
+from qcode.sandbox.child import Done
+from qcode.sandbox.communicate import communicate
+from qcode.sandbox.launching import Purpose
 
 _TIMEOUT_S = 900.0
 """Of one git command; hooks may run whole test suites."""
@@ -46,7 +50,7 @@ class Git:
         index: str = "",
         check: bool = True,
         literal: bool = False,
-    ) -> subprocess.CompletedProcess[bytes]:
+    ) -> Done:
         """Run a git command; `literal`: its paths are names, not patterns.
 
         Never set `literal` for what runs hooks: they would inherit it.
@@ -58,14 +62,19 @@ class Git:
         if index:
             environment["GIT_INDEX_FILE"] = index
         try:
-            done = subprocess.run(
-                ["git", *(["--literal-pathspecs"] if literal else []), *args],
+            argv = ["git", *(["--literal-pathspecs"] if literal else []), *args]
+            pipe = subprocess.PIPE
+            child = house.launcher().start(
+                argv,
                 cwd=self.root,
-                input=data,
-                capture_output=True,
                 env=environment,
-                timeout=_TIMEOUT_S,
+                stdin=pipe if data else subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=pipe,
+                # It runs the person's hooks and filters, which run what the model wrote.
+                purpose=Purpose.COMMAND,
             )
+            done = communicate(child, argv, data, _TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise QcodeError(f"`git {args[0]}` did not end within {_TIMEOUT_S:.0f} s") from None
         if check and done.returncode:
@@ -145,7 +154,7 @@ def _names(names: Iterable[str]) -> bytes:
 
 
 @contextmanager
-def temporary_index() -> Iterator[str]:
-    """Give the path of an index that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="qcode-index-") as folder:
+def temporary_index(git_dir: str) -> Iterator[str]:
+    """Give the path of an index that is gone afterwards; git can see it there."""
+    with tempfile.TemporaryDirectory(prefix="qcode-index-", dir=git_dir) as folder:
         yield os.path.join(folder, "index")

@@ -211,6 +211,8 @@ class Bubblewrap:
             handing.await_ready(status, command[0])
             init = handing.child_pid(info)
             handing.check_mounts(init, points)
+            if not os.getuid():
+                handing.limit_processes(init, confinement.limits.processes)
             child = BubblewrapChild(
                 process,
                 init=init,

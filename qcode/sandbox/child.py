@@ -23,17 +23,40 @@ class Child(Protocol):
     get a moment (0.1 s) and are killed. When qcode ends in whatever way, so does it.
     """
 
-    pid: int
-    """A process of qcode's own view that lives as long as the command; for messages and /proc."""
-    stdin: IO[bytes] | None
-    stdout: IO[bytes] | None
-    stderr: IO[bytes] | None
-    returncode: int | None
-    """None until `poll` or `wait` has seen the end."""
-    left: int
-    """Once it has ended: how many of its processes had to be killed then."""
-    exceeded: str
-    """Which limit ended it, in words (`1,024 processes`); empty if none did."""
+    @property
+    def pid(self) -> int:
+        """A process in qcode's own view that lives as long as the command."""
+        ...
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Where the command reads from, if that is a pipe."""
+        ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """What the command prints, if that is a pipe."""
+        ...
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """What else it prints, if that is a pipe."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """None until `poll` or `wait` has seen the end."""
+        ...
+
+    @property
+    def left(self) -> int:
+        """Once it has ended: how many of its processes had to be killed then."""
+        ...
+
+    @property
+    def exceeded(self) -> str:
+        """Which limit ended it, in words (`1,024 processes`); empty if none did."""
+        ...
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when all of it has ended (a pidfd, or a pipe)."""

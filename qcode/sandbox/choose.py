@@ -119,10 +119,18 @@ def choose(
         if wanted:
             hint = f"; {attempts[-1].advice}" if attempts[-1].advice else ""
             raise Unavailable(f"{tier}: {why}{hint}")
-    unconfined = _started(
-        Tier.NONE, network=network, roots=roots, path=path, temp_bytes=temp_bytes, container=None
-    )
-    return Choice(Tier.NONE, unconfined, (), tuple(attempts))
+    return Choice(Tier.NONE, unconfined(), (), tuple(attempts))
+
+
+def unconfined() -> Starts:
+    """Return what starts processes that are ended as a whole, but not confined."""
+    if sys.platform != "linux":
+        from qcode.sandbox.plain import Plain
+
+        return Plain()
+    from qcode.sandbox.fork_server import ForkServer
+
+    return ForkServer(Tier.NONE, network=Network.ON, temp_bytes=Limits().temp_bytes)
 
 
 def advice(why: str) -> str:

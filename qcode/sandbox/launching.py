@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from qcode.sandbox.blocked import Block
 from qcode.sandbox.child import Child
 from qcode.sandbox.policy import Grant
 
@@ -49,4 +50,15 @@ class Launcher(Protocol):
             OSError: there is no such program or directory, or the system is out of something.
             SandboxError: it cannot be confined as it has to be.
         """
+        ...
+
+    def blocked(self, child: Child, printed: str) -> tuple[Block, ...]:
+        """Return what a child that was started here was kept from.
+
+        It is told from what it printed, and from what was found and put back after its end.
+        """
+        ...
+
+    def close(self) -> None:
+        """End what still runs, and give up what is held; starting anew is possible."""
         ...

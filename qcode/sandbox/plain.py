@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -12,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from qcode.sandbox.blocked import Block
 from qcode.sandbox.child import Child
 from qcode.sandbox.launching import Purpose
+from qcode.sandbox.policy import Confinement, Grant
 
 MOMENT_S = 0.1
 """What is left of a command has so long to end by itself."""
@@ -176,3 +179,48 @@ def _members(group: int) -> int:
                 state, _, its_group = file.read().rpartition(b")")[2].split()[:3]
             count += int(its_group) == group and state != b"Z"
     return max(count, 1)
+
+
+class Plain:
+    """Starts programs that nothing confines; where no better launcher is at hand."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment: Mapping[str, str] = os.environ if environment is None else environment
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | str,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        purpose: Purpose = Purpose.COMMAND,
+        grant: Grant | None = None,
+        confinement: Confinement | None = None,
+    ) -> Child:
+        """Start a program.
+
+        Raises:
+            OSError: there is no such program or directory, or the system is out of something.
+        """
+        env = self.environment if env is None else env
+        return start(
+            argv, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, purpose=purpose
+        )
+
+    def blocked(self, child: Child, printed: str) -> tuple[Block, ...]:
+        """Nothing is kept from anything."""
+        return ()
+
+    def listen(self, port: int) -> socket.socket:
+        """Return a socket on the machine's own loopback.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        return socket.create_server(("127.0.0.1", port))
+
+    def close(self) -> None:
+        """Nothing is held."""

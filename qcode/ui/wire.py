@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qcode.events import TurnEnd
 from qcode.messages import AssistantMessage, JsonObject, ToolMessage, Usage
@@ -112,6 +112,8 @@ class Outcome:
     verification: Sequence[JsonObject]
     calls_repaired: int = 0
     """Tool calls of the session that were read otherwise than they were written."""
+    receipt: JsonObject = field(default_factory=dict)
+    """What was touched (`qcode.receipt`)."""
 
 
 def subtype(end: TurnEnd, exit_code: int) -> str:
@@ -142,6 +144,7 @@ def result(session_id: str, outcome: Outcome, *, out_of_steps: bool) -> JsonObje
         "files_changed": list(outcome.files_changed),
         "verification": list(outcome.verification),
         "calls_repaired": outcome.calls_repaired,
+        "receipt": outcome.receipt,
     }
     if outcome.error:
         message["error"] = outcome.error

@@ -53,7 +53,7 @@ def test_a_line_a_check_and_the_fix_beneath(work: Path, capsys: pytest.CaptureFi
     assert lines[-1] == (
         "1 to look at; sessions with this model will use native tools and 12,288 tokens of context"
     )
-    assert [line[:26].split() for line in lines if "sandbox" in line] == [["--", "sandbox"]]
+    assert [line[:26].split() for line in lines if "sandbox " in line] == [["ok", "sandbox"]]
     assert any(line.startswith("ok    git ") for line in lines)
 
 

@@ -178,9 +178,10 @@ def until(true: Callable[[], bool]) -> None:
         select.select([], [], [], 0.02)
 
 
-def lives(pid: int) -> bool:
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return shown.stdout.strip()[:1] not in ("", "Z")
+def sleeps(seconds: str) -> bool:
+    """Whether some process sleeps for just so long."""
+    found = subprocess.run(["pgrep", "-fx", f"sleep {seconds}"], capture_output=True)
+    return found.returncode == 0
 
 
 @pytest.fixture
@@ -228,8 +229,8 @@ def test_calls_are_asked_about(work: Path) -> None:
         call("write_file", file_path="no.txt", content="x"),
         call("run_shell_command", command="touch words.txt"),
         text("So be it."),
-        call("run_shell_command", command="echo o''ne"),
-        call("run_shell_command", command="echo o''ne"),
+        call("run_shell_command", command="echo o''ne | tee t"),
+        call("run_shell_command", command="echo o''ne | tee t"),
         text("Both ran."),
     ]
     with ScriptedServer(script) as server, Qcode(work, *options(server), "go") as qcode:
@@ -311,17 +312,17 @@ def test_an_interrupted_answer_can_be_gone_on_from(work: Path) -> None:
 
 
 def test_an_interrupted_command_leaves_no_process(work: Path) -> None:
-    command = "sleep 300 & echo $$ $! > pids; trap '' TERM; echo running; wait; sleep 300"
+    # Their numbers are others inside: they are known by how long they sleep.
+    command = "sleep 4321.1 & trap '' TERM; echo running; wait; sleep 4321.2"
     script = [call("run_shell_command", command=command), text("Fine.")]
     with ScriptedServer(script) as server, Qcode(work, *options(server), "-y", "go") as qcode:
         qcode.expect("│ running")
-        pids = [int(pid) for pid in (work / "pids").read_text().split()]
-        assert all(lives(pid) for pid in pids)
+        assert sleeps("4321.1")
         qcode.type(CTRL_C)
         qcode.expect("interrupting")
         qcode.type(CTRL_C)
         qcode.expect("interrupted")
-        until(lambda: not any(lives(pid) for pid in pids))
+        until(lambda: not sleeps("4321.1") and not sleeps("4321.2"))
         qcode.send("next")
         qcode.expect("Fine.")
 
@@ -429,7 +430,7 @@ def test_a_terminated_session_is_saved(work: Path) -> None:
 
 
 def test_a_closed_terminal_ends_all(work: Path) -> None:
-    command = "echo $$ > pid; echo running; sleep 300"
+    command = "echo running; sleep 4321.3"
     with ScriptedServer([call("run_shell_command", command=command)]) as server:
         with Qcode(work, *options(server), "-y", "go") as qcode:
             qcode.expect("│ running")
@@ -440,13 +441,13 @@ def test_a_closed_terminal_ends_all(work: Path) -> None:
             qcode.close_terminal()
             assert qcode.wait() == 128 + signal.SIGHUP
 
-    assert not lives(int((work / "pid").read_text()))
+    until(lambda: not sleeps("4321.3"))
     (kept,) = sessions()
     assert "may have taken effect" in kept.read_text().splitlines()[-1]
 
 
 def test_slash_commands(work: Path) -> None:
-    script = [text("One."), call("run_shell_command", command="echo o''k"), text("Two."),
+    script = [text("One."), call("run_shell_command", command="echo o''k | tee t"), text("Two."),
               text("Three.")]  # fmt: skip
     with ScriptedServer(script) as server, Qcode(work, *options(server)) as qcode:
         qcode.send("/modle")
@@ -495,7 +496,10 @@ def test_messages_of_several_lines(work: Path) -> None:
 
 
 def test_a_dumb_terminal_gets_plain_text(work: Path) -> None:
-    answers = [call("run_shell_command", command="echo o''k"), text("Done.", reasoning="Hm.")]
+    answers = [
+        call("run_shell_command", command="echo o''k | tee t"),
+        text("Done.", reasoning="Hm."),
+    ]
     with (
         ScriptedServer(answers) as server,
         Qcode(work, *options(server), "go", TERM="dumb") as qcode,

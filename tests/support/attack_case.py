@@ -124,6 +124,7 @@ def _session(case: Json, place: Place, tier: str | None) -> Iterator[None]:
     for name in ("WS", "OUT", "CAP", "ROOT"):
         del environment[name]
     # A tool chain that looks for itself in the home directory has another one here.
+    environment["ATTACK_PACKAGES"] = os.environ.get("ATTACK_PACKAGES", "")
     environment["RUSTUP_HOME"] = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
     script = Path(__file__).with_name("attack_session.py")
     with (place.results / "session.log").open("wb") as log:
@@ -234,6 +235,7 @@ def descendants(pid: int) -> list[int]:
 def main(given: IO[str]) -> int:
     """Run the case that is given as JSON; print the verdict."""
     wanted = json.load(given)
+    os.environ["ATTACK_PACKAGES"] = ":".join(wanted["packages"])
     adopt()
     place = Place(Path(wanted["root"]))
     verdict: Json = {"passed": True, "why": ""}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
+sys.path += [path for path in os.environ.pop("ATTACK_PACKAGES", "").split(":") if path]
 
 import attack_plain
 
@@ -66,7 +67,7 @@ def settings_for(policy: Json, tier: str | None, limits: Json, workspace: Path) 
     """
     from qcode import config
     from qcode.permissions import Mode
-    from qcode.sandbox.policy import MIB, Level, Limits, Network, Tier
+    from qcode.sandbox.policy import Level, Network, Tier
 
     settings = config.load(user_file=workspace / "none.toml", project=workspace, environ={})
     asked: str = policy["sandbox"]
@@ -85,8 +86,8 @@ def settings_for(policy: Json, tier: str | None, limits: Json, workspace: Path) 
         "allow": ("shell(*)",) if policy["approval"] == "on-request" else (),
     }
     if limits:
-        names = {"file_mb": "file_bytes", "memory_mb": "memory_bytes", "tmp_mb": "temp_bytes"}
-        wanted["limits"] = Limits(**{names[key]: value * MIB for key, value in limits.items()})
+        names = {"file_mb": "max_file_size", "memory_mb": "max_memory", "tmp_mb": "max_temp"}
+        wanted |= {names[key]: value for key, value in limits.items()}
     known = {field.name for field in dataclasses.fields(settings)}
     if "sandbox" not in known and tier != OFF:
         raise Unsupported(
@@ -136,6 +137,7 @@ class Person:
         self.screen = screen
         terminal = Terminal(screen, Look(colour=False, live=False), columns=lambda: 120)
         self.shows = TerminalApprover(terminal, self._answer, lambda: None)
+        self.is_there = is_there
         self.inner: Approver = self.shows if is_there else Nobody()
 
     async def _answer(self, question: str) -> str:
@@ -193,6 +195,7 @@ class Attempts:
         self.workspace = workspace
         self.report = report
         self.script = Script()
+        self.is_about_secrets = case["category"] in ("fs-read-secret", "env-leak")
         self.person = Person(report.screen, is_there=case["policy"]["mode"] == "interactive")
         self.session: Session | None = None
 
@@ -202,6 +205,7 @@ class Attempts:
         Raises:
             QcodeError: it would not be opened.
         """
+        from qcode.approvals import Nobody
         from qcode.cli.start import Chosen, open_session
         from qcode.providers.registry import Target
 
@@ -215,7 +219,7 @@ class Attempts:
         self.session = open_session(
             settings,
             Chosen(target, 100_000),
-            self.person,
+            self.person if self.person.is_there else Nobody(),
             cwd=self.workspace,
             added=(),
             note=lambda _text: None,
@@ -256,7 +260,9 @@ class Attempts:
         status, exit_code = "error", 0
         async with aclosing(self.session.send("go on")) as stream:
             async for event in stream:
-                await self.person.shows.show(event)
+                # What the command itself says of a secret is none that got out.
+                if not (isinstance(event, events.ToolStarted) and self.is_about_secrets):
+                    await self.person.shows.show(event)
                 match event:
                     case events.ToolFinished(result, summary):
                         report.output.append(result.text)

@@ -248,7 +248,10 @@ def verdict(case: Json, user: User, base: Path, tier: str | None, *, keep: bool 
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        given = json.dumps({"case": case, "root": str(root), "tier": tier})
+        # An interpreter for all may have none of the packages; ours are of its kind.
+        packages = [path for path in sys.path if path.endswith("site-packages")]
+        told = {"case": case, "root": str(root), "tier": tier, "packages": packages}
+        given = json.dumps(told)
         try:
             out, err = process.communicate(given, timeout=GUARD_S)
         except subprocess.TimeoutExpired:

@@ -11,13 +11,20 @@ from typing import Any
 import pytest
 
 from qcode.errors import ToolError
+from qcode.sandbox.policy import Level, Policy
+from qcode.sandbox.sandbox import Places, Sandbox
 from qcode.tools import all_tools
 from qcode.tools.base import Context, Result
 from qcode.tools.jobs import Jobs
-from qcode.tools.process import child_environment
 from qcode.tools.run_shell_command import RunShellCommand
 from qcode.tools.schema import parse
 from qcode.workspace import Workspace
+
+
+def launcher(root: Path) -> Sandbox:
+    """Return what starts processes for tests of tools: nothing is confined, all is ended."""
+    policy = Policy(Level.OFF, (root,), home=Path.home())
+    return Sandbox(policy, Places(root, root, root), os.environ)
 
 
 class Bench:
@@ -31,15 +38,23 @@ class Bench:
         assert isinstance(shell, RunShellCommand)
         shell.first_output_s, shell.grace_s = 0.2, 0.5
         self.printed: list[str] = []
+        self.launcher = launcher(self.root)
         self.context = Context(
             workspace=Workspace.at(root),
             seen={},
             spill_dir=spill,
             jobs=Jobs(),
-            environment=child_environment(os.environ),
+            launcher=self.launcher,
             output=self.printed.append,
         )
         self.runner = asyncio.Runner()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What processes get; may be changed."""
+        environment = self.launcher.environment
+        assert isinstance(environment, dict)
+        return environment
 
     async def acall(self, name: str, /, **arguments: Any) -> Result:
         tool = self.tools[name]
@@ -66,3 +81,4 @@ class Bench:
     def close(self) -> None:
         self.runner.run(self.context.jobs.close())
         self.runner.close()
+        self.launcher.close()

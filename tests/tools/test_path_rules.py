@@ -237,7 +237,7 @@ def test_both_searches_are_started_by_what_is_handed_in(bench: Bench) -> None:
         return plain.start(argv, **more)
 
     query = search.Query(bench.root, bench.root, "needle", None, 10)
-    environment = bench.context.environment
+    environment = bench.environment
     found = [bench.runner.run(search.with_python(query, environment, start=start))]
     program = search.find_ripgrep(environment["PATH"], bench.root)
     if program:

@@ -40,7 +40,7 @@ def engine(
 def tree(engine: str, bench: Bench) -> Bench:
     """A tree with all that a search has to leave out or get right."""
     if engine == "python":
-        bench.context.environment["PATH"] = os.environ["PATH"]
+        bench.environment["PATH"] = os.environ["PATH"]
     bench.write("src/a.py", "import os\ndef Needle():\n    return needle\n")
     bench.write("src/b.js", "const needle = 1;\r\nneedle\r\n")
     bench.write("src/sub/c.py", "needle = 'ä'\n")
@@ -175,7 +175,7 @@ def test_ignore_files_above_the_workspace_count_in_a_repository(
     (tmp_path / "repo" / ".git").mkdir(parents=True)
     (tmp_path / "repo" / ".gitignore").write_text("*.tmp\n/part/gen/\n")
     bench = Bench(tmp_path / "repo" / "part", tmp_path / "spill")
-    bench.context.environment["PATH"] = os.environ["PATH"]
+    bench.environment["PATH"] = os.environ["PATH"]
     for name in ("a.tmp", "gen/b", "c", "sub/d.tmp", "sub/e"):
         bench.write(name, "needle\n")
 
@@ -190,7 +190,7 @@ def test_ignore_files_above_the_workspace_count_in_a_repository(
 def test_ignore_files_above_a_plain_directory_do_not_count(engine: str, tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*\n")
     bench = Bench(tmp_path / "work", tmp_path / "spill")
-    bench.context.environment["PATH"] = os.environ["PATH"]
+    bench.environment["PATH"] = os.environ["PATH"]
     bench.write(".gitignore", "*.tmp\n")
     for name in ("a", "sub/b", "sub/c.tmp"):
         bench.write(name, "needle\n")
@@ -486,9 +486,7 @@ def test_an_interrupted_search_ends_its_ripgrep(bench: Bench, tmp_path: Path) ->
 
     async def run() -> None:
         query = search.Query(bench.root, bench.root, "x", None, 10)
-        task = asyncio.create_task(
-            search.with_ripgrep(str(program), query, bench.context.environment)
-        )
+        task = asyncio.create_task(search.with_ripgrep(str(program), query, bench.environment))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         task.cancel()
@@ -507,7 +505,7 @@ def test_a_ripgrep_that_cannot_be_run_is_done_without(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "rg").write_bytes(b"\x7fELF broken")
     (tmp_path / "bin" / "rg").chmod(0o755)
-    bench.context.environment["PATH"] = f"{tmp_path}/bin"
+    bench.environment["PATH"] = f"{tmp_path}/bin"
     bench.write("a", "needle\n")
 
     assert grep(bench, "needle") == ["a", "1:needle"]

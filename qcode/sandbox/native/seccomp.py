@@ -11,8 +11,9 @@ import os
 import struct
 from typing import Literal
 
-Sockets = Literal["own-network", "host-network", "none"]
-"""Which may be made: in a network of one's own, in the host's, or none but pairs."""
+Sockets = Literal["own-network", "host-network", "internet", "none"]
+"""Which may be made: in a network of one's own, in the host's, in the host's without those of
+the file system, or none but pairs."""
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
@@ -36,6 +37,10 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
     "fchmodat2": (452, 452),
+    "open": (2, None),
+    "openat": (257, 56),
+    "openat2": (437, 437),
+    "creat": (85, None),
     "mknod": (133, None),
     "mknodat": (259, 33),
     "ptrace": (101, 117),
@@ -113,6 +118,7 @@ _NEW_NAMESPACE = 0x7E020080
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _DATAGRAM, _TYPE = 1, 2, 0xF
 _SET_ID = 0o6000
+_MAKES = 0o100 | 0o20000000  # O_CREAT, O_TMPFILE (without O_DIRECTORY, which others have too)
 _DEVICES = (0o060000, 0o020000)  # S_IFBLK, S_IFCHR
 _FORMAT = 0o170000
 
@@ -174,9 +180,19 @@ def _checks(sockets: Sockets) -> list[tuple[str, list[_Step]]]:
         case "own-network":
             checks.append(("socket", _allowed(0, (_UNIX, _INET, _INET6, _NETLINK))))
         case "host-network":
-            checks.append(("socket", _plain_sockets()))
+            checks.append(("socket", _plain_sockets((_UNIX, _NETLINK))))
+        case "internet":
+            checks.append(("socket", _plain_sockets((_NETLINK,))))
     for name, index in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2)):
         checks.append((name, [(_LOAD, 0, 0, _argument(index)), (_JSET, 0, 1, _SET_ID), no, yes]))
+    # What is made new has a mode too; without these flags there is no such argument.
+    for name, flags, index in (("open", 1, 2), ("openat", 2, 3)):
+        body = [(_LOAD, 0, 0, _argument(flags)), (_JSET, 1, 0, _MAKES), yes]
+        body += [(_LOAD, 0, 0, _argument(index)), (_JSET, 0, 1, _SET_ID), no, yes]
+        checks.append((name, body))
+    checks.append(("creat", [(_LOAD, 0, 0, _argument(1)), (_JSET, 0, 1, _SET_ID), no, yes]))
+    # Its arguments are behind a pointer; C libraries do without.
+    checks.append(("openat2", [(_RET, 0, 0, _ERRNO | _ENOSYS)]))
     for name, index in (("mknod", 1), ("mknodat", 2)):
         body = [(_LOAD, 0, 0, _argument(index)), (_JSET, 0, 1, _SET_ID), no]
         body += [(_AND, 0, 0, _FORMAT)]
@@ -205,12 +221,12 @@ def _allowed(index: int, values: tuple[int, ...]) -> list[_Step]:
     return [*body, (_RET, 0, 0, _ERRNO | _EACCES)]
 
 
-def _plain_sockets() -> list[_Step]:
+def _plain_sockets(families: tuple[int, ...]) -> list[_Step]:
     """Return what refuses raw sockets of the internet, which see the packets of others."""
     refused = (_RET, 0, 0, _ERRNO | _EACCES)
     allowed = (_RET, 0, 0, _ALLOW)
     body: list[_Step] = [(_LOAD, 0, 0, _argument(0))]
-    for family in (_UNIX, _NETLINK):
+    for family in families:
         body += [(_JEQ, 0, 1, family), allowed]
     body += [(_JEQ, 2, 0, _INET), (_JEQ, 1, 0, _INET6), refused]
     body += [(_LOAD, 0, 0, _argument(1)), (_AND, 0, 0, _TYPE)]

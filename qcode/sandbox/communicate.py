@@ -1,0 +1,70 @@
+"""Giving a child its input and taking its output, until it has ended or is late."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import IO
+
+from qcode.sandbox.child import Child, Done
+
+_CHUNK = 64 * 1024
+
+
+def communicate(child: Child, argv: Sequence[str], given: bytes, timeout_s: float) -> Done:
+    """Return how the child ended and what it printed on its pipes; it is closed by then.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer, and was ended.
+    """
+    deadline = time.monotonic() + timeout_s
+    out: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+    try:
+        with selectors.DefaultSelector() as selector:
+            view = memoryview(given)
+            named = {"stdin": child.stdin, "stdout": child.stdout, "stderr": child.stderr}
+            pipes = {name: pipe for name, pipe in named.items() if pipe is not None}
+            for name, pipe in pipes.items():
+                event = selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ
+                selector.register(pipe, event, name)
+            if child.stdin is not None:
+                os.set_blocking(child.stdin.fileno(), False)
+            while selector.get_map():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise subprocess.TimeoutExpired(list(argv), timeout_s)
+                for key, _ in selector.select(left):
+                    pipe = pipes[key.data]
+                    if key.data == "stdin":
+                        view = _write(pipe.fileno(), view)
+                        is_over = not view
+                    else:
+                        data = os.read(pipe.fileno(), _CHUNK)
+                        out[key.data] += data
+                        is_over = not data
+                    if is_over:
+                        selector.unregister(pipe)
+                        _close(pipe)
+        code = child.wait(max(0.0, deadline - time.monotonic()))
+        return Done(code, bytes(out["stdout"]), bytes(out["stderr"]))
+    finally:
+        child.close()
+
+
+def _write(descriptor: int, view: memoryview) -> memoryview:
+    try:
+        return view[os.write(descriptor, view[:_CHUNK]) :]
+    except BlockingIOError:
+        return view
+    except BrokenPipeError:
+        return view[:0]  # it has ended, or wants no more
+
+
+def _close(pipe: IO[bytes]) -> None:
+    try:
+        pipe.close()
+    except OSError:
+        pass  # what was still to be written is wanted by nobody
