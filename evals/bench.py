@@ -31,9 +31,10 @@ from qcode.evals.bench_editing import measure as editing
 from qcode.evals.bench_peers import FLOOR, PEERS, QCODE, Adapter
 from qcode.evals.bench_process import Ended, Probe, run
 from qcode.evals.bench_report import COLUMNS, PYTHON, Section, busyness, marks, table, verdicts
+from qcode.evals.bench_sandbox import measure as confining
 from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 
-SECTIONS = ("startup", "first", "size", "session", "decode", "edits", "checkpoints")
+SECTIONS = ("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox")
 LIMIT_S = 120.0
 SPAWN = """\
 import resource, subprocess, sys, time
@@ -470,6 +471,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "decode": f"decoding {options.mb:g} MB of an answer",
         "edits": "edits of one file, one after the other, and their syntax",
         "checkpoints": "keeping the state of a repository's files",
+        "sandbox": "commands in the sandbox, beside the same without one",
     }
     measure: Mapping[str, Callable[[], Section]] = {
         "startup": bench.startup,
@@ -479,6 +481,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "decode": lambda: decoding(options.mb),
         "edits": editing,
         "checkpoints": lambda: keeping(options.files),
+        "sandbox": confining,
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"

@@ -12,6 +12,9 @@ Figures: TypeAlias = dict[str, list[float]]
 Section: TypeAlias = dict[str, Figures]
 """Figures by subject."""
 
+_MOST_ADDED = {"bubblewrap": 14, "namespaces": 10, "landlock": 10}
+"""Milliseconds that a tier may add to a command."""
+
 PYTHON = "python"
 """The row of bare Python, to which the others are ratios."""
 
@@ -78,6 +81,13 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
         out.append(Mark("state of unchanged files", clean, 50, "ms", size))
         growth, size = max((of["changed_growth"][0], name) for name, of in kept.items())
         out.append(Mark("state after one change, to that of few files", growth, 2, "×", size))
+    for tier, figures in sections.get("sandbox", {}).items():
+        limit = _MOST_ADDED.get(tier)
+        if limit is not None:
+            added = statistics.median(figures["added_ms"])
+            out.append(Mark(f"added to a command by {tier}", added, limit, "ms"))
+            growth = statistics.median(figures["growth"])
+            out.append(Mark(f"the same from 300 MB, {tier}", growth, 1.25, "×"))
     return out
 
 
@@ -161,6 +171,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *(Column("growth", "clean_growth", 2), Column("one changed", "changed_ms", 2)),
         *(Column("growth", "changed_growth", 2), Column("thorough", "thorough_ms", 1)),
         *(Column("commit", "kept_ms", 1), Column("undo", "undo_ms", 1)),
+    ),
+    "sandbox": (
+        *(Column("plain ms", "plain_ms", 2), Column("added", "added_ms", 2)),
+        *(Column("added, 300 MB", "large_ms", 2), Column("growth", "growth", 2)),
+        Column("first ms", "first_ms", 0),
     ),
 }
 
