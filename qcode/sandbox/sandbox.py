@@ -78,6 +78,7 @@ class Sandbox:
         self._proxy: Proxy | None = None
         self._contacts: list[tuple[str, bool]] = []
         self._is_shared = False
+        self._looks: Tier | None = None
         self._children: WeakSet[Guarded] = WeakSet()
         self._temp = ""
 
@@ -230,7 +231,8 @@ class Sandbox:
             open_to_all = Confinement(network=Network.ON)
             return self._start(Tier.NONE, argv, cwd, env, open_to_all, streams)
         if purpose is Purpose.LOOK:
-            return self._confined(tier, argv, cwd, env, self._sight(grant), streams)[0]
+            looks = self._look_tier(tier)
+            return self._confined(looks, argv, cwd, env, self._sight(grant), streams)[0]
         guard = self._guard_of()
         snapshot = guard.before(grant, mounted=tier is not Tier.LANDLOCK)
         try:
@@ -244,6 +246,22 @@ class Sandbox:
         guarded = Guarded(child, confinement, str(cwd), lambda: guard.after(snapshot))
         self._children.add(guarded)
         return guarded
+
+    def _look_tier(self, tier: Tier) -> Tier:
+        """Return the tier for qcode's own programs: the quickest, as they are many and short.
+
+        Namespaces without bubblewrap's help cost a third of it, and confine as much.
+        """
+        if tier is not Tier.BUBBLEWRAP or self._wanted is not None:
+            return tier
+        with self._lock:
+            if self._looks is None:
+                try:
+                    self._starter(Tier.NAMESPACES, Network.OFF)
+                    self._looks = Tier.NAMESPACES
+                except SandboxError:
+                    self._looks = tier
+            return self._looks
 
     def _sight(self, grant: Grant | None) -> Callable[[], Confinement]:
         """Return what qcode's own programs are confined to; they may write to what is granted."""
@@ -357,6 +375,7 @@ class Sandbox:
             self._starters.clear()
             self._choice = self._proxy = self._confining = self._guard = self._environment = None
             self._is_shared = False
+            self._looks = None
             if self._temp:
                 shutil.rmtree(self._temp, ignore_errors=True)
                 self._temp = ""
