@@ -481,7 +481,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "decode": lambda: decoding(options.mb),
         "edits": editing,
         "checkpoints": lambda: keeping(options.files),
-        "sandbox": confining,
+        "sandbox": lambda: confining(12 * options.runs),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
