@@ -183,4 +183,4 @@ def _started(
         case _:
             from qcode.sandbox.fork_server import ForkServer
 
-            return ForkServer(tier, network=network, temp_bytes=temp_bytes)
+            return ForkServer(tier, network=network, temp_bytes=temp_bytes, seen=roots)

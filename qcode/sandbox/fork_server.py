@@ -45,8 +45,11 @@ class ForkServer:
         *,
         network: Network,
         temp_bytes: int = Limits().temp_bytes,
+        seen: Sequence[str] = (),
     ) -> None:
         """Start the server; whether it confines is the canary's affair.
+
+        `seen` are directories that have to be readable although they lie in /tmp: the roots.
 
         Raises:
             Unavailable: this machine does not have what the tier needs.
@@ -54,6 +57,7 @@ class ForkServer:
         self.tier = tier
         self.network = network
         self._temp_bytes = temp_bytes
+        self._seen = [os.path.realpath(path) for path in seen]
         self._lock = threading.Lock()
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,6 +146,7 @@ class ForkServer:
         limits = confinement.limits
         confines = self.tier is not Tier.NONE
         return {
+            "seen": self._seen,
             "writable": list(confinement.writable),
             "pinned": list(confinement.pinned),
             "protected": list(confinement.protected),

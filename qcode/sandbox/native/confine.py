@@ -32,6 +32,8 @@ def all_rules(confinement: dict[str, Any]) -> tuple[int, dict[str, int]]:
     rules = landlock.Rules(landlock.READS | landlock.WRITES | landlock.DEVICE)
     shared = ("/tmp", "/var/tmp", "/run", "/dev")
     seen = landlock.grant_reads(rules, confinement["hidden"], shared)
+    for path in confinement["seen"]:
+        rules.grant(path, landlock.READS)
     everything = landlock.READS | landlock.WRITES
     for path in (*confinement["writable"], confinement["temp"], _SHARED_MEMORY):
         if path:

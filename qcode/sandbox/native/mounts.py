@@ -77,6 +77,7 @@ def _make_devices(trees: dict[str, int], sized: bytes) -> None:
 def make_template(
     covered: dict[str, int],
     *,
+    seen: Sequence[str],
     writable: Sequence[str],
     pinned: Sequence[str],
     protected: Sequence[str],
@@ -84,11 +85,19 @@ def make_template(
 ) -> None:
     """Leave the base for a namespace with what one confinement says.
 
+    `seen` are to be readable although they may lie in what is covered.
+
     Raises:
         OSError: something cannot be mounted; then nothing may be run there.
     """
+    below = tuple(f"{top}/" for top in covered)
+    shown = [(path, _tree(path, covered)) for path in seen if path.startswith(below)]
     trees = [(path, _tree(path, covered)) for path in writable]
     kernel.unshare(kernel.CLONE_NEWNS)
+    for path, tree in shown:
+        _make_place(path, tree, covered)
+        kernel.attach(tree, os.fsencode(path))
+        os.close(tree)
     for path, tree in trees:
         _make_place(path, tree, covered)
         kernel.attach(tree, os.fsencode(path))

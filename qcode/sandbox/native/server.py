@@ -210,6 +210,7 @@ def _template_namespace(server: Server, confinement: dict[str, Any]) -> int:
             try:
                 mounts.make_template(
                     server.covered,
+                    seen=confinement["seen"],
                     writable=confinement["writable"],
                     pinned=confinement["pinned"],
                     protected=confinement["protected"],
