@@ -231,7 +231,7 @@ def test_closed_streams_are_no_reason_to_crash(
         (["run", "--add-dir", "nowhere", "x"], 2, "nowhere"),
         (["run", "--resume", "nothing", "x"], 2, "no session `nothing`"),
         (["run", "--continue", "x"], 2, "no session was held"),
-        (["run", "--sandbox", "workspace-write", "x"], 5, "no sandbox yet"),
+        (["run", "--sandbox-tier", "docker", "x"], 5, "sandbox_image"),
         (["run", "--api-key-env", "NO_SUCH", "x"], 2, "NO_SUCH"),
         (["nonsense"], 2, "qcode run"),
     ],
