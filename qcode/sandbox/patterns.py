@@ -21,14 +21,13 @@ class Patterns:
 
     def __init__(self, patterns: Sequence[str], *, roots: Sequence[Path], home: Path) -> None:
         self._roots = [str(root) for root in roots]
-        self._patterns = [
-            str(home) + p[1:] if p == "~" or p.startswith("~/") else p for p in patterns
-        ]
-        self._forms = [_expression(pattern.rstrip("/") or "/") for pattern in self._patterns]
+        self._patterns = tuple(patterns)
+        self._globs = [_normal(pattern, str(home)) for pattern in patterns]
+        self._forms = [_expression(glob) for glob in self._globs]
         self._names = [
-            _expression(pattern.rstrip("/").removesuffix("/**").rpartition("/")[2])
-            for pattern in self._patterns
-            if not pattern.startswith("/")
+            _expression(glob.removesuffix("/**").rpartition("/")[2])
+            for glob in self._globs
+            if not glob.startswith("/")
         ]
 
     def __bool__(self) -> bool:
@@ -39,14 +38,14 @@ class Patterns:
         if not self._forms:
             return ""
         inside = [real[len(r.rstrip("/")) + 1 :] for r in self._roots if below(real, r)]
-        for pattern, form in zip(self._patterns, self._forms, strict=True):
-            if pattern.startswith("/"):
-                if form.match(real):
-                    return pattern
+        for pattern, glob, form in zip(self._patterns, self._globs, self._forms, strict=True):
+            if glob.startswith("/"):
+                is_meant = form.match(real) is not None
             elif "/" not in pattern.rstrip("/"):
-                if any(form.match(name) for rest in inside for name in rest.split("/") if name):
-                    return pattern
-            elif any(form.match(rest) for rest in inside):
+                is_meant = any(form.match(name) for rest in inside for name in rest.split("/"))
+            else:
+                is_meant = any(form.match(rest) for rest in inside)
+            if is_meant:
                 return pattern
         return ""
 
@@ -57,14 +56,20 @@ class Patterns:
     def places(self) -> list[str]:
         """Return the paths that patterns say outright, existing or not."""
         found = []
-        for pattern in self._patterns:
-            plain = pattern.rstrip("/").removesuffix("/**")
+        for pattern, glob in zip(self._patterns, self._globs, strict=True):
+            plain = glob.removesuffix("/**")
             if plain and not _WILD.search(plain):
                 if plain.startswith("/"):
                     found.append(plain)
                 elif "/" in pattern.rstrip("/"):
                     found += [os.path.join(root, plain) for root in self._roots]
         return found
+
+
+def _normal(pattern: str, home: str) -> str:
+    if pattern == "~" or pattern.startswith("~/"):
+        pattern = home + pattern[1:]
+    return pattern.removeprefix("./").rstrip("/") or "/"
 
 
 def below(path: str, top: str) -> bool:

@@ -4,12 +4,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mounted import run, why_not
 
 from qcode.sandbox.confinement import Confining
 from qcode.sandbox.policy import Grant, Level, Policy
-from tests.support import mounted
 
-pytestmark = pytest.mark.skipif(bool(mounted.why_not()), reason=f"mounts: {mounted.why_not()}")
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"mounts: {why_not()}")
 
 
 def git(cwd: Path, *args: str) -> str:
@@ -63,7 +63,7 @@ def confining(work: Path) -> Confining:
     ],
 )
 def test_work_with_git_goes_on(work: Path, command: str) -> None:
-    done = mounted.run(confining(work).now(), command, work)
+    done = run(confining(work).now(), command, work)
 
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
@@ -92,7 +92,7 @@ def test_what_git_obeys_stays(work: Path, command: str) -> None:
     git(work, "init", "-q", "--bare", ".git/modules/a/b")
     git(work, "worktree", "add", "-q", "tree")
 
-    done = mounted.run(confining(work).now(), command, work)
+    done = run(confining(work).now(), command, work)
 
     assert done.returncode != 0
     assert any(
@@ -105,7 +105,7 @@ def test_a_linked_working_tree_outside_its_repository_can_commit(work: Path) -> 
     git(work, "worktree", "add", "-q", str(tree))
 
     confinement = confining(tree).now()
-    done = mounted.run(
+    done = run(
         confinement,
         "git commit -q --allow-empty -m there; echo x >> ../ws/.git/config; mv .git g;"
         "echo gitdir: /x > .git",
@@ -135,7 +135,7 @@ def test_a_submodule_can_commit_in_its_git_directory(work: Path) -> None:
     git(work.parent, "clone", "-q", "ws", "other")
     git(work, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "sub")
 
-    done = mounted.run(
+    done = run(
         confining(work / "sub").now(),
         "git commit -q --allow-empty -m sub; echo x >> ../.git/modules/sub/config",
         work / "sub",
@@ -148,8 +148,8 @@ def test_a_submodule_can_commit_in_its_git_directory(work: Path) -> None:
 def test_what_was_allowed_for_once_is_not_protected(work: Path) -> None:
     at = confining(work)
 
-    refused = mounted.run(at.now(), "git remote add origin x", work)
-    allowed = mounted.run(
+    refused = run(at.now(), "git remote add origin x", work)
+    allowed = run(
         at.now(Grant(write=(str(work / ".git/config"),))), "git remote add origin x", work
     )
 
