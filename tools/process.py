@@ -8,7 +8,6 @@ fall between the start and the moment when somebody is responsible for ending it
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import os
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from qcode.sandbox.blocked import Block
 from qcode.sandbox.launching import Launcher, Purpose
 from qcode.sandbox.policy import Grant
-from qcode.tools.output import Output, clean
+from qcode.tools.output import LiveText, Output
 
 GRACE_S = 2.0
 """Between asking a command to end and ending it."""
@@ -103,7 +102,7 @@ class Process:
                 async with asyncio.timeout(_DRAIN_S):
                     await self._closed.wait()
         if self._live:
-            self._live.flush()
+            self._live.flush(last=True)
             self._live = None
         return self._child.returncode
 
@@ -138,7 +137,7 @@ class Process:
             self._read_all()
             self._stop_reading()
         if self._live:
-            self._live.flush()
+            self._live.flush(last=True)
             self._live = None
         self.output.close()
         self._stop_watching()
@@ -195,21 +194,17 @@ class _Live:
     def __init__(self, loop: asyncio.AbstractEventLoop, show: Callable[[str], None]) -> None:
         self._loop = loop
         self._show = show
-        self._waiting = bytearray()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = LiveText(_BATCH_BYTES)
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, data: bytes) -> None:
-        self._waiting += data[-_BATCH_BYTES:]
+        self._text.add(data)
         if self._timer is None:
             self._timer = self._loop.call_later(_BATCH_S, self.flush)
 
-    def flush(self) -> None:
+    def flush(self, *, last: bool = False) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._waiting:
-            text = self._decoder.decode(bytes(self._waiting[-_BATCH_BYTES:]))
-            self._waiting.clear()
-            if shown := clean(text.encode()):
-                self._show(shown)
+        if shown := self._text.take(last=last):
+            self._show(shown)

@@ -75,7 +75,12 @@ def start(
     """
     try:
         return house.start(
-            ["git", *_SAFE, *arguments], cwd=cwd, env=environment(), writes=writes, stdin=stdin
+            ["git", *_SAFE, *arguments],
+            cwd=cwd,
+            env=environment(),
+            writes=writes,
+            reads=_own(arguments),
+            stdin=stdin,
         )
     except OSError as error:
         raise _cannot(error) from error
@@ -95,6 +100,7 @@ def run(
             cwd=cwd,
             env=environment(),
             writes=writes,
+            reads=_own(arguments),
             input=stdin or b"",
             timeout_s=_TIMEOUT_S,
         )
@@ -102,6 +108,12 @@ def run(
         raise _cannot(error) from error
     except subprocess.TimeoutExpired as error:
         raise QcodeError(f"git {arguments[0]} took longer than {_TIMEOUT_S:.0f} s") from error
+
+
+def _own(arguments: Sequence[str]) -> list[str]:
+    """Return the git directories that are named: qcode's own are hidden from everybody else."""
+    option = "--git-dir="
+    return [word.removeprefix(option) for word in arguments if word.startswith(option)]
 
 
 def _cannot(error: OSError) -> QcodeError:

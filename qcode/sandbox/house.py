@@ -61,11 +61,14 @@ def start(
     cwd: Path | str,
     env: Mapping[str, str],
     writes: Sequence[str] = (),
+    reads: Sequence[str] = (),
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.DEVNULL,
 ) -> Child:
     """Start a program of qcode's own; it may write to `writes` alone, and reach nothing.
+
+    `reads` are to be seen although they may be hidden: what qcode keeps for itself is.
 
     Raises:
         OSError: it cannot be started.
@@ -78,7 +81,7 @@ def start(
         stdout=stdout,
         stderr=stderr,
         purpose=Purpose.LOOK,
-        grant=Grant(read=tuple(writes), write=tuple(writes)) if writes else None,
+        grant=Grant(read=(*reads, *writes), write=tuple(writes)) if reads or writes else None,
     )
 
 
@@ -88,6 +91,7 @@ def run(
     cwd: Path | str,
     env: Mapping[str, str],
     writes: Sequence[str] = (),
+    reads: Sequence[str] = (),
     input: bytes = b"",
     timeout_s: float,
 ) -> Done:
@@ -99,5 +103,14 @@ def run(
     """
     pipe = subprocess.PIPE
     given = pipe if input else subprocess.DEVNULL
-    child = start(argv, cwd=cwd, env=env, writes=writes, stdin=given, stdout=pipe, stderr=pipe)
+    child = start(
+        argv,
+        cwd=cwd,
+        env=env,
+        writes=writes,
+        reads=reads,
+        stdin=given,
+        stdout=pipe,
+        stderr=pipe,
+    )
     return communicate(child, argv, input, timeout_s)

@@ -205,3 +205,18 @@ def _wrap_processes(tell: Callable[[str, str, str], None]) -> None:
         tell("after", "start", name)
 
     subprocess.Popen._execute_child = started  # type: ignore[attr-defined]
+
+    from qcode.sandbox.sandbox import Sandbox
+
+    begin = Sandbox._start
+
+    def confined(self: Any, tier: Any, argv: Any, *rest: Any) -> Any:
+        """Tell of what is started by another process for this one."""
+        words = [os.path.basename(argv[0]), *argv[1:]]
+        name = " ".join(word for word in words if word != "-c" and "=" not in word)
+        tell("before", "start", name)
+        child = begin(self, tier, argv, *rest)
+        tell("after", "start", name)
+        return child
+
+    Sandbox._start = confined  # type: ignore[method-assign]
