@@ -44,6 +44,12 @@ unit: setup ## run the tests (ARGS="-k name" picks some)
 faults: setup ## kill a session at more than 1,000 of its effects (ARGS="--every 1": at all)
 	$(BIN)/python tests/faults/run.py $(ARGS)
 
+.PHONY: attacks
+attacks: setup ## run every attack on the sandbox, in each tier (takes a quarter of an hour)
+	for tier in bubblewrap namespaces landlock; do \
+		$(BIN)/python tests/vectors.py attacks tests/sandbox/attacks-more.jsonl --tier $$tier $(ARGS); \
+	done
+
 .PHONY: fmt
 fmt: setup ## format, and fix what can be fixed
 	$(BIN)/ruff format
