@@ -177,7 +177,24 @@ def sockets(is_open: Callable[[str], bool]) -> list[str]:
         if not any(below(path, place) for place in _PRIVATE_ANYWAY)
         and not is_open(path)
         and _is_socket(path)
+        and _is_reachable(os.path.dirname(path))
     ]
+
+
+def _is_reachable(directory: str) -> bool:
+    """Whether a confined process gets there: root's has no more rights there than its number."""
+    own, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
+    while True:
+        try:
+            found = os.stat(directory)
+        except OSError:
+            return False
+        bit = 0o100 if found.st_uid == own else 0o010 if found.st_gid in groups else 0o001
+        if not found.st_mode & bit:
+            return False
+        if directory == "/":
+            return True
+        directory = os.path.dirname(directory)
 
 
 def _is_socket(path: str) -> bool:
