@@ -96,7 +96,7 @@ class Confining:
             if any(below(path, top) for top in tops)
             and not any(below(granted, path) for granted in grant.write)
         )
-        hidden = self.hidden.existing(path for f in found for path in f.files)
+        hidden = self.hidden.existing(path for f in found for path in f.named)
         hidden += sockets(lambda path: any(below(path, top) for top in self._roots))
         hidden = _outermost(hidden)
         for path in grant.read:
@@ -212,7 +212,7 @@ class Confining:
         globs = self.protected.globs
         if globs:
             paths += globs.places()
-            paths += (path for f in found for path in f.files if globs.match(path))
+            paths += (path for f in found for path in f.named if globs.match(path))
         return (path for path in dict.fromkeys(paths) if _is_plain(path))
 
     def _pins(self, protected: list[str], tops: list[str], trees: Iterable[str]) -> list[str]:

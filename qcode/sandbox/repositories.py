@@ -30,8 +30,8 @@ class Found(Record):
 
     repositories: tuple[str, ...]
     """Directories that have a `.git` or look like a bare repository; parents first."""
-    files: tuple[str, ...]
-    """Files and links of the names that were asked for."""
+    named: tuple[str, ...]
+    """What has one of the names that were asked for, of whatever kind."""
     entries: int
     """That were looked at."""
 
@@ -42,7 +42,7 @@ class _Listed(Record):
     changed_ns: int
     read_ns: int
     directories: tuple[str, ...]
-    files: tuple[str, ...]
+    named: tuple[str, ...]
     is_repository: bool
     entries: int
 
@@ -59,7 +59,7 @@ class Survey:
     def look(self) -> Found:
         """Go through the directories, the shallow ones first; links are not followed."""
         repositories: list[str] = []
-        files: list[str] = []
+        named: list[str] = []
         seen: dict[str, _Listed] = {}
         entries = 0
         level = [self._root]
@@ -73,7 +73,7 @@ class Survey:
                 entries += listed.entries
                 if listed.is_repository:
                     repositories.append(path)
-                files += [f"{path}/{name}" for name in listed.files]
+                named += [f"{path}/{name}" for name in listed.named]
                 below += [f"{path}/{name}" for name in listed.directories]
                 if entries > ENTRIES:
                     break
@@ -82,7 +82,7 @@ class Survey:
                 continue
             break
         self._known = seen
-        return Found(tuple(repositories), tuple(files), entries)
+        return Found(tuple(repositories), tuple(named), entries)
 
     def _list(self, path: str) -> _Listed | None:
         known = self._known.get(path)
@@ -96,7 +96,7 @@ class Survey:
         if known and known.changed_ns == now.st_ctime_ns < known.read_ns - _RACY_NS:
             return known
         read_ns = time.time_ns()
-        directories, files = [], []
+        directories, named = [], []
         names = set()
         try:
             with os.scandir(path) as listing:
@@ -107,15 +107,15 @@ class Survey:
                     if entry.is_dir(follow_symlinks=False):
                         if entry.name not in _SKIPPED:
                             directories.append(entry.name)
-                    elif self._wanted(entry.name):
-                        files.append(entry.name)
+                    if self._wanted(entry.name):
+                        named.append(entry.name)
         except OSError:
             return None
         return _Listed(
             now.st_ctime_ns,
             read_ns,
             tuple(sorted(directories)),
-            tuple(sorted(files)),
+            tuple(sorted(named)),
             ".git" in names or looks_bare(names),
             len(names),
         )

@@ -219,4 +219,4 @@ def _wrap_processes(tell: Callable[[str, str, str], None]) -> None:
         tell("after", "start", name)
         return child
 
-    Sandbox._start = confined  # type: ignore[method-assign]
+    Sandbox._start = confined  # type: ignore[method-assign, assignment]
