@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from qcode import paths
 from qcode.errors import QcodeError
 from qcode.record import Record
 from qcode.sandbox import house
@@ -79,7 +80,7 @@ def start(
             cwd=cwd,
             env=environment(),
             writes=writes,
-            reads=_own(arguments),
+            is_ours=_is_ours(arguments),
             stdin=stdin,
         )
     except OSError as error:
@@ -100,7 +101,7 @@ def run(
             cwd=cwd,
             env=environment(),
             writes=writes,
-            reads=_own(arguments),
+            is_ours=_is_ours(arguments),
             input=stdin or b"",
             timeout_s=_TIMEOUT_S,
         )
@@ -110,10 +111,11 @@ def run(
         raise QcodeError(f"git {arguments[0]} took longer than {_TIMEOUT_S:.0f} s") from error
 
 
-def _own(arguments: Sequence[str]) -> list[str]:
-    """Return the git directories that are named: qcode's own are hidden from everybody else."""
+def _is_ours(arguments: Sequence[str]) -> bool:
+    """Whether a command is on a repository of qcode's own, made where no command can write."""
     option = "--git-dir="
-    return [word.removeprefix(option) for word in arguments if word.startswith(option)]
+    named = [Path(word.removeprefix(option)) for word in arguments if word.startswith(option)]
+    return any(paths.state_dir() in path.parents for path in named)
 
 
 def _cannot(error: OSError) -> QcodeError:

@@ -61,18 +61,23 @@ def start(
     cwd: Path | str,
     env: Mapping[str, str],
     writes: Sequence[str] = (),
-    reads: Sequence[str] = (),
+    is_ours: bool = False,
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.DEVNULL,
 ) -> Child:
     """Start a program of qcode's own; it may write to `writes` alone, and reach nothing.
 
-    `reads` are to be seen although they may be hidden: what qcode keeps for itself is.
+    With `is_ours` it works on a repository that qcode made for itself, hidden from all else:
+    nobody has configured that, so it need not be confined.
 
     Raises:
         OSError: it cannot be started.
     """
+    if is_ours:
+        from qcode.sandbox import plain
+
+        return plain.start(argv, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
     return launcher().start(
         argv,
         cwd=cwd,
@@ -81,7 +86,7 @@ def start(
         stdout=stdout,
         stderr=stderr,
         purpose=Purpose.LOOK,
-        grant=Grant(read=(*reads, *writes), write=tuple(writes)) if reads or writes else None,
+        grant=Grant(read=tuple(writes), write=tuple(writes)) if writes else None,
     )
 
 
@@ -91,7 +96,7 @@ def run(
     cwd: Path | str,
     env: Mapping[str, str],
     writes: Sequence[str] = (),
-    reads: Sequence[str] = (),
+    is_ours: bool = False,
     input: bytes = b"",
     timeout_s: float,
 ) -> Done:
@@ -108,7 +113,7 @@ def run(
         cwd=cwd,
         env=env,
         writes=writes,
-        reads=reads,
+        is_ours=is_ours,
         stdin=given,
         stdout=pipe,
         stderr=pipe,
