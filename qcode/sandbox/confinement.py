@@ -136,25 +136,23 @@ class Confining:
         return self.hidden.wanted(name) or self.protected.globs.may_name(name)
 
     def _check_roots(self) -> None:
-        home = os.path.realpath(self.policy.home)
         if not self.policy.level.confines:
             return
+        home = os.path.realpath(self.policy.home)
+        writes = self.policy.level is Level.WORKSPACE_WRITE
         for root in self._roots:
-            if below(home, root) and self.policy.level is Level.WORKSPACE_WRITE:
-                what = (
-                    "the root directory"
-                    if root == "/"
-                    else ("the home directory" if root == home else "above the home directory")
-                )
+            if writes and below(home, root):
+                what = "above the home directory"
+                what = {"/": "the root directory", home: "the home directory"}.get(root, what)
                 raise SandboxError(
                     f"{root} is {what}, and everything in it would be writable",
                     hint="start qcode in the directory of a project, or use --sandbox read-only",
                 )
             for place in self.hidden.in_home():
-                if below(place, root) or below(root, place):
+                if below(root, place) or (writes and below(place, root)):
                     raise SandboxError(
                         f"{place} is hidden from commands, and it "
-                        + ("lies in" if below(place, root) else "holds")
+                        + ("holds" if below(root, place) else "lies in")
                         + f" {root}, which they are to work on",
                         hint="start qcode in the directory of a project, or take it from the "
                         "hidden paths",

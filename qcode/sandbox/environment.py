@@ -127,14 +127,19 @@ def child_environment(
 
 
 def own_environment(environ: Mapping[str, str], roots: Collection[Path]) -> dict[str, str]:
-    """Return what programs get that qcode runs for itself: nothing from the workspace."""
-    kept = kept_variables(environ, ())
-    for name in [name for name in kept if name.startswith(("PYTHON", "NODE_", "PYTEST_"))]:
-        del kept[name]
+    """Return an environment without secrets, and with no programs from the roots in PATH.
+
+    For what qcode runs for itself: whoever starts it says in variables what is wanted.
+    """
+    tops = [str(root) for root in roots]
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not looks_secret(name, value) and not _is_exported_function(value)
+    }
     if "PATH" in kept:
-        tops = [str(root) for root in roots]
         kept["PATH"] = ":".join(p for p in kept["PATH"].split(":") if _is_outside(p, tops))
-    return kept | _forced()
+    return kept
 
 
 def kept_variables(
@@ -156,23 +161,6 @@ def kept_variables(
         return is_listed and not looks_secret(name, value) and not _is_exported_function(value)
 
     return {name: value for name, value in environ.items() if is_kept(name, value)}
-
-
-def secret_values(environ: Mapping[str, str], named: Collection[str] = ()) -> set[str]:
-    """Return the values that must not be shown to a model: of what looks secret by its name.
-
-    `named` are further names of such variables.
-    """
-    from qcode.secrets import SHORTEST_KNOWN
-
-    return {
-        value
-        for name, value in environ.items()
-        if len(value) >= SHORTEST_KNOWN
-        and (name in named or looks_secret(name, ""))
-        and not os.path.isabs(value)
-        and not value.isdigit()
-    }
 
 
 def ordered_path(path: str, roots: Collection[str], active: Collection[str] = ()) -> str:

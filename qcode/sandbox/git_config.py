@@ -77,18 +77,22 @@ def _value(text: str | None) -> str:
     if text is None:
         return "true"
     out = ""
+    kept = 0  # characters that are not only space before a comment or the end
     quoted = False
     at = 0
     while at < len(text):
         char = text[at]
-        if char == "\\" and at + 1 < len(text):
+        if char in "#;" and not quoted:
+            break
+        if char == '"':
+            quoted = not quoted
+        elif char == "\\" and at + 1 < len(text):
             at += 1
             out += {"n": "\n", "t": "\t", "b": "\b"}.get(text[at], text[at])
-        elif char == '"':
-            quoted = not quoted
-        elif char in "#;" and not quoted:
-            break
+            kept = len(out)
         else:
             out += char
+            if quoted or not char.isspace():
+                kept = len(out)
         at += 1
-    return out if quoted else out.strip()
+    return out[:kept]

@@ -84,10 +84,6 @@ class Hidden:
             return "files with secrets for development that git does not track are hidden"
         return ""
 
-    def covers(self, real: Path) -> bool:
-        """Whether there is a reason."""
-        return bool(self.reason(real))
-
     def existing(self, files: Iterable[str]) -> list[str]:
         """Return what there is to be hidden: real paths; `files` are candidates in the roots."""
         found = self._look()

@@ -50,10 +50,6 @@ class Protected:
             return f"the rule {rule} denies it"
         return ""
 
-    def covers(self, path: Path) -> bool:
-        """Whether there is a reason."""
-        return bool(self.reason(path))
-
     @property
     def globs(self) -> Patterns:
         """A person's rules."""
