@@ -104,9 +104,9 @@ class Survey:
                     if count > ENTRIES:
                         break
                     names.add(entry.name)
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.name not in _SKIPPED:
-                            directories.append(entry.name)
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                    if is_directory and entry.name not in _SKIPPED:
+                        directories.append(entry.name)
                     if self._wanted(entry.name):
                         named.append(entry.name)
         except OSError:
