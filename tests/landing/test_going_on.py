@@ -51,19 +51,19 @@ def test_a_commit_under_way_when_interrupted_is_told(tmp_path: Path) -> None:
     work = repository(tmp_path / "work", {"a.txt": "one\n"})
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    set_hook(work, "touch ../begun; until test -f ../go; do sleep 0.02; done")
+    set_hook(work, "touch .git/begun; until test -f .git/go; do sleep 0.02; done")
     script = [EDIT, scripted.text("ok"), scripted.text("Make it two")]
     with scripted.ScriptedServer(script) as server:
         program = Program(work, server.base_url, environ={"TMPDIR": str(temporary)})
         running = program.start("run", "-y", "--commit", "do it")
-        while not (tmp_path / "begun").exists():
+        while not (work / ".git/begun").exists():
             assert running.poll() is None
             time.sleep(0.02)
         running.send_signal(signal.SIGTERM)
-        (tmp_path / "go").touch()
+        (work / ".git/go").touch()
         ended = program.end(running)
     assert ended.code == 128 + signal.SIGTERM
     assert "committed " in ended.err
     assert git(work, "log", "-1", "--format=%s").strip() == "Make it two"
     assert git(work, "status", "--porcelain") == ""
-    assert not list(temporary.glob("qcode-index-*"))
+    assert not list((work / ".git").glob("qcode-index-*"))
