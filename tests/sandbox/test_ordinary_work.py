@@ -169,7 +169,7 @@ def sockets(session: Session) -> None:
         ),
         pytest.param(
             "git branch one && git switch -q one && git switch -q main && git branch -f one && "
-            "git branch -d one && git branch -a",
+            "git branch -a && git update-ref -d refs/heads/one",
             id="branch",
         ),
         pytest.param(
@@ -196,6 +196,13 @@ def test_git(repository: Session, command: str) -> None:
 
     for word in ("error:", "fatal:", "warning:", "denied", "Read-only"):
         assert word not in printed
+
+
+def test_a_branch_is_deleted(repository: Session) -> None:
+    """Git also rewrites its configuration then, which is protected; it goes on without."""
+    repository.run("git branch one && git branch -d one")
+
+    assert repository.run("git branch --format='%(refname:short)'") == "main\n"
 
 
 def test_a_worktree_of_git(repository: Session) -> None:
