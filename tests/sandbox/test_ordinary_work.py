@@ -88,8 +88,8 @@ def why_not(tier: Tier) -> str:
 
 
 def _beside() -> Path:
-    """Return a directory that is not below /tmp, where every session has its own."""
-    for place in (Path("/var/tmp"), HOME, Path(__file__).parent):
+    """Return a directory as people work in; not /tmp, where every session has its own."""
+    for place in (HOME, Path("/var/cache"), Path(__file__).parent):
         if os.access(place, os.W_OK):
             return place
     raise AssertionError("there is nowhere to work")
@@ -229,6 +229,28 @@ def test_work_in_a_linked_worktree(tier: Tier, place: Path) -> None:
         assert "second" in session.run("git log --oneline")
     finally:
         session.sandbox.close()
+
+
+def test_fetching_from_the_repository_beside(tier: Tier, place: Path) -> None:
+    beside = place / "beside"
+    beside.mkdir()
+    made_repository(beside)
+    subprocess.run(["git", "branch", "other"], cwd=beside, check=True)
+    subprocess.run(["git", "clone", "-q", beside, place / "work"], check=True)
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "new"], cwd=beside, check=True)
+    session = Session(tier, place)
+    try:
+        session.run("git fetch -q && git pull -q")
+        assert "new" in session.run("git log --oneline -1")
+        session.run("git switch other && git status")
+    finally:
+        session.sandbox.close()
+
+
+def test_pushing_within_the_workspace(repository: Session) -> None:
+    repository.run("git init -q --bare inner.git && git push -q ./inner.git main:main")
+
+    assert "first" in repository.run("git --git-dir inner.git log --oneline main")
 
 
 def test_a_repository_made_in_the_sandbox(session: Session) -> None:
