@@ -205,6 +205,17 @@ def test_a_branch_is_deleted(repository: Session) -> None:
     assert repository.run("git branch --format='%(refname:short)'") == "main\n"
 
 
+def test_what_git_cannot_configure_is_explained(repository: Session) -> None:
+    if repository.tier is Tier.LANDLOCK:
+        pytest.skip("landlock: the file is put back after the command")
+    child = repository.start("git remote add other ../other")
+    done = communicate(child, ["git"], b"", 60)
+
+    assert done.returncode != 0
+    (block,) = repository.sandbox.blocked(child, done.stdout.decode())
+    assert block.access == f"write:{repository.work}/.git/config"
+
+
 def test_a_worktree_of_git(repository: Session) -> None:
     repository.run("git worktree add -q tree -b other")
     repository.run(
@@ -404,6 +415,17 @@ def test_make_and_gcc(session: Session) -> None:
     session.file("Makefile", "it: it.c\n\tgcc -O2 -pipe -o $@ $<\n.PHONY: test\ntest: it\n\t./it\n")
 
     assert session.run("make -s -j4 test") == "it\n"
+
+
+@pytest.mark.parametrize("what", ["address", "undefined", "thread"])
+def test_sanitizers(session: Session, what: str) -> None:
+    """The search for leaks has to be off: it is done with ptrace, which no tier lets through."""
+    need("gcc")
+    session.file("it.c", "int main(void) { return 0; }\n")
+    if "cannot find" in session.run(f"gcc -fsanitize={what} -o it it.c 2>&1 || true"):
+        pytest.skip(f"there is no library for -fsanitize={what}")
+
+    session.run("ASAN_OPTIONS=detect_leaks=0 ./it")
 
 
 @pytest.mark.slow
