@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOMENT_S = 0.1
 """What a command leaves running has so long to end by itself."""
+_KEYS = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""The terminal's: the server ignores them, and a command decides for itself."""
 _TICK_MS = 250
 _EVERY = 12
 """With each so-many-th of the close looks memory is looked at too."""
@@ -38,6 +40,9 @@ def be_init(
     limits = request["confinement"]["limits"]
     kernel.die_with_parent(signal.SIGKILL)
     waking = _wake_on_children()
+    for number in _KEYS:
+        # What is ignored stays so in a command; what is caught does not.
+        signal.signal(number, lambda _number, _frame: None)
     try:
         kernel.setns(template.namespace, kernel.CLONE_NEWNS)
         kernel.unshare(kernel.CLONE_NEWNS)
@@ -115,7 +120,7 @@ def _spawn(
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+            for number in (*_KEYS, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.setsid()
             os.chdir(request["cwd"])
