@@ -70,6 +70,22 @@ ONLY_IN = {
 }
 """A library, and where it may be imported: one place, behind a type of qcode's."""
 
+STARTS = {
+    "subprocess": ["run", "Popen", "call", "check_call", "check_output", "getoutput"],
+    "os": ["system", "popen", "fork", "forkpty", "posix_spawn", "exec", "spawn"],
+    "asyncio": ["create_subprocess"],
+    "pty": ["spawn", "fork"],
+    "multiprocessing": [""],
+    "webbrowser": [""],
+}
+"""A module, and how names begin in it that start programs or processes."""
+
+MAY_START = ("qcode.sandbox", "qcode.local", "qcode.evals")
+"""Who starts them as it likes: what confines, the model's server, and what is no part of a run."""
+
+STARTS_BESIDES: set[str] = set()
+"""Other modules that do so, each for a reason; so far there is none."""
+
 LOOP_LEAVES_OUT = {"os", "sys", "pathlib", "subprocess", "socket", "datetime", "shutil"}
 
 
@@ -91,6 +107,24 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def started(path: Path) -> set[str]:
+    """Return what of `STARTS` a module names, under whatever name it was imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = {name: name for name in STARTS}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {each.asname: each.name for each in node.names if each.asname}
+            found |= {f"{each.name}." for each in node.names if each.name in STARTS}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{each.name}" for each in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add(f"{modules.get(node.value.id, '')}.{node.attr}")
+    forbidden = tuple(f"{module}.{name}" for module, names in STARTS.items() for name in names)
+    return {name for name in found if name.startswith(forbidden)}
 
 
 def inside(name: str, package: str) -> bool:
@@ -157,6 +191,35 @@ def test_each_library_is_imported_in_one_place(library: str) -> None:
 
 def test_the_loop_touches_nothing_outside() -> None:
     assert IMPORTS["qcode.loop"] & LOOP_LEAVES_OUT == set()
+
+
+def test_only_the_sandbox_starts_programs() -> None:
+    assert {
+        f"{name} uses {one}"
+        for name, path in modules()
+        if not any(inside(name, package) for package in MAY_START)
+        for one in started(path)
+    } == STARTS_BESIDES
+
+
+@pytest.mark.parametrize(
+    "source, what",
+    [
+        ("import subprocess\nsubprocess.run([])", {"subprocess.run"}),
+        ("import subprocess as s\ndef f(): return s.Popen", {"subprocess.Popen"}),
+        ("from subprocess import check_output as c", {"subprocess.check_output"}),
+        ("from os import execv", {"os.execv"}),
+        ("import os\nos.posix_spawnp('', [], {})", {"os.posix_spawnp"}),
+        ("import os\nos.system('true')", {"os.system"}),
+        ("import asyncio\nasyncio.create_subprocess_exec", {"asyncio.create_subprocess_exec"}),
+        ("import subprocess\nsubprocess.DEVNULL, subprocess.TimeoutExpired", set()),
+        ("import os\nos.path.join, os.kill", set()),
+    ],
+)
+def test_what_starts_programs_is_found(source: str, what: set[str], tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(source)
+
+    assert started(tmp_path / "module.py") == what
 
 
 PROBE = f"""
