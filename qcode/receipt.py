@@ -77,8 +77,8 @@ class Receipt:
             lines.append(_some("wrote", self.files))
         if self.commands:
             lines.append(_some("ran", [command for command, _ in self.commands]))
-        if self.hosts:
-            lines.append(_some("contacted", [host for host, reached in self.hosts if reached]))
+        if reached := [host for host, was_reached in self.hosts if was_reached]:
+            lines.append(_some("contacted", reached))
         if self.blocked:
             lines.append(_some("blocked", list(dict.fromkeys(self.blocked))))
         if self.refused:
