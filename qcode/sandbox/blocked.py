@@ -28,6 +28,8 @@ _REFUSED = re.compile(
     r"|device or resource busy|no such file or directory"
 )
 _PATHS = re.compile(r"""['"`‘]([^'"`’\n]+)['"`’]|([^\s'"`‘’:,;()\[\]]+)""")
+_SPEAKER = re.compile(r"\s*(/[^\s:]{1,300}): (?=\S)")
+"""The program that says it, by its path (`/bin/bash: line 1: `), and then what it says."""
 _UNREACHABLE = re.compile(
     r"Network is unreachable|[Cc]ould not resolve|[Tt]emporary failure in name resolution"
     r"|Name or service not known|EAI_AGAIN|ENETUNREACH|No route to host|[Ff]ailed to resolve"
@@ -69,6 +71,9 @@ def _files(output: str, cwd: str, confinement: Confinement) -> Iterator[Block]:
         start = max(output.rfind("\n", 0, match.start()) + 1, match.start() - _AROUND)
         end = output.find("\n", match.end(), match.end() + _AROUND)
         line = output[start : match.start()] + " " + output[match.end() : end if end >= 0 else None]
+        speaker = _SPEAKER.match(line)
+        if speaker and os.path.isfile(speaker[1]) and os.access(speaker[1], os.X_OK):
+            line = line[speaker.end() :]
         is_missing = "o such" in match[0].lower()
         is_denied = "ermission" in match[0].lower()
         for quoted, bare in _PATHS.findall(line[: 2 * _AROUND]):

@@ -25,6 +25,8 @@ def found(output: str, confinement: Confinement = CONFINED) -> list[tuple[str, s
     "output",
     [
         "bash: line 1: /usr/new: Read-only file system",
+        "/bin/sh: line 1: /usr/new: Read-only file system",
+        "/bin/sh: 1: cannot create /usr/new: Read-only file system",
         "touch: cannot touch '/usr/new': Read-only file system",
         "touch: cannot touch ‘/usr/new’: Read-only file system",
         "OSError: [Errno 30] Read-only file system: '/usr/new'",

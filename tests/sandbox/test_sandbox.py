@@ -207,6 +207,7 @@ def test_what_a_command_does_to_what_is_run_later_is_undone_and_told(inside: Ses
     told = " ".join(block.what for block in inside.sandbox.blocked(child, printed))
     assert ".git/config" in told
     assert ".git/hooks" in told
+    assert "/bash" not in told
 
 
 def test_of_a_command_that_keeps_to_its_place_nothing_is_told(inside: Session) -> None:
