@@ -7,6 +7,7 @@ cloned repository must not configure its reader.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,7 +18,7 @@ from qcode.edit_formats import EditFormat
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
 from qcode.permissions import Mode
-from qcode.sandbox.policy import Level, Network, Tier
+from qcode.sandbox.policy import MIB, Level, Limits, Network, Tier
 
 E = TypeVar("E", bound=StrEnum)
 ToolProtocol: TypeAlias = Literal["auto", "native", "prompted"]
@@ -260,8 +261,9 @@ def _project(
                 shown = f'`{key} = "{value}"`' if isinstance(value, str) else f"`{key}`"
                 told[key] = f"{shown} in {file}"
                 continue
-            if key in _ONLY_LOWER and present is not None:
-                checked = min(checked, present)
+            if key in _ONLY_LOWER:
+                most = _usual(key) if present is None else present
+                checked = checked if most is None else min(checked, most)
             if key in _ADDED_UP:
                 checked = (*present, *checked)
             settings = replace(settings, **{key: checked})
@@ -278,6 +280,27 @@ def _project(
             "trusted with it; `qcode trust` shows it and asks"
         )
     return replace(settings, warnings=tuple(warnings), wishes=wishes)
+
+
+def _usual(key: str) -> int | None:
+    """Return a limit of commands where nothing sets it, in the settings' unit."""
+    limits = Limits()
+    match key:
+        case "max_processes":
+            return limits.processes
+        case "max_file_size":
+            return limits.file_bytes // MIB
+        case "max_temp":
+            return limits.temp_bytes // MIB
+        case "max_memory":
+            return usual_memory() // MIB
+        case _:
+            return None
+
+
+def usual_memory() -> int:
+    """Return the bytes that a command may use where nothing is set: four fifths of all."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 4 // 5
 
 
 def _loosens(key: str, value: Any, present: Any) -> bool:

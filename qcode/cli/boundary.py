@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qcode import paths
-from qcode.config import INSIDE, Settings
+from qcode.config import INSIDE, Settings, usual_memory
 from qcode.errors import SandboxError
 from qcode.rules import Rules
 from qcode.sandbox.choose import Choice
@@ -42,13 +42,12 @@ def policy_from(settings: Settings, workspace: Workspace, rules: Rules) -> Polic
 
 def _limits(settings: Settings) -> Limits:
     usual = Limits()
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     memory, file, temp = settings.max_memory, settings.max_file_size, settings.max_temp
     return Limits(
         processes=settings.max_processes or usual.processes,
         file_bytes=usual.file_bytes if file is None else file * MIB,
         temp_bytes=usual.temp_bytes if temp is None else temp * MIB,
-        memory_bytes=machine * 4 // 5 if memory is None else memory * MIB,
+        memory_bytes=usual_memory() if memory is None else memory * MIB,
     )
 
 

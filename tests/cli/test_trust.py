@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -122,6 +123,22 @@ def test_what_only_tightens_needs_no_trust(work: Path, capsys: pytest.CaptureFix
     assert run_command(["trust", "-y"]) == 0
     assert "nothing to trust" in capsys.readouterr().out
     assert not trust_file().folders()
+
+
+@pytest.mark.parametrize("key", ["max_processes", "max_file_size", "max_temp", "max_memory"])
+def test_limits_of_commands_are_lowered_and_not_raised(key: str, work: Path) -> None:
+    own = work / "own.toml"
+    for present, wanted, expected in ((None, 7, 7), (9, 7, 7), (5, 7, 5)):
+        own.write_text(f"{key} = {present}\n" if present else "")
+        (work / ".qcode/config.toml").write_text(f"{key} = {wanted}\n")
+        settings = load(user_file=own, project=work, environ={})
+        assert getattr(settings, key) == expected
+
+    own.write_text("")
+    (work / ".qcode/config.toml").write_text(f"{key} = {1 << 40}\n")
+    raised = getattr(load(user_file=own, project=work, environ={}), key)
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert raised <= max(2048, machine >> 20)
 
 
 def test_what_is_shown_has_nothing_for_the_terminal_in_it(
