@@ -37,8 +37,8 @@ types: setup ## check types
 	$(BIN)/mypy
 
 .PHONY: unit
-unit: setup ## run the tests (ARGS="-k name" picks some)
-	$(BIN)/python -m pytest $(ARGS)
+unit: setup ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one at a time)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: faults
 faults: setup ## kill a session at more than 1,000 of its effects (ARGS="--every 1": at all)

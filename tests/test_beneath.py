@@ -221,8 +221,9 @@ def test_a_folder_that_may_be_entered_but_not_listed_will_do(tmp_path: Path) -> 
     if os.geteuid() == 0:
         for path in (top / "blind", top / "blind/inner", top / "blind/file"):
             os.chown(path, 65534, 65534)
-        for path in (top, *top.parents[:3]):
-            path.chmod(path.stat().st_mode | 0o011)
+        for path in (top, *top.parents):
+            if path.stat().st_mode & 0o011 != 0o011:
+                path.chmod(path.stat().st_mode | 0o011)
     (top / "blind").chmod(0o300)
     done = subprocess.run(
         [sys.executable, "-c", AS_USER, str(top)], capture_output=True, text=True, check=False

@@ -190,7 +190,10 @@ def test_signals_come_back_as_from_subprocess(inside: Sandbox) -> None:
 @everywhere
 def test_no_signal_is_ignored_or_blocked_at_the_start(inside: Sandbox) -> None:
     ran = inside.run(("/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"))
-    assert {line.split()[1] for line in ran.out.splitlines()} == {b"0" * 16}, ran.out
+    masks = [int(line.split()[1], 16) for line in ran.out.splitlines()]
+    # What the C library keeps for itself cannot be set by programs: these tests' parents set it.
+    usual = sum(1 << (number - 1) for number in signal.valid_signals())
+    assert [mask & usual for mask in masks] == [0, 0], ran.out
 
 
 @everywhere
