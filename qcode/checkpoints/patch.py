@@ -19,6 +19,5 @@ def patch(store: Store, before: State, after: State) -> bytes:
         before.tree, after.tree,
     )  # fmt: skip
     if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip()
-        raise QcodeError(f"git could not compare the states: {words or done.returncode}")
+        raise QcodeError(f"git could not compare the states: {done.why}")
     return done.stdout

@@ -210,8 +210,7 @@ class Store:
                 return False
             self._break_lock(name)
             if attempt == 2:
-                why = done.stderr.decode("utf-8", "replace").strip()
-                raise QcodeError(f"git cannot set {name} in `{self.git_dir}`: {why}")
+                raise QcodeError(f"git cannot set {name} in `{self.git_dir}`: {done.why}")
         return False
 
     def _break_lock(self, name: str) -> None:
@@ -237,8 +236,7 @@ class Store:
             return []
         done = self.git("for-each-ref", "--format=%(objectname) %(refname)", prefix.rstrip("/"))
         if done.returncode:
-            why = done.stderr.decode("utf-8", "replace").strip()
-            raise QcodeError(f"git cannot list the refs in `{self.git_dir}`: {why}")
+            raise QcodeError(f"git cannot list the refs in `{self.git_dir}`: {done.why}")
         rows = (os.fsdecode(row).partition(" ") for row in done.stdout.splitlines())
         return [(name, oid) for oid, _, name in rows]
 
@@ -259,8 +257,7 @@ class Store:
             parent = self.git_dir.parent
             done = run(parent, "init", *options, str(fresh), writes=(str(parent),))
             if done.returncode:
-                why = done.stderr.decode("utf-8", "replace").strip()
-                raise QcodeError(f"no checkpoint can be kept in `{self.git_dir}`: {why}")
+                raise QcodeError(f"no checkpoint can be kept in `{self.git_dir}`: {done.why}")
             os.rename(fresh, self.git_dir)
         except OSError as error:
             if not os.path.isdir(self.objects):  # else another process was quicker

@@ -15,6 +15,12 @@ class Done(Record):
     stdout: bytes = b""
     stderr: bytes = b""
 
+    @property
+    def why(self) -> str:
+        """Why it failed, in its own words; how it ended where it has none."""
+        words = self.stderr.decode("utf-8", "replace").strip()
+        return words or f"it ended with {self.returncode} and said nothing"
+
 
 class Child(Protocol):
     """A running process with all its children; ended as one.
