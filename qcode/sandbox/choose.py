@@ -69,6 +69,7 @@ def choose(
     network: Network,
     scratch: Path,
     roots: Sequence[str] = (),
+    seen: Sequence[str] = (),
     path: str = "",
     temp_bytes: int = Limits().temp_bytes,
     container: Callable[[Tier], Starts] | None = None,
@@ -83,6 +84,7 @@ def choose(
         scratch: An existing directory for the trial, better not below /tmp.
         roots: Where commands may write: no program of a tier is taken from there, and they
             are readable wherever they lie.
+        seen: What else is readable wherever it lies.
         path: A PATH to look for programs in.
         temp_bytes: How large the private temporary directory may be, where one limit holds for all.
         container: Makes a container engine's tier; needed to want one.
@@ -98,6 +100,7 @@ def choose(
                 tier,
                 network=network,
                 roots=roots,
+                seen=seen,
                 path=path,
                 temp_bytes=temp_bytes,
                 container=container,
@@ -161,6 +164,7 @@ def _started(
     *,
     network: Network,
     roots: Sequence[str],
+    seen: Sequence[str],
     path: str,
     temp_bytes: int,
     container: Callable[[Tier], Starts] | None,
@@ -171,7 +175,7 @@ def _started(
         case Tier.BUBBLEWRAP:
             from qcode.sandbox.bubblewrap import Bubblewrap, find
 
-            return Bubblewrap(find(roots, path), seen=roots)
+            return Bubblewrap(find(roots, path), seen=(*roots, *seen))
         case Tier.SEATBELT:
             from qcode.sandbox.seatbelt import Seatbelt
 
@@ -183,4 +187,4 @@ def _started(
         case _:
             from qcode.sandbox.fork_server import ForkServer
 
-            return ForkServer(tier, network=network, temp_bytes=temp_bytes, seen=roots)
+            return ForkServer(tier, network=network, temp_bytes=temp_bytes, seen=(*roots, *seen))

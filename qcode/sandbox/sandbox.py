@@ -123,7 +123,9 @@ class Sandbox:
 
     def _choose(self, tier: Tier | None, network: Network) -> Choice:
         from qcode.sandbox.choose import choose
+        from qcode.sandbox.toolchains import toolchains
 
+        roots = [str(root) for root in self.policy.roots]
         scratch = self._places.cache / "sandbox"
         try:
             scratch.mkdir(parents=True, exist_ok=True)
@@ -131,7 +133,8 @@ class Sandbox:
                 tier,
                 network=network,
                 scratch=scratch,
-                roots=[str(root) for root in self.policy.roots],
+                roots=roots,
+                seen=toolchains(self._environ, roots),
                 path=self._environ.get("PATH", ""),
                 temp_bytes=self.policy.limits.temp_bytes,
                 container=self._container,

@@ -96,8 +96,9 @@ def test_failing_cases_are_named_and_counted(plainly: Run) -> None:
 
 
 def test_what_a_case_leaves_running_is_ended_with_it(plainly: Run) -> None:
-    leaves = "setsid sleep 989.5 >/dev/null 2>&1 & true"
-    done = plainly([case("leaves", leaves, "pgrep -fx 'sleep 989[.]5' > /dev/null")])
+    is_there = "pgrep -fx 'sleep 989[.]5' >/dev/null"
+    leaves = f"setsid sleep 989.5 >/dev/null 2>&1 & until {is_there}; do sleep 0.01; done"
+    done = plainly([case("leaves", leaves, is_there)])
 
     assert done.stdout.splitlines()[-1] == "1 passed, 0 failed", done.stdout
     assert subprocess.run(["pgrep", "-fx", "sleep 989[.]5"], stdout=subprocess.DEVNULL).returncode

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from outside_temp import outside_temp
 
 from qcode.errors import SandboxError
 from qcode.sandbox.child import Child
@@ -37,13 +38,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these tiers are
 class Session:
     """A sandbox with a workspace in it."""
 
-    def __init__(self, tier: Tier, place: Path, *, work: Path | None = None) -> None:
+    def __init__(
+        self, tier: Tier, place: Path, *, work: Path | None = None, path: str = ""
+    ) -> None:
         self.work = work or place / "work"
         self.work.mkdir(exist_ok=True)
         self.tier = tier
         self.environ = {
             name: value for name, value in os.environ.items() if not name.startswith("XDG_")
-        } | {"HOME": str(HOME)}
+        } | {"HOME": str(HOME), "PATH": f"{os.environ['PATH']}:{os.path.dirname(PYTHON)}:{path}"}
         self.sandbox = Sandbox(
             Policy(Level.WORKSPACE_WRITE, (self.work,), home=HOME),
             Places(place / "config", place / "state", place / "cache"),
@@ -77,7 +80,7 @@ class Session:
 @cache
 def why_not(tier: Tier) -> str:
     """Return why a tier cannot be had here; empty where it can."""
-    with tempfile.TemporaryDirectory(dir=_beside()) as folder:
+    with tempfile.TemporaryDirectory(dir=outside_temp()) as folder:
         session = Session(tier, Path(os.path.realpath(folder)))
         try:
             session.run("true")
@@ -88,18 +91,10 @@ def why_not(tier: Tier) -> str:
     return ""
 
 
-def _beside() -> Path:
-    """Return a directory as people work in; not /tmp, where every session has its own."""
-    for place in (HOME, Path("/var/cache"), Path(__file__).parent):
-        if os.access(place, os.W_OK):
-            return place
-    raise AssertionError("there is nowhere to work")
-
-
 @pytest.fixture
 def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(
-        prefix="qcode-work-", dir=_beside(), ignore_cleanup_errors=True
+        prefix="qcode-work-", dir=outside_temp(), ignore_cleanup_errors=True
     ) as folder:
         yield Path(os.path.realpath(folder))
 
@@ -536,3 +531,26 @@ def test_a_pseudo_terminal(session: Session) -> None:
     say = "import pty, sys; sys.exit(pty.spawn(['tty']))"
 
     assert "/dev/pts/" in session.run(f'{PYTHON} -c "{say}"')
+
+
+def test_programs_in_tmp_that_the_path_names(tier: Tier, place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        top = Path(os.path.realpath(folder))
+        (top / "venv/bin").mkdir(parents=True)
+        (top / "venv/word").write_text("hello\n")
+        (top / "venv/bin/say-it").write_text('#!/bin/sh\ncat "${0%/*}/../word"\n')
+        (top / "venv/bin/say-it").chmod(0o755)
+        (top / "other").write_text("private\n")
+        made = Session(tier, place, path=f"{top}/venv/bin")
+        try:
+            assert made.run("say-it") == "hello\n"
+            told = made.run(
+                f"cat {top}/other 2>/dev/null || echo no;"
+                f" (echo x > {top}/venv/word) 2>/dev/null || echo no"
+            )
+        finally:
+            made.sandbox.close()
+        assert told.splitlines()[-1] == "no"
+        assert (top / "venv/word").read_text() == "hello\n"
+        if tier is not Tier.LANDLOCK:
+            assert told == "no\nno\n"

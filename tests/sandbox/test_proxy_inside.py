@@ -59,7 +59,7 @@ def test_a_command_reaches_what_is_listed_through_it_and_nothing_else(tmp_path: 
     ports = [server.server_address[1] for server in servers]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    with closing(Bubblewrap(PROGRAM, seen=[str(tmp_path)])) as bubblewrap:
+    with closing(Bubblewrap(PROGRAM, seen=[str(tmp_path), sys.prefix])) as bubblewrap:
         try:
             listener = bubblewrap.listen(3128)
         except Unavailable as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from outside_temp import outside_temp
 
 from qcode.sandbox.hidden import sockets
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def place() -> Iterator[Path]:
     # Not where every session has a directory of its own anyway.
-    with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
+    with tempfile.TemporaryDirectory(dir=outside_temp()) as folder:
         yield Path(os.path.realpath(folder))
 
 

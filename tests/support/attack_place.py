@@ -59,7 +59,7 @@ class Place:
             "{PY}": sys.executable,
         }
         self.environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": f"{os.environ.get('PATH', os.defpath)}:{os.path.dirname(sys.executable)}",
             "LC_ALL": "C",  # checks look for bytes
             "GIT_CONFIG_NOSYSTEM": "1",
             "WS": str(self.workspace),
