@@ -182,16 +182,22 @@ def chosen_users(wanted: str | None) -> list[User]:
         return [myself]
     if wanted == "root":
         return [myself]
-    other = User("user", NOBODY, _interpreter_of_all())
+    try:
+        other = User("user", NOBODY, _interpreter_of_all())
+    except Unusable:
+        if wanted:
+            raise
+        return [myself]  # the checkout may lie in root's own directory
     return [other] if wanted == "user" else [myself, other]
 
 
 def _interpreter_of_all() -> str:
-    """Return an interpreter that any user can start."""
+    """Return an interpreter with which any user can start what is here."""
+    code = "import sys; open(sys.argv[1]).close(); sys.exit(sys.version_info < (3, 11))"
     for path in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3"):
         try:
             done = subprocess.run(
-                [path, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
+                [path, "-c", code, __file__],
                 user=NOBODY,
                 group=NOBODY,
                 extra_groups=[],
@@ -202,7 +208,9 @@ def _interpreter_of_all() -> str:
             continue
         if done.returncode == 0:
             return path
-    raise Unusable("no Python 3.11 or later that every user can start; --as root leaves them out")
+    raise Unusable(
+        "no Python 3.11 or later and checkout that every user can read; --as root leaves them out"
+    )
 
 
 def base_folder(wanted: Path | None, users: Sequence[User]) -> Path:

@@ -63,6 +63,8 @@ def _as_user(uid: int, body: Callable[[], None]) -> None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
+            if not os.access(__file__, os.R_OK):
+                pytest.skip("the checkout lies where only root can read")
             if not os.access(sys.executable, os.X_OK):  # it may be in root's own directory
                 sys.executable = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
             body()
