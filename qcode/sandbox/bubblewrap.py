@@ -196,6 +196,8 @@ class Bubblewrap:
             info, their_info = os.pipe()
             handed.callback(os.close, info)
             handed.callback(os.close, their_info)
+            parents = arguments.open_parents_of_hidden(confinement)
+            handed.callback(arguments.close_all, parents.values())
             words, inherited, points = self._told(
                 command, confinement, cwd, env, handed, stderr=their_errors, info=their_info
             )
@@ -210,7 +212,7 @@ class Bubblewrap:
             their_status.close()
             handing.await_ready(status, command[0])
             init = handing.child_pid(info)
-            handing.check_mounts(init, points)
+            handing.check_mounts(init, points, parents)
             if not os.getuid():
                 handing.limit_processes(init, confinement.limits.processes)
             child = BubblewrapChild(

@@ -162,6 +162,46 @@ def options(
     return told
 
 
+def open_parents_of_hidden(confinement: Confinement) -> Opened:
+    """Open the directories that hold what is to be hidden, where commands can move them.
+
+    Open they also keep their numbers (`other_parents`), which would be given again.
+
+    Raises:
+        MovedError: one is not there, or a link is on the way to it.
+    """
+    opened: Opened = {}
+    for path in confinement.hidden:
+        parent = os.path.dirname(path)
+        if parent in opened or _below(parent, confinement.hidden):
+            continue
+        if _below(path, confinement.writable):
+            try:
+                opened[parent] = _open_real(parent)
+            except OSError as error:
+                close_all(opened.values())
+                raise MovedError(f"{parent}: {error}") from error
+    return opened
+
+
+def other_parents(parents: Opened, pid: int) -> set[str]:
+    """Return which of these directories are others in a process's view.
+
+    Then the mount that hides something is on what bubblewrap made itself in its place: a
+    job had it moved, and may put it back.
+    """
+    others = set()
+    for path, descriptor in parents.items():
+        try:
+            there = os.lstat(f"/proc/{pid}/root{path}")
+        except OSError:
+            others.add(path)
+            continue
+        if not os.path.samestat(there, os.fstat(descriptor)):
+            others.add(path)
+    return others
+
+
 def mount_points(told: Sequence[str]) -> set[str]:
     """Return where these options have something mounted, come what may."""
     points = set()

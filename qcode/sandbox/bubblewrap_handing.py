@@ -69,7 +69,7 @@ def in_memory(content: bytes, stack: ExitStack) -> int:
     return descriptor
 
 
-def check_mounts(init: int, points: set[str]) -> None:
+def check_mounts(init: int, points: set[str], parents: arguments.Opened) -> None:
     """Make sure that everything is mounted where it should be.
 
     Where a link leads out of what bubblewrap makes a new root of, it mounts without a fault,
@@ -77,10 +77,13 @@ def check_mounts(init: int, points: set[str]) -> None:
     """
     try:
         missing = arguments.not_mounted(points, init)
+        others = arguments.other_parents(parents, init)
     except OSError as error:
         raise Unavailable(f"bubblewrap ended at once: {error}") from error
     if missing:
         raise MovedError(f"not mounted: {', '.join(sorted(missing))}")
+    if others:
+        raise MovedError(f"moved: {', '.join(sorted(others))}")
 
 
 def limit_processes(init: int, most: int) -> None:
