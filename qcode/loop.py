@@ -64,7 +64,9 @@ class _Prepared:
         return self.tool is None or self.tool.effect is Effect.READ
 
 
-async def run_turn(agent: Agent, record: Record, text: str, emit: Emit, budget: Budget) -> TurnEnd:
+async def run_turn(
+    agent: Agent, record: Record, message: UserMessage, emit: Emit, budget: Budget
+) -> TurnEnd:
     """Take one message to its answer; tell what happens through `emit`.
 
     Never raises for what can go wrong in a turn: that is told by `ErrorRaised`
@@ -76,7 +78,7 @@ async def run_turn(agent: Agent, record: Record, text: str, emit: Emit, budget: 
     clock = asyncio.timeout(budget.time_left_s())
     try:
         async with clock:
-            end = await turn.run(text)
+            end = await turn.run(message)
     except asyncio.CancelledError:
         end = TurnEnd.INTERRUPTED
     except TimeoutError:
@@ -116,10 +118,10 @@ class _Turn:
             lambda call, summary, reason: emit(events.ApprovalNeeded(call, summary, reason)),
         )
 
-    async def run(self, text: str) -> TurnEnd:
+    async def run(self, message: UserMessage) -> TurnEnd:
         self._settle()
-        self.record.append(UserMessage(text))
-        self.emit(events.TurnStarted(text))
+        self.record.append(message)
+        self.emit(events.TurnStarted(message.text))
         while True:
             self.budget.begin_step()
             self.steps += 1

@@ -30,6 +30,15 @@ class UserMessage(Record):
     text: str
     is_nudge: bool = False
     """Whether qcode said it on its own, in the middle of a turn."""
+    before: str = ""
+    """What the model is told with it, ahead of it: what changes seldom."""
+    after: str = ""
+    """What the model is told with it, behind it: what it points at, and what changes often."""
+
+    @property
+    def told(self) -> str:
+        """All that the model is told."""
+        return "\n\n".join(filter(None, (self.before, self.text, self.after)))
 
 
 class Native(Record):
@@ -91,8 +100,9 @@ def to_json(message: Message) -> JsonObject:
     """Return the message as a JSON object; fields at their default are left out."""
     match message:
         case UserMessage(text, is_nudge):
-            nudge = {"nudge": True} if is_nudge else {}
-            return {"role": "user", "text": text, **nudge}
+            told = {"before": message.before, "after": message.after}
+            more = {name: words for name, words in told.items() if words}
+            return {"role": "user", "text": text, **more, **({"nudge": True} if is_nudge else {})}
         case AssistantMessage():
             out: JsonObject = {"role": "assistant"}
             if message.text:
@@ -132,7 +142,12 @@ def from_json(data: JsonObject) -> Message:
     """
     role = data["role"]
     if role == "user":
-        return UserMessage(str(data["text"]), bool(data.get("nudge", False)))
+        return UserMessage(
+            str(data["text"]),
+            bool(data.get("nudge", False)),
+            str(data.get("before", "")),
+            str(data.get("after", "")),
+        )
     if role == "tool":
         return ToolMessage(
             str(data["call_id"]),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from qcode.agent import Agent
 from qcode.budget import Budget
-from qcode.events import Event, TurnEnd, TurnFinished
+from qcode.events import Emit, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Message, Usage, UserMessage, to_json
+from qcode.record import replace
 from qcode.rewind import before_call
 
 
@@ -112,6 +114,17 @@ class JournalledHistory:
         self.journal.sync()
 
 
+class Composer(Protocol):
+    """Makes the message of what a person says."""
+
+    async def compose(self, text: str, *, is_first: bool) -> UserMessage:
+        """Return what the model gets; never raises, and is cancelled with the turn.
+
+        `is_first`: nothing is in the history yet, so that it has to hold all there is to know.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class Session:
     """One conversation in one workspace."""
@@ -120,6 +133,8 @@ class Session:
     agent: Agent
     history: JournalledHistory
     budget: Budget = field(default_factory=Budget)
+    composer: Composer | None = None
+    """Adds to what a person says what the model has to know with it; None: nothing."""
     _turn: asyncio.Task[TurnEnd] | None = None
 
     async def send(self, text: str) -> AsyncGenerator[Event]:
@@ -128,10 +143,7 @@ class Session:
         Closing the generator early interrupts the turn.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        text = "\n\n".join([*self.history.asides, text])
-        turn = asyncio.ensure_future(
-            run_turn(self.agent, self.history, text, queue.put_nowait, self.budget)
-        )
+        turn = asyncio.ensure_future(self._turn_of(text, queue.put_nowait))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
@@ -147,6 +159,16 @@ class Session:
             yield TurnFinished(TurnEnd.INTERRUPTED, 0, Usage())
         else:
             turn.result()
+
+    async def _turn_of(self, text: str, emit: Emit) -> TurnEnd:
+        is_first = not self.history.messages
+        message = UserMessage(text)
+        if self.composer is not None:
+            message = await self.composer.compose(text, is_first=is_first)
+        if self.history.asides:
+            before = "\n\n".join([*filter(None, [message.before]), *self.history.asides])
+            message = replace(message, before=before)
+        return await run_turn(self.agent, self.history, message, emit, self.budget)
 
     def interrupt(self) -> bool:
         """Interrupt the turn under way, if there is one; its events can be read to the end."""

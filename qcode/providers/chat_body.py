@@ -167,8 +167,8 @@ class BodyRenderer:
 def render_message(message: Message, dialect: Dialect) -> dict[str, Any]:
     """Return the API's form of a message."""
     match message:
-        case UserMessage(text):
-            return {"role": "user", "content": text}
+        case UserMessage():
+            return {"role": "user", "content": message.told}
         case ToolMessage():
             return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
         case AssistantMessage():

@@ -364,8 +364,9 @@ def render(system: str, messages: Sequence[Message], *, model: str) -> list[Json
         rendered.append({"role": "system", "content": _content(system, marked)})
     for index, message in enumerate(messages):
         match message:
-            case UserMessage(text):
-                rendered.append({"role": "user", "content": _content(text, index in marks)})
+            case UserMessage():
+                content = _content(message.told, index in marks)
+                rendered.append({"role": "user", "content": content})
             case ToolMessage():
                 rendered.append(
                     {

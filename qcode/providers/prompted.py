@@ -124,7 +124,7 @@ class Conversation:
         if isinstance(message, ToolMessage):
             pieces.append(self._style.result(message, self._calls.get(message.call_id)))
         else:
-            pieces.append(message.text)
+            pieces.append(message.told)
         self._after_result = is_result
 
     def _close(self, pieces: list[str]) -> None:

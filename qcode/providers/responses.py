@@ -391,8 +391,8 @@ def render(
     items: list[JsonObject] = []
     for message in messages:
         match message:
-            case UserMessage(text):
-                items.append({"role": "user", "content": text})
+            case UserMessage():
+                items.append({"role": "user", "content": message.told})
             case ToolMessage():
                 items.append(
                     {
