@@ -110,8 +110,14 @@ def make_template(
         if os.path.lexists(path):
             _bind(path)
             kernel.set_attributes(os.fsencode(path), on=kernel.ATTR_RDONLY)
+    movable = tuple(f"{top}/" for top in writable)
     for path in hidden:
-        _hide(path)
+        try:
+            _hide(path)
+        except FileNotFoundError:
+            # A socket that was just closed, say; where a job can move things, one may be back.
+            if path.startswith(movable):
+                raise
 
 
 def _tree(path: str, covered: dict[str, int]) -> int:
