@@ -67,7 +67,5 @@ def told(edit_format: EditFormat, default: Sequence[str]) -> tuple[str, ...]:
 
 
 def prompt_of(edit_format: EditFormat, tool: str) -> str:
-    """Return the name of the prompt that describes a tool."""
-    if (edit_format, tool) == ("whole", "write_file"):
-        return "tools/write_file_whole"
-    return f"tools/{tool}"
+    """Return the name of the prompt that describes a tool otherwise than usual, or nothing."""
+    return "tools/write_file_whole" if (edit_format, tool) == ("whole", "write_file") else ""

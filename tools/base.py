@@ -19,6 +19,7 @@ from qcode.errors import ToolError
 from qcode.prompts import load
 from qcode.record import Record
 from qcode.tools.clip import clip
+from qcode.tools.sizes import USUAL, Sizes
 
 if TYPE_CHECKING:
     from qcode.sandbox.launching import Launcher
@@ -127,6 +128,8 @@ class Context:
     allowed_writing: set[Path] = field(default_factory=set)
     """Real paths, or such of links themselves, that a person allowed to be written to although
     they are protected or the policy lets nothing be written there."""
+    sizes: Sizes = USUAL
+    """How much an answer holds at most."""
     guarded: PathRules | None = None
     """What is hidden and protected; None: `UsualRules`."""
     output: Callable[[str], None] = lambda _text: None
@@ -234,7 +237,11 @@ class Tool(ABC, Generic[P]):
 
     @property
     def description(self) -> str:
-        """What the model reads of the tool."""
+        """What the model reads of the tool, usually."""
+        return self.described(USUAL)
+
+    def described(self, sizes: Sizes) -> str:
+        """Return what the model reads of it where so much is shown at once."""
         return load(f"tools/{self.name}")
 
     @abstractmethod

@@ -19,8 +19,6 @@ from qcode.tools.files import missing
 from qcode.tools.ignore import check_glob, translate, walk
 from qcode.tools.schema import HIDDEN
 
-FILES = 100
-"""Files shown at most."""
 _SECONDS = 30.0
 
 
@@ -71,7 +69,7 @@ class Glob(Tool[Params]):
                 found.note = "none directly there; these are in its subdirectories"
         finally:
             found.stop = True  # a cancelled call leaves its thread; it ends at the next file
-        return _result(found, params)
+        return _result(found, params, context.sizes.files)
 
 
 def _split(params: Params) -> tuple[str, str]:
@@ -118,13 +116,13 @@ def _times(folder: Path, names: list[str]) -> list[tuple[str, int]]:
     return times
 
 
-def _result(found: _Found, params: Params) -> Result:
+def _result(found: _Found, params: Params, most: int) -> Result:
     found.files.sort()
     count = len(found.files)
     if not count:
         note = f" ({found.note})" if found.note.startswith("stopped") else ""
         return Result(f"No file matches {clip(params.pattern)}.{note}", "no files")
-    shown = min(FILES, max(1, params.limit or FILES))
+    shown = min(most, max(1, params.limit or most))
     lines = [os.fsencode(path).decode("utf-8", "replace") for _, path in found.files[:shown]]
     if count > shown:
         lines.append(f"[{count - shown} more, older ones, not shown; use a narrower pattern]")

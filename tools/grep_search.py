@@ -17,12 +17,8 @@ from qcode.tools.clip import clip
 from qcode.tools.files import missing, same_name
 from qcode.tools.ignore import check_glob
 
-MATCHES = 100
-"""Matches shown unless a limit is given."""
 LINE_CHARACTERS = 300
 PATTERN_CHARACTERS = 10_000
-CHARACTERS = 20_000
-"""Of the whole result."""
 
 
 class Params(Record):
@@ -45,7 +41,7 @@ class GrepSearch(Tool[Params]):
         return f"{params.pattern!r} in {where}" if where else repr(params.pattern)
 
     async def run(self, params: Params, context: Context) -> Result:
-        limit = MATCHES if params.limit is None else params.limit
+        limit = context.sizes.search_matches if params.limit is None else params.limit
         if limit < 1:
             raise ToolError("limit must be 1 or more.")
         if not params.pattern:
@@ -136,7 +132,7 @@ def _result(found: search.Found, params: Params, context: Context) -> Result:
             text += f" There is a file of that name: {', '.join(found_files)}; read_file shows it."
         return Result(text, "no matches")
     lines: list[str] = []
-    last, room, shown = "", CHARACTERS, 0
+    last, room, shown = "", context.sizes.search_characters, 0
     for match in found.matches:
         path = _show(match.path, context.workspace.root)
         text = match.text if len(match.text) <= LINE_CHARACTERS else _cut(match.text)

@@ -15,9 +15,6 @@ from qcode.tools.files import failed, missing
 from qcode.tools.ignore import check_glob, rules_at, translate
 from qcode.tools.schema import HIDDEN
 
-ENTRIES = 300
-"""Entries shown at most."""
-
 
 class Params(Record):
     path: str
@@ -66,7 +63,8 @@ class ListDirectory(Tool[Params]):
                 ignored.append(_show(entry))
             else:
                 shown.append(_show(entry))
-        return _result(shown, [name for name in ignored if name != ".git/"])
+        ignored = [name for name in ignored if name != ".git/"]
+        return _result(shown, ignored, context.sizes.entries)
 
 
 class _Entry(Record):
@@ -101,10 +99,10 @@ def _text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _result(shown: list[str], ignored: list[str]) -> Result:
-    lines = shown[:ENTRIES]
-    if len(shown) > ENTRIES:
-        lines.append(f"[{len(shown) - ENTRIES} more entries not shown; use glob to narrow]")
+def _result(shown: list[str], ignored: list[str], most: int) -> Result:
+    lines = shown[:most]
+    if len(shown) > most:
+        lines.append(f"[{len(shown) - most} more entries not shown; use glob to narrow]")
     if not shown:
         lines.append("(empty)")
     if ignored:

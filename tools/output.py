@@ -9,11 +9,8 @@ from pathlib import Path
 
 from qcode.escapes import Plain, last_state, plain
 from qcode.record import Record
+from qcode.tools.sizes import USUAL, Sizes
 
-HEAD = 4_000
-"""Characters of a long output's beginning that the model gets."""
-TAIL = 8_000
-"""Of its end, where errors and summaries stand. Together some 3,500 tokens."""
 _KEPT_HEAD = 64 * 1024
 _KEPT_TAIL = 192 * 1024
 _ON_DISK = 64 * 1024 * 1024
@@ -84,8 +81,15 @@ class Output:
     so that the output can be followed while it grows.
     """
 
-    def __init__(self, open_log: Callable[[], tuple[int, Path]], *, at_once: bool = False) -> None:
+    def __init__(
+        self,
+        open_log: Callable[[], tuple[int, Path]],
+        *,
+        sizes: Sizes = USUAL,
+        at_once: bool = False,
+    ) -> None:
         self._open_log = open_log
+        self._sizes = sizes
         self._buffer = bytearray()
         """Everything, or the end once `_head` was taken off."""
         self._head = b""
@@ -131,11 +135,12 @@ class Output:
             head, tail = clean(self._head), clean(bytes(self._buffer))
         else:
             head = tail = clean(bytes(self._buffer))
-            if len(head) <= HEAD + TAIL:
+            if len(head) <= self._sizes.output_head + self._sizes.output_tail:
                 return Shown(head.rstrip("\n"), head.rstrip("\n").count("\n") + bool(head))
             if self.path is None:
                 self._spill(head.encode())
-        head, tail = _first(head), _last(tail)
+        head = _first(head, self._sizes.output_head)
+        tail = _last(tail, self._sizes.output_tail)
         missing = max(0, self.total - len(head.encode()) - len(tail.encode()))
         kept = "the whole output is in" if self.total <= _ON_DISK else "more of it is in"
         where = self._problem or f"{kept} {self.path}"
@@ -175,15 +180,15 @@ class Output:
         return True
 
 
-def _first(text: str) -> str:
+def _first(text: str, most: int) -> str:
     """Return the beginning, ended at a line's end if there is one near."""
-    part = text[:HEAD]
-    end = part.rfind("\n", HEAD - 500)
+    part = text[:most]
+    end = part.rfind("\n", max(0, most - 500))
     return part[:end] if end > 0 else part
 
 
-def _last(text: str) -> str:
-    part = text[-TAIL:]
+def _last(text: str, most: int) -> str:
+    part = text[-most:]
     start = part.find("\n", 0, 500)
     return part[start + 1 :] if start >= 0 else part
 

@@ -8,6 +8,7 @@ from typing import Annotated, BinaryIO
 
 from qcode import beneath
 from qcode.errors import ToolError
+from qcode.prompts import load
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
@@ -22,11 +23,8 @@ from qcode.tools.files import (
     missing,
     not_a_file,
 )
+from qcode.tools.sizes import Sizes
 
-LINES = 2000
-"""Lines shown unless a limit is given."""
-CHARACTERS = 24_000
-"""Characters shown at most: some 7,000 tokens, a fifth of a 32k window."""
 LINE_CHARACTERS = 2000
 """Longer lines are cut; they are data or minified code."""
 _CHUNK = 1024 * 1024
@@ -51,6 +49,9 @@ class ReadFile(Tool[Params]):
     effect = Effect.READ
     params = Params
 
+    def described(self, sizes: Sizes) -> str:
+        return load("tools/read_file", lines=str(sizes.read_lines))
+
     def touches(self, params: Params) -> Touch:
         return Touch((params.file_path,))
 
@@ -63,19 +64,23 @@ class ReadFile(Tool[Params]):
 
     async def run(self, params: Params, context: Context) -> Result:
         real = context.path(params.file_path)
-        offset, limit = params.offset or 0, LINES if params.limit is None else params.limit
+        sizes = context.sizes
+        offset = params.offset or 0
+        limit = sizes.read_lines if params.limit is None else params.limit
         if offset < 0 or limit < 1:
             raise ToolError("offset must be 0 or more and limit 1 or more; offset 0 is line 1.")
         try:
             file, status = beneath.open_stream(real)
             if status.st_size > WHOLE_LIMIT:
-                work = partial(_read_part, file, status.st_size, params.file_path, offset, limit)
+                path, size = params.file_path, status.st_size
+                most = sizes.read_characters
+                work = partial(_read_part, file, size, path, offset, limit, most)
                 part = await asyncio.to_thread(work)
                 context.seen[real] = fingerprint(real)
             else:
                 with file:
                     data = file.read()
-                part = _part(data, params.file_path, offset, limit)
+                part = _part(data, params.file_path, offset, limit, sizes.read_characters)
                 context.seen[real] = fingerprint(real, data)
         except beneath.NotRegular as error:
             raise not_a_file(error, params.file_path, "Use list_directory.") from None
@@ -95,7 +100,7 @@ def _check_text(data: bytes, path: str, size: int) -> None:
         )
 
 
-def _part(data: bytes, path: str, offset: int, limit: int) -> _Part:
+def _part(data: bytes, path: str, offset: int, limit: int, most: int) -> _Part:
     _check_text(data, path, len(data))
     text, coding = decode(data)
     note = ""
@@ -106,7 +111,7 @@ def _part(data: bytes, path: str, offset: int, limit: int) -> _Part:
     if offset and offset >= total:
         raise ToolError(f"{clip(path)} has {total} lines; offset must be less.")
     lines = text.replace("\r\n", "\n").split("\n")[offset : min(offset + limit, total)]
-    return _Part(_fit(lines), total, coding, note)
+    return _Part(_fit(lines, most), total, coding, note)
 
 
 def _cells(text: str) -> str:
@@ -118,7 +123,7 @@ def _cells(text: str) -> str:
     return "" if isinstance(shown, Refused) else shown
 
 
-def _read_part(file: BinaryIO, size: int, path: str, offset: int, limit: int) -> _Part:
+def _read_part(file: BinaryIO, size: int, path: str, offset: int, limit: int, most: int) -> _Part:
     """Return lines of a large file without holding more of it than is shown; closes it."""
     with file:
         start = file.read(8192)
@@ -129,7 +134,7 @@ def _read_part(file: BinaryIO, size: int, path: str, offset: int, limit: int) ->
         _skip_lines(file, path, offset)
         lines: list[bytes] = []
         used = 0
-        while len(lines) < limit and used < 4 * CHARACTERS:
+        while len(lines) < limit and used < 4 * most:
             line = file.readline(4 * LINE_CHARACTERS + 4)
             if not line:
                 break
@@ -141,7 +146,7 @@ def _read_part(file: BinaryIO, size: int, path: str, offset: int, limit: int) ->
     if not lines:
         raise ToolError(f"{clip(path)} has {offset} lines; offset must be less.")
     text, coding = decode(b"\n".join(line.rstrip(b"\r\n") for line in lines))
-    shown = _fit(text.split("\n"))
+    shown = _fit(text.split("\n"), most)
     whole = at_end and len(shown) == len(lines)
     return _Part(shown, offset + len(lines) if whole else None, coding)
 
@@ -170,10 +175,9 @@ def _skip_line(file: BinaryIO) -> None:
             return
 
 
-def _fit(lines: list[str]) -> list[str]:
-    """Return as many lines as may be shown, at least one, long ones cut."""
+def _fit(lines: list[str], room: int) -> list[str]:
+    """Return as many lines as fit into so many characters, at least one, long ones cut."""
     shown: list[str] = []
-    room = CHARACTERS
     for line in lines:
         if len(line) > LINE_CHARACTERS:
             line = f"{line[:LINE_CHARACTERS]}… [line cut here]"

@@ -66,7 +66,7 @@ class RunShellCommand(Tool[Params]):
         if params.is_background:
             return await _start_job(params, directory, context, self.first_output_s)
         timeout_s = _seconds(params.timeout)
-        output = Output(log_opener(context.spill_dir, "output"))
+        output = Output(log_opener(context.spill_dir, "output"), sizes=context.sizes)
         process = _start(params.command, directory, context, output, live=True)
         timed_out = False
         try:
@@ -141,7 +141,7 @@ async def _start_job(params: Params, directory: Path, context: Context, watch_s:
     command = params.command.rstrip()
     if command.endswith("&") and not command.endswith("&&"):
         command = command[:-1]
-    output = Output(log_opener(context.spill_dir, "job"), at_once=True)
+    output = Output(log_opener(context.spill_dir, "job"), sizes=context.sizes, at_once=True)
     process = _start(command, directory, context, output, live=False)
     job = context.jobs.add(command, process)
     started = time.monotonic()

@@ -34,6 +34,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
 from qcode.receipt import Receipt
+from qcode.tiers import tier_for
 from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
 from qcode.ui.terminal import Look, Terminal, usage_line
@@ -329,7 +330,9 @@ class _Conversation:
         self.session.history.journal.mask_by(agent.masker)
         self.session.history.journal.write({"type": "model", "model": chosen.target.model})
         before, agent.provider = agent.provider, provider
-        agent.specs = specs_for(edit_format_of(settings, chosen))
+        tier = tier_for(chosen.context_window)
+        agent.specs = specs_for(edit_format_of(settings, chosen), tier)
+        agent.context.sizes = tier.sizes
         agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
         self.settings, self.chosen = settings, chosen
         for note in notes:

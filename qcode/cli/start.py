@@ -31,7 +31,8 @@ from qcode.rules import Rules, rules_of
 from qcode.sandbox import house
 from qcode.secrets import Masker, known_in
 from qcode.session import JournalledHistory, Session
-from qcode.tools import all_tools, default_tools
+from qcode.tiers import Tier, tier_for
+from qcode.tools import all_tools
 from qcode.tools.base import Context
 from qcode.tools.jobs import Jobs
 from qcode.tools.schema import schema
@@ -191,6 +192,7 @@ def open_session(
         QcodeError: the journal cannot be written.
     """
     edit_format = edit_format_of(settings, chosen)
+    tier = tier_for(chosen.context_window)
     history, session_id, system, protocol = _history(chosen, cwd, entry, edit_format)
     masker = masker_for(chosen)
     history.journal.mask_by(masker)
@@ -213,6 +215,7 @@ def open_session(
         spill_dir=spill_dir,
         jobs=Jobs(),
         launcher=sandbox,
+        sizes=tier.sizes,
         guarded=boundary,
     )
     checkpoints = _checkpoints(settings, context.workspace, session_id, note)
@@ -222,7 +225,7 @@ def open_session(
         provider=_provider(chosen, settings, session_id, protocol),
         system=system,
         tools=tools,
-        specs=specs_for(edit_format),
+        specs=specs_for(edit_format, tier),
         context=context,
         approver=approver,
         mode=settings.approval_mode or Mode.DEFAULT,
@@ -278,13 +281,18 @@ def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
     return EMBEDDED if chosen.is_embedded else format_for(chosen.target.model)
 
 
-def specs_for(edit_format: EditFormat) -> tuple[ToolSpec, ...]:
-    """Return the tools that the model is told of, in order."""
+def specs_for(edit_format: EditFormat, tier: Tier | None = None) -> tuple[ToolSpec, ...]:
+    """Return the tools that the model is told of, in order; as usual without a tier."""
     tools = {tool.name: tool for tool in all_tools()}
-    names = told(edit_format, [tool.name for tool in default_tools()])
+    tier = tier or tier_for(None)
+
+    def described(name: str) -> str:
+        prompt = prompt_of(edit_format, name)
+        return load(prompt) if prompt else tools[name].described(tier.sizes)
+
     return tuple(
-        ToolSpec(name, load(prompt_of(edit_format, name)), schema(tools[name].params))
-        for name in names
+        ToolSpec(name, described(name), schema(tools[name].params))
+        for name in told(edit_format, tier.tools)
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tool_bench import Bench
 
-from qcode.tools.output import HEAD, TAIL, Output, clean, log_opener
+from qcode.tools.output import Output, clean, log_opener
+from qcode.tools.sizes import USUAL
 
 
 def shell(bench: Bench, command: str, **arguments: object) -> str:
@@ -109,7 +110,7 @@ def test_a_long_output_is_cut_and_kept(bench: Bench) -> None:
     lines = text.split("\n")
     mark = next(line for line in lines if line.startswith("[..."))
     log = bench.context.spill_dir / "output-1.log"
-    assert len(text) < HEAD + TAIL + 200
+    assert len(text) < USUAL.output_head + USUAL.output_tail + 200
     assert lines[:2] == ["1", "2"]
     assert lines[-1] == "20000"
     assert mark.startswith("[... about 96,")
@@ -129,7 +130,7 @@ def test_a_flood_costs_neither_memory_nor_disk(bench: Bench) -> None:
     log = bench.context.spill_dir / "output-1.log"
     assert text.startswith("begin\nxxx")
     assert text.endswith("xxx\nend")
-    assert len(text) < HEAD + TAIL + 200
+    assert len(text) < USUAL.output_head + USUAL.output_tail + 200
     assert grown_mb < 40
     assert log.stat().st_size < 70 * 1024 * 1024
     with log.open("rb") as file:

