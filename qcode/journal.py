@@ -13,6 +13,7 @@ One JSON object a line. The first names the format:
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"rewind","call_id":…}     the history goes back to before that call
 {"type":"return"}                 what the last rewind dropped is there again
+{"type":"compact","opening":…,"kept":…}   only the last messages stay, after this one
 {"type":"aside","text":…}         to be told to the model with the next message
 {"type":"model","model":…}        another model from here on
 {"type":"protocol","protocol":…}  how the model is told of tools from here on
@@ -37,6 +38,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.masked import WrittenDown
 from qcode.messages import (
@@ -48,7 +50,6 @@ from qcode.messages import (
     UserMessage,
     from_json,
 )
-from qcode.rewind import before_call
 from qcode.secrets import Masker
 
 VERSION = 1
@@ -234,17 +235,20 @@ class Loaded:
     model: str
     created: str
     system: str
-    messages: list[Message] = field(default_factory=list)
+    conversation: Conversation = field(default_factory=Conversation)
     usage: Usage = field(default_factory=Usage)
     repairs: int = 0
     protocol: str = ""
     """How the model was told of tools in the end, if that changed."""
     asides: list[str] = field(default_factory=list)
     """What the model is still to be told with the next message."""
-    dropped: list[Message] = field(default_factory=list)
-    """What the last rewind dropped, while nothing else was said since."""
     damaged: int = 0
     """Lines that could not be read (not counting a torn last one)."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """The history."""
+        return self.conversation.items
 
 
 def _records(path: Path) -> Iterator[JsonObject | None]:
@@ -297,11 +301,12 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
     text: list[str] = []
     reasoning: list[str] = []
     started: set[str] = set()
-    messages: list[Message] = []
+    conversation = loaded.conversation
 
     def finish_pieces() -> None:
         if text or reasoning:
-            messages.append(AssistantMessage("".join(text), "".join(reasoning), interrupted=True))
+            pieces = "".join(text), "".join(reasoning)
+            conversation.items.append(AssistantMessage(*pieces, interrupted=True))
         text.clear()
         reasoning.clear()
 
@@ -316,17 +321,15 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
         elif kind == "fresh":
             text.clear()
             reasoning.clear()
-            messages.clear()
-            loaded.dropped.clear()
+            conversation.begin_anew()
         elif kind == "rewind":
             finish_pieces()
-            kept = before_call(messages, str(record.get("call_id")))
-            if kept is not None:
-                loaded.dropped[:0] = messages[kept:]
-                del messages[kept:]
+            conversation.rewind(str(record.get("call_id")))
         elif kind == "return":
-            messages += loaded.dropped
-            loaded.dropped.clear()
+            conversation.restore()
+        elif kind == "compact":
+            finish_pieces()
+            loaded.damaged += not _compact(conversation, record, started)
         elif kind == "aside":
             loaded.asides.append(str(record.get("text", "")))
         elif kind == "void":
@@ -343,8 +346,7 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
                 reasoning.clear()
             else:
                 finish_pieces()
-            messages.append(message)
-            loaded.dropped.clear()
+            conversation.add(message)
             if isinstance(message, UserMessage) and not message.is_nudge:
                 loaded.asides.clear()
         elif kind == "run":
@@ -359,7 +361,22 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
         elif kind == "repair":
             loaded.repairs += 1
     finish_pieces()
-    loaded.messages = answer_orphans(messages, started)
+    conversation.items[:] = answer_orphans(conversation.items, started)
+
+
+def _compact(conversation: Conversation, record: JsonObject, started: set[str]) -> bool:
+    """Do what a `compact` record says; return whether it can be read."""
+    try:
+        opening = from_json(record["opening"])
+        kept, shortened = int(record["kept"]), dict(record.get("shortened", {}))
+    except (KeyError, ValueError, TypeError):
+        return False
+    # Counted when it was written: each call had its answer.
+    conversation.items[:] = answer_orphans(conversation.items, started)
+    if not isinstance(opening, UserMessage) or not 0 <= kept <= len(conversation.items):
+        return False
+    conversation.compact(opening, kept, shortened)
+    return True
 
 
 def answer_orphans(messages: list[Message], started: set[str]) -> list[Message]:

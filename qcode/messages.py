@@ -34,6 +34,8 @@ class UserMessage(Record):
     """What the model is told with it, ahead of it: what changes seldom."""
     after: str = ""
     """What the model is told with it, behind it: what it points at, and what changes often."""
+    is_summary: bool = False
+    """Whether compaction made it of others: a ledger, with the request that is worked on."""
 
     @property
     def told(self) -> str:
@@ -99,10 +101,10 @@ class Usage(Record):
 def to_json(message: Message) -> JsonObject:
     """Return the message as a JSON object; fields at their default are left out."""
     match message:
-        case UserMessage(text, is_nudge):
+        case UserMessage(text):
             told = {"before": message.before, "after": message.after}
             more = {name: words for name, words in told.items() if words}
-            return {"role": "user", "text": text, **more, **({"nudge": True} if is_nudge else {})}
+            return {"role": "user", "text": text, **more, **_flags(message)}
         case AssistantMessage():
             out: JsonObject = {"role": "assistant"}
             if message.text:
@@ -134,6 +136,11 @@ def to_json(message: Message) -> JsonObject:
             return out
 
 
+def _flags(message: UserMessage) -> JsonObject:
+    flags = {"nudge": message.is_nudge, "summary": message.is_summary}
+    return {name: True for name, value in flags.items() if value}
+
+
 def from_json(data: JsonObject) -> Message:
     """Return the message that `to_json` wrote.
 
@@ -147,6 +154,7 @@ def from_json(data: JsonObject) -> Message:
             bool(data.get("nudge", False)),
             str(data.get("before", "")),
             str(data.get("after", "")),
+            bool(data.get("summary", False)),
         )
     if role == "tool":
         return ToolMessage(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from qcode.agent import Agent
 from qcode.budget import Budget
+from qcode.conversation import Conversation
 from qcode.events import Emit, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Message, Usage, UserMessage, to_json
 from qcode.record import replace
-from qcode.rewind import before_call
 
 
 @dataclass(slots=True)
@@ -22,25 +22,27 @@ class JournalledHistory:
     """The history in memory and on disk; the loop's `Record`."""
 
     journal: Journal
-    items: list[Message] = field(default_factory=list)
+    conversation: Conversation = field(default_factory=Conversation)
     usage: Usage = field(default_factory=Usage)
     repairs: int = 0
     """Calls of the session that were read otherwise than they were written."""
     asides: list[str] = field(default_factory=list)
     """What the model is to be told with the next message."""
-    dropped: list[Message] = field(default_factory=list)
-    """What the last rewind dropped, while nothing else was said since."""
+
+    @property
+    def items(self) -> list[Message]:
+        """The messages so far."""
+        return self.conversation.items
 
     @property
     def messages(self) -> Sequence[Message]:
         """The messages so far."""
-        return self.items
+        return self.conversation.items
 
     def append(self, message: Message) -> None:
         """Write a message to the journal, then add it."""
         self.journal.write({"type": "message", **to_json(message)})
-        self.items.append(message)
-        self.dropped.clear()
+        self.conversation.add(message)
         if isinstance(message, UserMessage) and not message.is_nudge:
             self.asides.clear()
 
@@ -77,8 +79,15 @@ class JournalledHistory:
     def begin_anew(self) -> None:
         """Forget the messages; the journal keeps them."""
         self.journal.write({"type": "fresh"})
-        self.items.clear()
-        self.dropped.clear()
+        self.conversation.begin_anew()
+
+    def compact(self, opening: UserMessage, kept: int, shortened: Mapping[str, str]) -> None:
+        """Put all aside but the last `kept` messages; see `Conversation.compact`."""
+        record = {"type": "compact", "opening": to_json(opening), "kept": kept}
+        if shortened:
+            record["shortened"] = dict(shortened)
+        self.journal.write(record)
+        self.conversation.compact(opening, kept, shortened)
 
     def rewind(self, call_id: str) -> str | None:
         """Go back to before the answer with that call; None if it is not in the history.
@@ -86,22 +95,18 @@ class JournalledHistory:
         Returns the message that the answer was the first one to, or nothing: it
         is dropped too, and the person may want to say it in other words.
         """
-        kept = before_call(self.items, call_id)
-        if kept is None:
+        if not self.conversation.has(call_id):
             return None
-        first = self.items[kept]
         self.journal.write({"type": "rewind", "call_id": call_id})
-        self.dropped[:0] = self.items[kept:]
-        del self.items[kept:]
+        first = self.conversation.rewind(call_id)
         return first.text if isinstance(first, UserMessage) else ""
 
     def go_on_again(self) -> bool:
         """Take back what the last rewind dropped; False if something was said since."""
-        if not self.dropped:
+        if not self.conversation.dropped:
             return False
         self.journal.write({"type": "return"})
-        self.items += self.dropped
-        self.dropped.clear()
+        self.conversation.restore()
         return True
 
     def aside(self, text: str) -> None:

@@ -58,7 +58,7 @@ def test_what_was_dropped_comes_back_unless_something_was_said(tmp_path: Path) -
     assert not history.go_on_again()
     loaded = load(history.journal.path)
     assert loaded.messages == history.items
-    assert loaded.dropped == []
+    assert loaded.conversation.dropped == []
 
 
 def test_an_aside_waits_for_the_next_message_of_the_person(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from qcode import journal, paths
 from qcode.cli.process import require_stdout
+from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.journal import Entry, Loaded
 from qcode.masked import masked_message
@@ -119,12 +120,18 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _load(wanted: str) -> Loaded:
-    """Return a session without secrets: its journal may be older than their masking."""
+    """Return a session, all that was said in it, without secrets.
+
+    Its journal may be older than their masking.
+    """
     loaded = journal.load(journal.find(folder(), wanted).path)
     masker = Masker(known_in(os.environ))
-    loaded.messages = [
-        from_json(masked_message(to_json(message), masker)) for message in loaded.messages
-    ]
+    loaded.conversation = Conversation(
+        [
+            from_json(masked_message(to_json(message), masker))
+            for message in loaded.conversation.everything()
+        ]
+    )
     return loaded
 
 

@@ -357,11 +357,10 @@ def _history(
         opened.write({"type": "model", "model": chosen.target.model})
     history = JournalledHistory(
         opened,
-        loaded.messages,
+        loaded.conversation,
         loaded.usage,
         loaded.repairs,
         asides=loaded.asides,
-        dropped=loaded.dropped,
     )
     # The system prompt of back then: the server may still hold this very prefix.
     protocols: dict[str, ToolProtocol] = {"native": "native", "prompted": "prompted"}

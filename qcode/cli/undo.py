@@ -153,7 +153,7 @@ def _tell(entry: journal.Entry, prepared: Prepared, opened: journal.Journal | No
             mine.close()
         return
     loaded = journal.load(entry.path)
-    history = JournalledHistory(opened, loaded.messages, dropped=loaded.dropped)
+    history = JournalledHistory(opened, loaded.conversation)
     if prepared.verb == "redo":
         if not history.go_on_again():
             say("the conversation went on since; it stays as it is")

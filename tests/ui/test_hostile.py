@@ -20,6 +20,7 @@ from qcode.cli.diff import shown as shown_patch
 from qcode.cli.doctor import Waiting, lines
 from qcode.cli.start import note_on_stderr
 from qcode.cli.travel import say
+from qcode.conversation import Conversation
 from qcode.doctor.check import Check
 from qcode.events import Event, TurnEnd
 from qcode.journal import Journal, Loaded
@@ -202,7 +203,9 @@ def test_a_commands_output_is_text_for_the_model_and_live(data: bytes, tmp_path:
 
 @texts
 def test_transcripts_drive_nothing(said: str) -> None:
-    loaded = Loaded(said, said, said, said, said, conversation(said), Usage(), damaged=1)
+    loaded = Loaded(
+        said, said, said, said, said, Conversation(conversation(said)), Usage(), damaged=1
+    )
 
     for text in (markdown(loaded), markdown(loaded, result_lines=1), page(loaded)):
         assert obeyed(text.encode()) == []

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from qcode.conversation import Conversation
 from qcode.journal import Loaded
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.ui.page import page
@@ -17,12 +18,14 @@ SESSION = Loaded(
     "scripted",
     "2026-01-02T03:04:05Z",
     "system",
-    [
-        UserMessage("Fix  the\nbug\x1b[2J"),
-        AssistantMessage("On it.", "Hm.\nWell.", (ToolCall("c1", "read_file", '{"a":1}'),)),
-        ToolMessage("c1", "read_file", "1\n2\n3\n"),
-        AssistantMessage("It was", interrupted=True),
-    ],
+    Conversation(
+        [
+            UserMessage("Fix  the\nbug\x1b[2J"),
+            AssistantMessage("On it.", "Hm.\nWell.", (ToolCall("c1", "read_file", '{"a":1}'),)),
+            ToolMessage("c1", "read_file", "1\n2\n3\n"),
+            AssistantMessage("It was", interrupted=True),
+        ]
+    ),
     Usage(1000, 20),
 )
 
@@ -87,11 +90,11 @@ def test_a_page_has_all_that_was_said_and_no_tag_of_it() -> None:
     call = ToolCall("c1", HOSTILE, f'{{"a":"{HOSTILE}')
     session = Loaded(
         HOSTILE, HOSTILE, HOSTILE, HOSTILE, "system",
-        [
+        Conversation([
             UserMessage(HOSTILE),
             AssistantMessage(HOSTILE, HOSTILE, (call,), interrupted=True),
             ToolMessage("c1", HOSTILE, HOSTILE, is_error=True),
-        ],
+        ]),
     )  # fmt: skip
     parser = Tags()
 

@@ -1,0 +1,90 @@
+"""The history and what was put aside or taken back of it; pure.
+
+The same steps lead to the same history, whether they happen or are read from a journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qcode.messages import Message, ToolMessage, UserMessage
+from qcode.record import replace
+from qcode.rewind import before_call
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What was said, as far as the model still gets it, and the rest."""
+
+    items: list[Message] = field(default_factory=list)
+    """The history."""
+    archived: list[Message] = field(default_factory=list)
+    """What compaction put aside, in order; all words as they were."""
+    dropped: list[Message] = field(default_factory=list)
+    """What the last rewind dropped, while nothing else was said since."""
+
+    def add(self, message: Message) -> None:
+        """Add a message at the end."""
+        self.items.append(message)
+        self.dropped.clear()
+
+    def begin_anew(self) -> None:
+        """Forget all."""
+        self.items.clear()
+        self.archived.clear()
+        self.dropped.clear()
+
+    def everything(self) -> list[Message]:
+        """Return all that was said, without what compaction made of it."""
+        live = [each for each in self.items if not is_summary(each)]
+        return [*self.archived, *live]
+
+    def compact(self, opening: UserMessage, kept: int, shortened: Mapping[str, str]) -> None:
+        """Put all aside but the last `kept` messages, which `opening` goes before.
+
+        `shortened` are results that stay only in part, by the ids of their calls.
+        """
+        at = len(self.items) - kept
+        self.archived += [each for each in self.items[:at] if not is_summary(each)]
+        self.items[:] = [opening, *(_shorter(each, shortened) for each in self.items[at:])]
+        self.dropped.clear()
+
+    def rewind(self, call_id: str) -> Message | None:
+        """Go back to before the answer with that call; return the first message dropped.
+
+        Where that was put aside, all that was comes back. None: there is no such call.
+        """
+        kept = before_call(self.items, call_id)
+        if kept is None and self.archived:
+            whole = self.everything()
+            kept = before_call(whole, call_id)
+            if kept is not None:
+                self.items[:] = whole
+                self.archived.clear()
+        if kept is None:
+            return None
+        first = self.items[kept]
+        self.dropped[:0] = self.items[kept:]
+        del self.items[kept:]
+        return first
+
+    def has(self, call_id: str) -> bool:
+        """Whether there is a call of that id to go back to."""
+        return any(before_call(part, call_id) is not None for part in (self.items, self.archived))
+
+    def restore(self) -> None:
+        """Take back what the last rewind dropped."""
+        self.items += self.dropped
+        self.dropped.clear()
+
+
+def is_summary(message: Message) -> bool:
+    """Whether qcode made a message of others."""
+    return isinstance(message, UserMessage) and message.is_summary
+
+
+def _shorter(message: Message, shortened: Mapping[str, str]) -> Message:
+    if isinstance(message, ToolMessage) and (text := shortened.get(message.call_id)) is not None:
+        return replace(message, text=text)
+    return message
