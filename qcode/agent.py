@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
-from qcode.messages import JsonObject, Message, Usage
+from qcode.compaction.compactor import Compactor
+from qcode.messages import JsonObject, Message, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
 from qcode.record import Record as Frozen
@@ -25,8 +26,16 @@ class Record(Protocol):
         """The messages so far."""
         ...
 
+    def everything(self) -> Sequence[Message]:
+        """All that was said, also what compaction put aside."""
+        ...
+
     def append(self, message: Message) -> None:
         """Add a message at the end."""
+        ...
+
+    def compact(self, opening: UserMessage, kept: int, shortened: Mapping[str, str]) -> None:
+        """Put all aside but the last `kept` messages, which `opening` goes before."""
         ...
 
     def piece(self, *, text: str = "", reasoning: str = "") -> None:
@@ -127,6 +136,8 @@ class Agent:
     """Something that differs when files differ; asked only where a call repeats itself."""
     masker: Masker = field(default_factory=Masker)
     """Knows the secrets that neither the model nor a person gets to see of a result."""
+    compactor: Compactor | None = None
+    """Makes room in the model's window; None: the history stays whole."""
     boundary: Boundary | None = None
     """What the sandbox holds; None: there is none (`Unconfined`)."""
 

@@ -21,7 +21,8 @@ from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
-from qcode.errors import AlreadySo, QcodeError, ToolError
+from qcode.compaction.compactor import Compactor
+from qcode.errors import AlreadySo, ProviderError, ProviderFault, QcodeError, ToolError
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 
 _IDLE_ALLOWED = 3
 """So many edits in a row that were made already end a turn whose checks pass."""
+
+_COMPACTIONS = 3
+"""In a row, each harder, where the server still finds the request too long."""
 
 _MAY_CHANGE_FILES = (Effect.EDIT, Effect.EXECUTE)
 
@@ -127,7 +131,7 @@ class _Turn:
             self.steps += 1
             self.repeats.begin_step()
             self.emit(events.StepStarted(self.steps))
-            answer = await self._ask()
+            answer = await self._answer_in_the_window()
             if answer.decoded.calls:
                 advice = await self._run_calls(answer.decoded.calls)
             else:
@@ -177,6 +181,35 @@ class _Turn:
             "ask to go on, or raise max_output_tokens"
         )
 
+    async def _answer_in_the_window(self) -> Answer:
+        """Ask, with room made where the history is too long for the model's window."""
+        compactor = self.agent.compactor
+        if compactor is None:
+            return await self._ask()
+        fixed = compactor.fixed(self.agent.system, self.agent.specs)
+        if compactor.is_due(fixed, self.record.messages):
+            self._compact(compactor, fixed)
+        for _ in range(_COMPACTIONS):
+            try:
+                return await self._ask()
+            except ProviderError as error:
+                if error.fault is not ProviderFault.CONTEXT_TOO_LONG:
+                    raise
+                compactor.overflowed(str(error), fixed, self.record.messages)
+                if not self._compact(compactor, fixed):
+                    raise
+        return await self._ask()
+
+    def _compact(self, compactor: Compactor, fixed: int) -> bool:
+        """Put aside what the window has no room for; return whether there was anything."""
+        record = self.record
+        found = compactor.compact(record.everything(), record.messages, fixed)
+        if found is None:
+            return False
+        record.compact(found.opening, found.kept, found.shortened)
+        self.emit(events.Compacted(found.before, found.after))
+        return True
+
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
         request = Request(
@@ -188,11 +221,15 @@ class _Turn:
             RUT_TEMPERATURE if self.repeats.is_stuck else self.agent.temperature,
             force_call=self.force_call,
         )
+        sent = len(self.record.messages)
         choice = protocol_choice(self.agent.provider)
         before = choice.protocol if choice else ""
         answer = await ask(self.agent, self.record, request, self.emit)
         if choice is not None and choice.protocol != before:
             self.record.told_by(choice.protocol)  # the server would have no tools
+        if (compactor := self.agent.compactor) is not None:
+            fixed = compactor.fixed(self.agent.system, self.agent.specs)
+            compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
         self.usage = self.usage + answer.done.usage
         self.budget.spend(answer.done.usage)
         self.emit(events.UsageReported(answer.done.usage, self.record.spent(answer.done.usage)))

@@ -39,6 +39,10 @@ class JournalledHistory:
         """The messages so far."""
         return self.conversation.items
 
+    def everything(self) -> Sequence[Message]:
+        """All that was said, also what compaction put aside."""
+        return self.conversation.everything()
+
     def append(self, message: Message) -> None:
         """Write a message to the journal, then add it."""
         self.journal.write({"type": "message", **to_json(message)})

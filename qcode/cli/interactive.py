@@ -23,6 +23,7 @@ from qcode.cli.start import (
     Chosen,
     NoModelError,
     choose_model,
+    compactor_for,
     edit_format_of,
     masker_for,
     newest_session,
@@ -333,6 +334,7 @@ class _Conversation:
         tier = tier_for(chosen.context_window)
         agent.specs = specs_for(edit_format_of(settings, chosen), tier)
         agent.context.sizes = tier.sizes
+        agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
         agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
         self.settings, self.chosen = settings, chosen
         for note in notes:

@@ -7,11 +7,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qcode import __version__, journal, paths, profiles, remembered
 from qcode.agent import Agent
@@ -19,10 +19,12 @@ from qcode.approvals import Nobody
 from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
+from qcode.compaction.compactor import Compactor
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import EMBEDDED, EditFormat, format_for, prompt_of, told
-from qcode.errors import UsageError
+from qcode.errors import ToolError, UsageError
+from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
 from qcode.providers import Provider, ToolProtocol, ToolSpec
@@ -33,13 +35,15 @@ from qcode.secrets import Masker, known_in
 from qcode.session import JournalledHistory, Session
 from qcode.tiers import Tier, tier_for
 from qcode.tools import all_tools
-from qcode.tools.base import Context
+from qcode.tools.base import Context, Effect, Tool
+from qcode.tools.files import fingerprint
 from qcode.tools.jobs import Jobs
-from qcode.tools.schema import schema
+from qcode.tools.schema import parse, schema
 from qcode.workspace import Workspace
 
 if TYPE_CHECKING:
     from qcode.approvals import Approver
+    from qcode.compaction.ledger import Touched
 
 Note = Callable[[str], None]
 """Tells a person something that is neither answer nor error."""
@@ -235,6 +239,7 @@ def open_session(
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
+        compactor=compactor_for(settings, chosen, context, tools),
         boundary=boundary,
         rules=rules,
         remember=remember,
@@ -247,6 +252,37 @@ def open_session(
         max_time_s=settings.max_time,
     )
     return Session(session_id, agent, history, budget)
+
+
+def compactor_for(
+    settings: Settings, chosen: Chosen, context: Context, tools: Mapping[str, Tool[Any]]
+) -> Compactor:
+    """Return what makes room in the model's window."""
+
+    def touching(call: ToolCall) -> Touched:
+        from qcode.compaction.ledger import Touched
+
+        tool = tools.get(call.name)
+        try:
+            touch = tool.touches(parse(tool, call.arguments)) if tool else None
+        except ToolError:
+            touch = None
+        if tool is None or touch is None:
+            return Touched()
+        return Touched(touch.paths, tool.effect is Effect.EDIT, touch.command or "")
+
+    def digest(path: str) -> str:
+        try:
+            return fingerprint(context.path(path))[:8]
+        except (OSError, ToolError):
+            return ""
+
+    return Compactor(
+        chosen.context_window,
+        output_limit(chosen.context_window, settings.max_output_tokens),
+        touching=touching,
+        digest=digest,
+    )
 
 
 def _rules(

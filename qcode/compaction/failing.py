@@ -6,10 +6,10 @@ import re
 
 _FAILED = re.compile(
     r"""^\s*(?:
-        FAILED\ (?P<pytest>\S+::\S+)                            # pytest's summary
-      | ERROR\ (?P<error>\S+(?:::\S+|\.py)\b)
+        FAILED\ (?P<pytest>\S+::\S+)(?:\ -.*)?                   # pytest's summary
+      | ERROR\ (?P<error>\S+\.py(?:::\S+)?)(?:\ -.*)?
       | (?:FAIL|ERROR):\ (?P<unittest>\w+\ \([\w.]+\))          # unittest
-      | ---\ FAIL:\ (?P<go>\S+)                                 # go test
+      | ---\ FAIL:\ (?P<go>\S+)(?:\ \([\d.]+s\))?                                # go test
       | test\ (?P<rust>\S+)\ \.\.\.\ FAILED                     # cargo test
       | not\ ok\ \d+\ (?:-\ )?(?P<tap>.+?)                      # TAP
       | [✕✗×]\ (?P<js>.+?)(?:\ \(\d+\ ?ms\))?                   # jest, vitest, mocha
@@ -18,7 +18,7 @@ _FAILED = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 _RUNNER = re.compile(
-    r"(?<![\w./-])(?:pytest|py\.test|unittest|tox|nox|jest|vitest|mocha|ctest|rspec|phpunit|"
+    r"(?<![\w./-])(?:(?:pytest|py\.test|unittest|tox|nox|jest|vitest|mocha|ctest|rspec|phpunit)(?![\w.-])|"
     r"(?:go|cargo|npm|pnpm|yarn|bun|deno|make|mvn|gradle|gradlew|dotnet|swift|mix|rake)\s+"
     r"(?:run\s+)?(?:test|check)\w*)"
 )

@@ -15,7 +15,7 @@ from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Use
 from qcode.record import Record
 
 _EXIT = re.compile(r"\[(?:exit|ended by|timed out|still running)[^\]\n]*\]?")
-_SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _DECIDES = re.compile(
     r"\b(?:decid|decision|instead|because|root cause|cause is|turns out|must|never|always|"
     r"we(?:'ll| will)|I(?:'ll| will) (?:use|keep|go)|chose|choose|plan:|note:|important)",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from qcode.compaction.ledger import Ledger
+from qcode.compaction.meter import CHARACTERS
 from qcode.record import Record
 
-CHARACTERS = 3.2
-"""Of a token, at least; paths and commands have few."""
 _REQUEST = 1500
 """Characters of an earlier request that stand, whatever else there is."""
 
@@ -26,10 +25,7 @@ class _Section(Record):
 
 
 def render(ledger: Ledger, tokens: int, digest: Digest) -> str:
-    """Return the ledger; where room lacks, the oldest and least rows are left out and counted.
-
-    The last request is not in it: it is what the model goes on with.
-    """
+    """Return the ledger; where room lacks, the oldest and least rows are left out and counted."""
     room = int(tokens * CHARACTERS)
     sections = [section for section in _sections(ledger, digest) if section.rows]
     shares = sum(section.share for section in sections)
@@ -44,7 +40,7 @@ def render(ledger: Ledger, tokens: int, digest: Digest) -> str:
 
 
 def _sections(ledger: Ledger, digest: Digest) -> Iterator[_Section]:
-    earlier = [_clipped(text) for text in ledger.requests[:-1]]
+    earlier = [_clipped(text) for text in ledger.requests]
     yield _Section("Earlier requests", 5, [f"- {text}" for text in earlier], lambda at: at == 0)
     yield _Section("Plan", 2, [f"- {row}" for row in ledger.plan], lambda _at: False)
     failing = [f"- {name}" for name in ledger.failing]
