@@ -136,6 +136,8 @@ class Agent:
     """Something that differs when files differ; asked only where a call repeats itself."""
     masker: Masker = field(default_factory=Masker)
     """Knows the secrets that neither the model nor a person gets to see of a result."""
+    specs_of_archive: tuple[ToolSpec, ...] = ()
+    """Of tools that the model is told of once something was put aside."""
     compactor: Compactor | None = None
     """Makes room in the model's window; None: the history stays whole."""
     boundary: Boundary | None = None
@@ -144,3 +146,9 @@ class Agent:
     def __post_init__(self) -> None:
         if not self.schemas:
             self.schemas = {spec.name: spec.parameters for spec in self.specs}
+
+    def tell_of_archive(self) -> None:
+        """Tell the model of the tools for what was put aside, too; idempotent."""
+        new = tuple(spec for spec in self.specs_of_archive if spec not in self.specs)
+        if new:
+            self.specs = (*self.specs, *new)

@@ -207,6 +207,7 @@ class _Turn:
         if found is None:
             return False
         record.compact(found.opening, found.kept, found.shortened)
+        self.agent.tell_of_archive()
         self.emit(events.Compacted(found.before, found.after))
         return True
 

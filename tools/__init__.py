@@ -39,5 +39,6 @@ def all_tools() -> tuple[Tool[Any], ...]:
     from qcode.tools.apply_patch import ApplyPatch
     from qcode.tools.multi_edit import MultiEdit
     from qcode.tools.notebook_edit import NotebookEdit
+    from qcode.tools.recall import Recall
 
-    return (*default_tools(), MultiEdit(), ApplyPatch(), NotebookEdit())
+    return (*default_tools(), MultiEdit(), ApplyPatch(), NotebookEdit(), Recall())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from qcode.tools.clip import clip
 from qcode.tools.sizes import USUAL, Sizes
 
 if TYPE_CHECKING:
+    from qcode.messages import Message
     from qcode.sandbox.launching import Launcher
     from qcode.sandbox.policy import Grant
     from qcode.tools.jobs import Jobs
@@ -132,6 +133,8 @@ class Context:
     """How much an answer holds at most."""
     guarded: PathRules | None = None
     """What is hidden and protected; None: `UsualRules`."""
+    put_aside: Callable[[], Sequence[Message]] = tuple
+    """What compaction put aside of the history."""
     output: Callable[[str], None] = lambda _text: None
     """Shows a person what a running tool prints; the model does not see it."""
     grant: Grant | None = None

@@ -333,6 +333,8 @@ class _Conversation:
         before, agent.provider = agent.provider, provider
         tier = tier_for(chosen.context_window)
         agent.specs = specs_for(edit_format_of(settings, chosen), tier)
+        if self.session.history.conversation.archived:
+            agent.tell_of_archive()
         agent.context.sizes = tier.sizes
         agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
         agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)

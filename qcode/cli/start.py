@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.compaction.compactor import Compactor
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
-from qcode.edit_formats import EMBEDDED, EditFormat, format_for, prompt_of, told
+from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, format_for, prompt_of, told
 from qcode.errors import ToolError, UsageError
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
@@ -220,6 +220,7 @@ def open_session(
         jobs=Jobs(),
         launcher=sandbox,
         sizes=tier.sizes,
+        put_aside=lambda: history.conversation.archived,
         guarded=boundary,
     )
     checkpoints = _checkpoints(settings, context.workspace, session_id, note)
@@ -239,12 +240,15 @@ def open_session(
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
+        specs_of_archive=specs_of(("recall",), tier),
         compactor=compactor_for(settings, chosen, context, tools),
         boundary=boundary,
         rules=rules,
         remember=remember,
         workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
     )
+    if history.conversation.archived:
+        agent.tell_of_archive()
     budget = Budget(
         max_steps=settings.max_steps,
         max_tokens=settings.max_tokens,
@@ -319,17 +323,21 @@ def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
 
 def specs_for(edit_format: EditFormat, tier: Tier | None = None) -> tuple[ToolSpec, ...]:
     """Return the tools that the model is told of, in order; as usual without a tier."""
-    tools = {tool.name: tool for tool in all_tools()}
     tier = tier or tier_for(None)
+    return specs_of(told(edit_format, tier.tools), tier, edit_format)
+
+
+def specs_of(
+    names: Sequence[str], tier: Tier, edit_format: EditFormat = DEFAULT
+) -> tuple[ToolSpec, ...]:
+    """Return these tools as the model is told of them."""
+    tools = {tool.name: tool for tool in all_tools()}
 
     def described(name: str) -> str:
         prompt = prompt_of(edit_format, name)
         return load(prompt) if prompt else tools[name].described(tier.sizes)
 
-    return tuple(
-        ToolSpec(name, described(name), schema(tools[name].params))
-        for name in told(edit_format, tier.tools)
-    )
+    return tuple(ToolSpec(name, described(name), schema(tools[name].params)) for name in names)
 
 
 def _provider(

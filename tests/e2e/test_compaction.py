@@ -74,6 +74,11 @@ def test_a_task_longer_than_the_window_is_done(work: Path, counts: bool) -> None
     last = json.dumps(model.bodies[-1]["messages"], ensure_ascii=False)
     assert "part0.py" in last  # although it was read first
     assert "read 1×" in last
+    told = [
+        [tool["function"]["name"] for tool in body["tools"]]
+        for body in (model.bodies[0], model.bodies[-1])
+    ]
+    assert told[1] == [*told[0], "recall"]
 
 
 def test_a_window_that_nobody_told_is_learnt_once(work: Path) -> None:
