@@ -11,12 +11,16 @@ Format: OpenAI's API reference, "Create chat completion".
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.providers import Request, ToolSpec
+from qcode.providers.prefix import described
 from qcode.record import Record, replace
+
+log = logging.getLogger(__name__)
 
 _CLOSING = b"]}"
 
@@ -90,6 +94,7 @@ class BodyRenderer:
 
     def render(self, request: Request) -> bytes:
         """Return the request's body."""
+        before = self._body
         self._begin(request)
         known = self._known(request.messages)
         if known < len(self._messages):
@@ -107,6 +112,8 @@ class BodyRenderer:
             self._messages.append(message)
             self._ends.append(end)
         self._body = b"".join([self._body, *added])
+        if log.isEnabledFor(logging.DEBUG) and (words := described(before, self._body)):
+            log.debug("%s", words)
         # Behind the messages: what stands before them stays the same from request to request.
         return self._body + b"]" + self._behind(request) + b"}"
 
