@@ -30,6 +30,7 @@ def test_our_tools_have_plausible_examples() -> None:
             "*** End Patch"
         },
         "notebook_edit": {"notebook_path": "analysis.ipynb"},
+        "recall": {"query": "def main"},
     }
 
 
