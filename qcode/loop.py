@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qcode import events
-from qcode.agent import Agent, Checkpoints, Record
+from qcode.agent import Agent, Checkpoints, Record, make_room
 from qcode.asking import Answer, ask
 from qcode.boundary import Unconfined
 from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
-from qcode.compaction.compactor import Compactor
 from qcode.errors import AlreadySo, ProviderError, ProviderFault, QcodeError, ToolError
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
@@ -188,7 +187,7 @@ class _Turn:
             return await self._ask()
         fixed = compactor.fixed(self.agent.system, self.agent.specs)
         if compactor.is_due(fixed, self.record.messages):
-            self._compact(compactor, fixed)
+            self._make_room()
         for _ in range(_COMPACTIONS):
             try:
                 return await self._ask()
@@ -196,20 +195,16 @@ class _Turn:
                 if error.fault is not ProviderFault.CONTEXT_TOO_LONG:
                     raise
                 compactor.overflowed(str(error), fixed, self.record.messages)
-                if not self._compact(compactor, fixed):
+                if not self._make_room():
                     raise
         return await self._ask()
 
-    def _compact(self, compactor: Compactor, fixed: int) -> bool:
+    def _make_room(self) -> bool:
         """Put aside what the window has no room for; return whether there was anything."""
-        record = self.record
-        found = compactor.compact(record.everything(), record.messages, fixed)
-        if found is None:
-            return False
-        record.compact(found.opening, found.kept, found.shortened)
-        self.agent.tell_of_archive()
-        self.emit(events.Compacted(found.before, found.after))
-        return True
+        made = make_room(self.agent, self.record)
+        if made is not None:
+            self.emit(events.Compacted(made.before, made.after))
+        return made is not None
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""

@@ -279,6 +279,10 @@ class _Conversation:
                 self._mode(command.rest)
             case "usage":
                 say(usage_line(self.session.history.usage))
+            case "context" | "compact":
+                from qcode.cli import room
+
+                say((room.context if command.name == "context" else room.compact)(self.session))
             case "session":
                 say(self._describe())
             case "sandbox":

@@ -18,6 +18,8 @@ COMMANDS = {
     "checkpoints": "the changes of this session by number",
     "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
     "usage": "tokens and cost of this session",
+    "context": "where the tokens of the next request go, and how much room is left",
+    "compact": "put aside all but the last steps now; what matters of them is kept",
     "sandbox": "what confines commands here",
     "session": "where this session is kept and how to come back to it",
     "quit": "leave (also /exit, Ctrl-D)",

@@ -67,7 +67,9 @@ class Compactor:
             full: The part of the window at which room is made.
         """
         self.window = window
-        self._reserve = reserve
+        self.reserve = reserve
+        self.last: Usage | None = None
+        """What the server counted of the last request."""
         self._touching = touching
         self._digest = digest
         self._full = full
@@ -89,6 +91,11 @@ class Compactor:
         """Learn how many tokens a request had: see `Meter.saw`."""
         self._meter.saw(fixed, messages, count, usage)
         self._scale = 1.0
+        self.last = usage
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has."""
+        return self._meter.count(text)
 
     def tokens(self, fixed: int, messages: Sequence[Message]) -> int:
         """Return how many tokens the next request will have."""
@@ -98,7 +105,7 @@ class Compactor:
         """Whether room has to be made before the next request."""
         if self.window is None:
             return False
-        most = min(self.window * self._full, self.window - self._reserve)
+        most = min(self.window * self._full, self.window - self.reserve)
         return self._meter.tokens(fixed, messages) > most
 
     def overflowed(self, words: str, fixed: int, messages: Sequence[Message]) -> None:

@@ -64,6 +64,10 @@ class Meter:
         characters = sum(map(size, messages))
         return int(characters / self._ratio) + _OF_MESSAGE * len(messages)
 
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has."""
+        return int(len(text) / self._ratio) + 1
+
     def characters(self, tokens: int) -> int:
         """Return how many characters so many tokens are."""
         return int(tokens * self._ratio)

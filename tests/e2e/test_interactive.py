@@ -477,6 +477,32 @@ def test_slash_commands(work: Path) -> None:
     assert len(sessions()) == 2
 
 
+def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
+    seen = [call("run_shell_command", command=f"seq {number} 300") for number in range(6)]
+    with ScriptedServer([*seen, text("Done."), text("Again.")]) as server:
+        with Qcode(work, *options(server), "-y") as qcode:
+            qcode.send("/compact")
+            qcode.expect("there is nothing to put aside yet")
+            qcode.send("count")
+            qcode.expect("Done.")
+            qcode.send("/context")
+            qcode.expect("instructions")
+            qcode.expect("results of run_shell_command")
+            qcode.expect("last request: 1,000 tokens by the server's count, 0 reused")
+            qcode.send("/compact")
+            qcode.expect("history compacted:")
+            qcode.send("and again")
+            qcode.expect("Again.")
+            qcode.send("/context")
+            qcode.expect("put aside (ledger)")
+            qcode.send("/quit")
+            assert qcode.wait() == 0
+    first, last = (request.json for request in (server.requests[-2], server.requests[-1]))
+    assert len(last["messages"]) < len(first["messages"])
+    assert "`seq 1 300`" in str(last["messages"])
+    assert [tool["function"]["name"] for tool in last["tools"]][-1] == "recall"
+
+
 def test_messages_of_several_lines(work: Path) -> None:
     with ScriptedServer(then=text("Yes.")) as server, Qcode(work, *options(server)) as qcode:
         qcode.ready()
