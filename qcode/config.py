@@ -87,6 +87,10 @@ class Settings:
     """MiB of a file that a command writes; None: 2,048."""
     max_temp: int | None = None
     """MiB of the private temporary directory; None: 512."""
+    memory: bool = True
+    """Whether the model is told what instruction files say."""
+    memory_files: tuple[str, ...] | None = None
+    """Their names; None: `qcode.memory.files.NAMES`."""
     warnings: tuple[str, ...] = ()
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """What the project's own files would loosen, if the person trusted them."""
@@ -155,6 +159,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "allow": (list,),
     "ask": (list,),
     "deny": (list,),
+    "memory": (bool,),
+    "memory_files": (list,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {
@@ -343,6 +349,8 @@ def _check(key: str, value: Any, file: Path) -> Any:
     if isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
             raise UsageError(f"`{key}` in `{file}` must be a list of strings, not {value!r}")
+        if key == "memory_files":
+            _check_names(value, file)
         return tuple(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
         raise UsageError(f"`{key}` in `{file}` must be more than 0, not {value!r}")
@@ -353,6 +361,15 @@ def _check(key: str, value: Any, file: Path) -> Any:
     if key == "edit_format":
         return _edit_format(str(value), f"`{key}` in `{file}`")
     return value
+
+
+def _check_names(names: list[str], file: Path) -> None:
+    for name in names:
+        if name.startswith(("/", "~")) or not {"", ".", ".."}.isdisjoint(name.split("/")):
+            raise UsageError(
+                f"`memory_files` in `{file}` has `{name}`, which is no name of a file",
+                hint='for instance ["AGENTS.md", ".github/copilot-instructions.md"]',
+            )
 
 
 def _one_of(kind: type[E], value: str, where: str) -> E:

@@ -126,10 +126,11 @@ class JournalledHistory:
 class Composer(Protocol):
     """Makes the message of what a person says."""
 
-    async def compose(self, text: str, *, is_first: bool) -> UserMessage:
+    async def compose(self, text: str, *, is_first: bool, said: str | None = None) -> UserMessage:
         """Return what the model gets; never raises, and is cancelled with the turn.
 
         `is_first`: nothing is in the history yet, so that it has to hold all there is to know.
+        `said`: what of the text a person typed, and may point at things; None: all of it.
         """
         ...
 
@@ -146,13 +147,14 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     _turn: asyncio.Task[TurnEnd] | None = None
 
-    async def send(self, text: str) -> AsyncGenerator[Event]:
+    async def send(self, text: str, *, said: str | None = None) -> AsyncGenerator[Event]:
         """Run one turn and yield its events; the last one is `TurnFinished`.
 
+        `said` is what of the text a person typed, where that is not all of it.
         Closing the generator early interrupts the turn.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        turn = asyncio.ensure_future(self._turn_of(text, queue.put_nowait))
+        turn = asyncio.ensure_future(self._turn_of(text, said, queue.put_nowait))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
@@ -169,11 +171,11 @@ class Session:
         else:
             turn.result()
 
-    async def _turn_of(self, text: str, emit: Emit) -> TurnEnd:
+    async def _turn_of(self, text: str, said: str | None, emit: Emit) -> TurnEnd:
         is_first = not self.history.messages
         message = UserMessage(text)
         if self.composer is not None:
-            message = await self.composer.compose(text, is_first=is_first)
+            message = await self.composer.compose(text, is_first=is_first, said=said)
         if self.history.asides:
             before = "\n\n".join([*filter(None, [message.before]), *self.history.asides])
             message = replace(message, before=before)

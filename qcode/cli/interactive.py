@@ -277,6 +277,8 @@ class _Conversation:
                 await self._model(command.rest)
             case "mode":
                 self._mode(command.rest)
+            case "memory":
+                self._memory(command.rest)
             case "usage":
                 say(usage_line(self.session.history.usage))
             case "context" | "compact":
@@ -355,6 +357,19 @@ class _Conversation:
             self.session.agent.mode = Mode(name)
             self.settings = replace(self.settings, approval_mode=Mode(name))
         self.terminal.say(f"mode: {self.session.agent.mode}")
+
+    def _memory(self, wanted: str) -> None:
+        from qcode.cli.composer import memory_of
+        from qcode.memory.telling import listed, whole
+
+        memory = memory_of(self.session.composer)
+        if wanted not in ("", "show"):
+            raise UsageError(f"`/memory` does not know `{wanted}`", hint="`/memory show`")
+        if memory is None:
+            self.terminal.say("instruction files are turned off in this session")
+            return
+        text = whole if wanted else listed
+        self.terminal.say(text(memory.find(), memory.places))
 
     def _describe(self) -> str:
         session = self.session

@@ -60,6 +60,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         help="do not ask about it, e.g. 'shell(pytest *)', 'edit(src/**)'")  # fmt: skip
     add("--deny", metavar="RULE", action="append", default=[],
         help="refuse it, whatever else allows it")  # fmt: skip
+    add("--no-memory", action="store_true", help="do not read AGENTS.md and files like it")
     add("--max-steps", metavar="N", type=_positive_int)
     add("--max-tokens", metavar="N", type=_positive_int)
     add("--max-cost", metavar="USD", type=_positive)
@@ -137,6 +138,8 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
     elif hosts := getattr(args, "allow_host", None):
         flags["network"] = Network.PROXY
         flags["network_hosts"] = (*settings.network_hosts, *hosts)
+    if getattr(args, "no_memory", False):
+        flags["memory"] = False
     return replace(settings, **flags)
 
 

@@ -26,7 +26,7 @@ from qcode.cli.start import (
     note_on_stderr,
     open_session,
 )
-from qcode.cli.task import read_prompt
+from qcode.cli.task import read_prompt, typed
 from qcode.context import estimate_tokens
 from qcode.errors import QcodeError, UsageError
 from qcode.events import Event, TurnEnd
@@ -118,6 +118,7 @@ class _Run:
         self.session = session
         self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
         self.note = note
+        self.typed = typed(args.prompt)
         self.started = time.monotonic()
         self.progress = Progress(sys.stderr, live=_on_terminal(sys.stderr) and not args.quiet)
         self.stream = args.output == "stream-json"
@@ -207,7 +208,7 @@ class _Run:
                 self.session.agent.after_edit = self._check_edit
             if failing := self._failing():
                 prompt = load("verify_first", prompt=prompt, failing=failing)
-        code = await self._turn(prompt)
+        code = await self._turn(prompt, self.typed)
         if not self.args.verify or self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
             return code
         if (left := self.session.budget.time_left_s()) is not None and left <= 0:
@@ -221,7 +222,8 @@ class _Run:
                 return 0 if self.end in (TurnEnd.ANSWERED, TurnEnd.GAVE_UP) else code
             if self.end in (TurnEnd.BUDGET, TurnEnd.ERROR) or round_number == ROUNDS:
                 break
-            code = await self._turn(self._next_try(task, failing))
+            text = self._next_try(task, failing)
+            code = await self._turn(text, "" if self.session.history.messages else self.typed)
             if self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
                 return code
         if self.end is TurnEnd.BUDGET:
@@ -240,11 +242,11 @@ class _Run:
             return load("verify_first", prompt=task, failing=failing)
         return load("verify_again" if self.acted else "verify_unchanged", failing=failing)
 
-    async def _turn(self, text: str) -> int:
+    async def _turn(self, text: str, said: str) -> int:
         self.answer = ""
         self.error = ""
         self.acted = False
-        async with aclosing(self.session.send(text)) as stream:
+        async with aclosing(self.session.send(text, said=said)) as stream:
             async for event in stream:
                 self._handle(event)
         if self.end is TurnEnd.ANSWERED:

@@ -17,6 +17,7 @@ COMMANDS = {
     "redo": "/redo [STEP]: make what was taken back anew",
     "checkpoints": "the changes of this session by number",
     "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
+    "memory": "the instruction files in use and their sizes; `/memory show` prints them",
     "usage": "tokens and cost of this session",
     "context": "where the tokens of the next request go, and how much room is left",
     "compact": "put aside all but the last steps now; what matters of them is kept",

@@ -19,11 +19,13 @@ from qcode.approvals import Nobody
 from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
+from qcode.cli.composer import composer_for
 from qcode.compaction.compactor import Compactor
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, format_for, prompt_of, told
 from qcode.errors import ToolError, UsageError
+from qcode.escapes import with_tags_seen
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -255,7 +257,10 @@ def open_session(
         max_cost_usd=settings.max_cost,
         max_time_s=settings.max_time,
     )
-    return Session(session_id, agent, history, budget)
+    composer = composer_for(
+        settings, context, note, lambda text: agent.masker.mask(with_tags_seen(text))
+    )
+    return Session(session_id, agent, history, budget, composer)
 
 
 def compactor_for(

@@ -30,6 +30,14 @@ def read_prompt(given: str | None, note: Note) -> str:
     return text
 
 
+def typed(given: str | None) -> str:
+    """Return what of the task a person typed, and may point at things by `@`.
+
+    What comes by a pipe may be anybody's words: a bug report, the output of a program.
+    """
+    return "" if given in (None, "-") else str(given)
+
+
 def _stdin_text(*, patient: bool, note: Note) -> str:
     """Return what is piped to stdin; nothing when it is a terminal or closed."""
     try:

@@ -619,3 +619,21 @@ def test_the_conversation_goes_back_too_and_the_message_can_be_changed(work: Pat
         assert qcode.wait() == 0
         assert conversation(server.requests[-1].json) == [("user", "make it two and a half")]
     assert (work / "a.txt").read_text() == "one\n"
+
+
+def test_instruction_files_are_listed_and_printed(work: Path) -> None:
+    (work / "AGENTS.md").write_text("Use tabs. See @style.md\n")
+    (work / "style.md").write_text("No \x1b[31mred.\n")
+    with ScriptedServer([]) as server, Qcode(work, *options(server)) as qcode:
+        qcode.send("/memory")
+        qcode.expect("AGENTS.md  7 tokens\n")
+        qcode.expect("style.md  4 tokens, imported by AGENTS.md\n")
+        qcode.send("/memory show")
+        qcode.expect("Use tabs. See @style.md")
+        qcode.send("/memory all")
+        qcode.expect("`/memory` does not know `all`")
+        qcode.ready()
+        qcode.type(CTRL_D)
+
+        assert qcode.wait() == 0
+        assert b"\x1b[31mred" not in qcode.output

@@ -1,0 +1,102 @@
+"""The message of what a person says: what the model has to know with it, before and behind.
+
+Before it stands what seldom changes, so that a server need not read it again; behind it
+what the person points at, and what is true only now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from qcode.errors import QcodeError
+from qcode.memory.files import Found, Places, find
+from qcode.memory.telling import TOKENS, told
+from qcode.messages import UserMessage
+from qcode.record import Record
+
+Note = Callable[[str], None]
+"""Tells a person something that is neither answer nor error."""
+
+
+class Told(Record):
+    """What one part adds to a message."""
+
+    before: str = ""
+    after: str = ""
+
+
+class Part(Protocol):
+    """Knows something that the model has to be told with a message."""
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Return what there is to tell; `said` is what the person typed of the message.
+
+        Raises:
+            OSError, QcodeError: it cannot be found out; the message goes without it.
+        """
+        ...
+
+
+class Composing:
+    """Puts together what its parts have to tell; a session's composer."""
+
+    def __init__(
+        self, parts: Sequence[Part], note: Note, mask: Callable[[str], str] = lambda text: text
+    ) -> None:
+        """`mask` takes the secrets out of what is told."""
+        self.parts = tuple(parts)
+        self._note = note
+        self._mask = mask
+
+    async def compose(self, text: str, *, is_first: bool, said: str | None = None) -> UserMessage:
+        """Return what the model gets; `said` is what a person typed of it, by default all."""
+        found = [
+            await self._told(part, text if said is None else said, is_first) for part in self.parts
+        ]
+        return UserMessage(
+            text,
+            before=self._joined(told.before for told in found),
+            after=self._joined(told.after for told in found),
+        )
+
+    async def _told(self, part: Part, said: str, is_first: bool) -> Told:
+        try:
+            return await part.tell(said, is_first=is_first)
+        except (OSError, QcodeError) as error:
+            self._note(f"the model is told less than usual: {error}")
+            return Told()
+
+    def _joined(self, texts: Iterable[str]) -> str:
+        return self._mask("\n\n".join(filter(None, texts)))
+
+
+class Memory:
+    """The instruction files, told before the first message."""
+
+    def __init__(
+        self,
+        places: Places,
+        is_hidden: Callable[[Path], bool],
+        note: Note,
+        tokens: int = TOKENS,
+    ) -> None:
+        self.places = places
+        self._is_hidden = is_hidden
+        self._note = note
+        self._tokens = tokens
+
+    def find(self) -> Found:
+        """Return the files as they are now."""
+        return find(self.places, self._is_hidden)
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Tell them once, and the person what was left out."""
+        if not is_first:
+            return Told()
+        # Not in a thread: it is a matter of a few small files.
+        found = self.find()
+        for note in found.notes:
+            self._note(note)
+        return Told(before=told(found, self.places, self._tokens))

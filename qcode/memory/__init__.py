@@ -1,0 +1,1 @@
+"""Instruction files: found up the tree, with what they import, told to the model."""
