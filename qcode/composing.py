@@ -72,6 +72,21 @@ class Composing:
         return self._mask("\n\n".join(filter(None, texts)))
 
 
+class Surroundings:
+    """Where the session takes place, told behind the first message."""
+
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Tell it once: it is true for that moment."""
+        if not is_first:
+            return Told()
+        from qcode.surroundings import surroundings
+
+        return Told(after=surroundings(self._cwd))
+
+
 class Memory:
     """The instruction files, told before the first message."""
 

@@ -91,6 +91,8 @@ class Settings:
     """Whether the model is told what instruction files say."""
     memory_files: tuple[str, ...] | None = None
     """Their names; None: `qcode.memory.files.NAMES`."""
+    surroundings: bool = True
+    """Whether the model is told of directory, branch and likely commands."""
     warnings: tuple[str, ...] = ()
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """What the project's own files would loosen, if the person trusted them."""
@@ -161,6 +163,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "deny": (list,),
     "memory": (bool,),
     "memory_files": (list,),
+    "surroundings": (bool,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {
@@ -209,6 +212,8 @@ def load(
         settings = replace(
             settings, tool_protocol=_tool_protocol(protocol, "`QCODE_TOOL_PROTOCOL`")
         )
+    if (told := environ.get("QCODE_SURROUNDINGS", "")) in ("0", "1"):
+        settings = replace(settings, surroundings=told == "1")
     return settings
 
 

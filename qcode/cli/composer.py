@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qcode import paths
-from qcode.composing import Composing, Memory, Note, Part
+from qcode.composing import Composing, Memory, Note, Part, Surroundings
 from qcode.config import Settings
 from qcode.memory.files import NAMES, Places
 from qcode.tools.base import Context
@@ -25,6 +25,8 @@ def composer_for(
             NAMES if settings.memory_files is None else settings.memory_files,
         )
         parts.append(Memory(places, context.is_hidden, note))
+    if settings.surroundings:
+        parts.append(Surroundings(context.workspace.root))
     return Composing(parts, note, mask)
 
 

@@ -68,3 +68,18 @@ def test_secrets_in_instructions_are_masked(work: Path) -> None:
 
     assert "hunter2hunter2" not in said(server)
     assert "The token is" in said(server)
+
+
+def test_surroundings_stand_behind_the_first_message_alone(work: Path) -> None:
+    (work / "Makefile").write_text("test:\n")
+    (work / "a.py").write_text("one = 2\n")
+    with scripted.ScriptedServer([scripted.text("fine")] * 2) as server:
+        program = Program(work, server.base_url, environ={"QCODE_SURROUNDINGS": "1"})
+        program.run("run", "--no-memory", "hello")
+        program.run("run", "--no-memory", "-c", "again")
+
+    told = said(server)
+    assert told.startswith("hello\n\nWhere this takes place:\n- directory: ")
+    assert "changes not staged in a.py" in told
+    assert "test: `make test`" in told
+    assert server.requests[1].json["messages"][-1]["content"] == "again"
