@@ -24,6 +24,21 @@ class ToolCall(Record):
     """The JSON text as the model wrote it; may be malformed."""
 
 
+class Image(Record):
+    """A picture that the model is shown."""
+
+    name: str
+    media_type: str
+    """`image/png`, `image/jpeg`, `image/webp` or `image/gif`."""
+    data: str
+    """Base64."""
+
+    @property
+    def url(self) -> str:
+        """The picture as a `data:` address, as APIs take it."""
+        return f"data:{self.media_type};base64,{self.data}"
+
+
 class UserMessage(Record):
     """What a person said, or qcode on their behalf."""
 
@@ -34,6 +49,8 @@ class UserMessage(Record):
     """What the model is told with it, ahead of it: what changes seldom."""
     after: str = ""
     """What the model is told with it, behind it: what it points at, and what changes often."""
+    images: tuple[Image, ...] = ()
+    """Shown behind all of it."""
     is_summary: bool = False
     """Whether compaction made it of others: a ledger, with the request that is worked on."""
 
@@ -103,7 +120,12 @@ def to_json(message: Message) -> JsonObject:
     match message:
         case UserMessage(text):
             told = {"before": message.before, "after": message.after}
-            more = {name: words for name, words in told.items() if words}
+            more: JsonObject = {name: words for name, words in told.items() if words}
+            if message.images:
+                more["images"] = [
+                    {"name": image.name, "media_type": image.media_type, "data": image.data}
+                    for image in message.images
+                ]
             return {"role": "user", "text": text, **more, **_flags(message)}
         case AssistantMessage():
             out: JsonObject = {"role": "assistant"}
@@ -154,6 +176,10 @@ def from_json(data: JsonObject) -> Message:
             bool(data.get("nudge", False)),
             str(data.get("before", "")),
             str(data.get("after", "")),
+            tuple(
+                Image(str(image["name"]), str(image["media_type"]), str(image["data"]))
+                for image in data.get("images", ())
+            ),
             bool(data.get("summary", False)),
         )
     if role == "tool":

@@ -175,7 +175,12 @@ def render_message(message: Message, dialect: Dialect) -> dict[str, Any]:
     """Return the API's form of a message."""
     match message:
         case UserMessage():
-            return {"role": "user", "content": message.told}
+            content: Any = message.told
+            if message.images:
+                pictures = [{"type": "image_url", "image_url": {"url": image.url}}
+                            for image in message.images]  # fmt: skip
+                content = [{"type": "text", "text": message.told}, *pictures]
+            return {"role": "user", "content": content}
         case ToolMessage():
             return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
         case AssistantMessage():

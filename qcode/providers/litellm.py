@@ -366,6 +366,11 @@ def render(system: str, messages: Sequence[Message], *, model: str) -> list[Json
         match message:
             case UserMessage():
                 content = _content(message.told, index in marks)
+                if message.images:
+                    text = [{"type": "text", "text": content}]
+                    pictures = [{"type": "image_url", "image_url": {"url": image.url}}
+                                for image in message.images]  # fmt: skip
+                    content = [*(text if isinstance(content, str) else content), *pictures]
                 rendered.append({"role": "user", "content": content})
             case ToolMessage():
                 rendered.append(

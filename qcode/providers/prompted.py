@@ -14,6 +14,7 @@ from typing import cast
 
 from qcode.messages import (
     AssistantMessage,
+    Image,
     JsonObject,
     Message,
     ToolCall,
@@ -95,6 +96,8 @@ class Conversation:
         """Those of the last answer, by id."""
         self._after_result = False
         """Whether the last text ends with a result."""
+        self._images: list[Image] = []
+        """Those of the messages that are not closed yet."""
 
     def render(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Return the messages as texts."""
@@ -125,17 +128,21 @@ class Conversation:
             pieces.append(self._style.result(message, self._calls.get(message.call_id)))
         else:
             pieces.append(message.told)
+            self._images += message.images
         self._after_result = is_result
 
     def _close(self, pieces: list[str]) -> None:
         """Make one message of the pieces, or the end of the last if that is of the same role."""
         if not pieces:
             return
-        text = "".join(pieces)
+        text, images = "".join(pieces), tuple(self._images)
         pieces.clear()
-        if self._rendered and isinstance(self._rendered[-1], UserMessage):
-            text = self._rendered.pop().text + text
-        self._rendered.append(UserMessage(text))
+        self._images.clear()
+        last = self._rendered[-1] if self._rendered else None
+        if isinstance(last, UserMessage):
+            self._rendered.pop()
+            text, images = last.text + text, last.images + images
+        self._rendered.append(UserMessage(text, images=images))
 
     def _answer(self, message: AssistantMessage) -> None:
         self._calls = {call.id: call for call in message.tool_calls}

@@ -392,7 +392,12 @@ def render(
     for message in messages:
         match message:
             case UserMessage():
-                items.append({"role": "user", "content": message.told})
+                content: str | list[JsonObject] = message.told
+                if message.images:
+                    pictures = [{"type": "input_image", "image_url": image.url}
+                                for image in message.images]  # fmt: skip
+                    content = [{"type": "input_text", "text": message.told}, *pictures]
+                items.append({"role": "user", "content": content})
             case ToolMessage():
                 items.append(
                     {

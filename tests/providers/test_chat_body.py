@@ -10,7 +10,7 @@ from asking import READ, ask, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from qcode.messages import AssistantMessage, Image, Message, ToolCall, ToolMessage, UserMessage
 from qcode.providers import Request
 from qcode.providers.chat import ChatProvider
 from qcode.providers.chat_body import BodyRenderer, Dialect, render_message, safe_arguments
@@ -158,3 +158,19 @@ def test_bytes_are_kept_from_step_to_step_over_the_wire() -> None:
     assert len(server.requests) == 3
     for before, after in pairwise(server.requests):
         assert after.raw.startswith(before.raw.removesuffix(b"]}"))
+
+
+def test_pictures_stand_behind_the_text() -> None:
+    picture = Image("a.png", "image/png", "aGk=")
+
+    body = render(request(UserMessage("Look", images=(picture,)), system="", tools=()))
+
+    assert body["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Look"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+            ],
+        }
+    ]

@@ -1,0 +1,1 @@
+"""What a person points at with `@`: files, directories, git, symbols, pages, images."""
