@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from qcode.errors import QcodeError
 from qcode.memory.files import Found, Places, find
 from qcode.memory.telling import TOKENS, told
-from qcode.messages import UserMessage
+from qcode.messages import Image, UserMessage
 from qcode.record import Record
+
+if TYPE_CHECKING:
+    from qcode.mentions.giving import Pointing
 
 Note = Callable[[str], None]
 """Tells a person something that is neither answer nor error."""
@@ -25,6 +28,7 @@ class Told(Record):
 
     before: str = ""
     after: str = ""
+    images: tuple[Image, ...] = ()
 
 
 class Part(Protocol):
@@ -59,6 +63,7 @@ class Composing:
             text,
             before=self._joined(told.before for told in found),
             after=self._joined(told.after for told in found),
+            images=tuple(image for told in found for image in told.images),
         )
 
     async def _told(self, part: Part, said: str, is_first: bool) -> Told:
@@ -85,6 +90,29 @@ class Surroundings:
         from qcode.surroundings import surroundings
 
         return Told(after=surroundings(self._cwd))
+
+
+class PointedAt:
+    """What the person points at with `@`, told and shown behind each message."""
+
+    def __init__(self, pointing: Callable[[], Pointing]) -> None:
+        """`pointing` makes what follows mentions, when there is the first one."""
+        self._make = pointing
+        self._made: Pointing | None = None
+
+    @property
+    def pointing(self) -> Pointing:
+        """What follows mentions."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Tell and show what the message points at."""
+        if "@" not in said:
+            return Told()
+        text, images = await self.pointing.follow(said)
+        return Told(after=text, images=images)
 
 
 class Memory:

@@ -93,6 +93,8 @@ class Settings:
     """Their names; None: `qcode.memory.files.NAMES`."""
     surroundings: bool = True
     """Whether the model is told of directory, branch and likely commands."""
+    vision: bool | None = None
+    """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     warnings: tuple[str, ...] = ()
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """What the project's own files would loosen, if the person trusted them."""
@@ -164,6 +166,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "memory": (bool,),
     "memory_files": (list,),
     "surroundings": (bool,),
+    "vision": (bool,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {

@@ -54,6 +54,15 @@ def head_commit(cwd: Path) -> str:
     return "" if done.returncode else os.fsdecode(done.stdout.strip())
 
 
+def ask(cwd: Path, *args: str) -> bytes | None:
+    """Return what a command that only reads prints; None if it fails."""
+    try:
+        done = _git(cwd, *_SAFE, *_without_filters(cwd), *args)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout
+
+
 def _git(cwd: Path, *args: str) -> Done:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     return house.run(["git", *args], cwd=cwd, env=environment, timeout_s=_TIMEOUT_S)

@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qcode import paths
-from qcode.composing import Composing, Memory, Note, Part, Surroundings
+from qcode.approvals import Nobody
+from qcode.composing import Composing, Memory, Note, Part, PointedAt, Surroundings
 from qcode.config import Settings
+from qcode.escapes import with_tags_seen
 from qcode.memory.files import NAMES, Places
-from qcode.tools.base import Context
+from qcode.sandbox.policy import Network
+
+if TYPE_CHECKING:
+    from qcode.agent import Agent
+    from qcode.mentions.giving import Pointing, Reach
 
 
-def composer_for(
-    settings: Settings, context: Context, note: Note, mask: Callable[[str], str]
-) -> Composing:
-    """Return what makes the messages of a session; `mask` takes secrets out of what is told."""
+def composer_for(settings: Settings, agent: Agent, note: Note) -> Composing:
+    """Return what makes the messages of a session."""
+    context = agent.context
+    root = context.workspace.root
     parts: list[Part] = []
     if settings.memory:
-        places = Places(
-            context.workspace.root,
-            paths.config_dir(),
-            Path.home(),
-            NAMES if settings.memory_files is None else settings.memory_files,
-        )
+        names = NAMES if settings.memory_files is None else settings.memory_files
+        places = Places(root, paths.config_dir(), Path.home(), names)
         parts.append(Memory(places, context.is_hidden, note))
+    parts.append(PointedAt(lambda: _pointing(settings, agent, note)))
     if settings.surroundings:
-        parts.append(Surroundings(context.workspace.root))
-    return Composing(parts, note, mask)
+        parts.append(Surroundings(root))
+    # Masked as the results of tools are.
+    return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
+
+
+def _pointing(settings: Settings, agent: Agent, note: Note) -> Pointing:
+    from qcode.mentions.giving import Pointing
+    from qcode.vision import sees_images
+
+    def sees() -> bool:
+        known = settings.vision
+        return sees_images(agent.provider.model) if known is None else known
+
+    return Pointing(agent.context, note, home=Path.home(), reach=_reach(settings, agent), sees=sees)
+
+
+def _reach(settings: Settings, agent: Agent) -> Reach:
+    """Return how far mentions reach: where nobody is at the keyboard, as far as commands do."""
+    from qcode.mentions.giving import Reach
+    from qcode.sandbox.hosts import decide, parse
+
+    if not isinstance(agent.approver, Nobody):
+        return Reach()
+    if settings.network is Network.ON:
+        return Reach(outside=False)
+
+    def refusal(host: str, port: int) -> str:
+        why = decide(host, port, [parse(rule) for rule in settings.network_hosts]).refused
+        return f"{why}; `--allow-host {host}` lets it be fetched" if why else ""
+
+    return Reach(outside=False, refusal=refusal)
 
 
 def memory_of(composer: object) -> Memory | None:

@@ -25,7 +25,6 @@ from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, format_for, prompt_of, told
 from qcode.errors import ToolError, UsageError
-from qcode.escapes import with_tags_seen
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -257,10 +256,7 @@ def open_session(
         max_cost_usd=settings.max_cost,
         max_time_s=settings.max_time,
     )
-    composer = composer_for(
-        settings, context, note, lambda text: agent.masker.mask(with_tags_seen(text))
-    )
-    return Session(session_id, agent, history, budget, composer)
+    return Session(session_id, agent, history, budget, composer_for(settings, agent, note))
 
 
 def compactor_for(

@@ -83,3 +83,55 @@ def test_surroundings_stand_behind_the_first_message_alone(work: Path) -> None:
     assert "changes not staged in a.py" in told
     assert "test: `make test`" in told
     assert server.requests[1].json["messages"][-1]["content"] == "again"
+
+
+def test_what_the_prompt_points_at_stands_behind_it(work: Path) -> None:
+    script = [
+        scripted.call("edit", file_path="a.py", old_string="one = 1", new_string="one = 2"),
+        scripted.text("done"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        ended = Program(work, server.base_url).run(
+            "run", "--no-memory", "-y", "fix @a.py and @b.py"
+        )
+
+    assert ended.code == 0
+    assert said(server).startswith("fix @a.py and @b.py\n\nThe person points at this")
+    assert said(server).endswith('<content of="a.py">\none = 1\n</content>')
+    assert "`@b.py` is not given: there is no such file; did you mean a.py?" in ended.err
+    assert (work / "a.py").read_text() == "one = 2\n"
+
+
+def test_only_what_a_person_typed_points_at_things(work: Path) -> None:
+    (work / "check.sh").write_text("echo see @a.py @https://127.0.0.1:1/; exit 1\n")
+    with scripted.ScriptedServer([scripted.text("done")] * 9) as server:
+        program = Program(work, server.base_url)
+        program.run("run", "--no-memory", "--verify", "sh check.sh", "fix it")
+        program.run("run", "--no-memory", stdin=b"about @a.py")
+        program.run("run", "--no-memory", "look", stdin=b"at @a.py")
+
+    told = [str(message) for seen in server.requests for message in seen.json["messages"][1:]]
+    assert any("see @a.py" in text for text in told)
+    assert not any("one = 1" in text for text in told)
+
+
+def test_without_a_person_a_page_needs_the_network_to_be_allowed(work: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("done")]) as server:
+        ended = Program(work, server.base_url).run("run", "--no-memory", "@http://127.0.0.1:1/ ?")
+
+    assert "`@http://127.0.0.1:1/` is not given: addresses in place of names" in ended.err
+    assert said(server) == "@http://127.0.0.1:1/ ?"
+
+
+def test_a_picture_is_shown_and_kept_in_the_session(work: Path) -> None:
+    (work / "shot.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 8)
+    (work / "seeing.toml").write_text("vision = true\nmemory = false\n")
+    with scripted.ScriptedServer([scripted.text("a square")] * 2) as server:
+        program = Program(work, server.base_url)
+        program.run("run", "--config", "seeing.toml", "what is in @shot.png")
+        program.run("run", "--config", "seeing.toml", "-c", "and now")
+
+    kinds = [part["type"] for part in server.requests[1].json["messages"][1]["content"]]
+    assert kinds == ["text", "image_url"]
+    first, again = (seen.json["messages"][1] for seen in server.requests)
+    assert first == again
