@@ -30,7 +30,8 @@ def first_request(work: Path, window: int) -> dict[str, Any]:
     config = work.parent / "config.toml"
     config.write_text(f"context_window = {window}\n")
     with scripted.ScriptedServer([scripted.text("Hello.")]) as server:
-        ended = Program(work, server.base_url).run("--config", str(config), "run", "say hello")
+        program = Program(work, server.base_url, environ={"QCODE_SURROUNDINGS": "1"})
+        ended = program.run("--config", str(config), "run", "say hello")
     assert ended.code == 0, ended.err
     body: dict[str, Any] = server.requests[0].json
     return body

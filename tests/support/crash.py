@@ -225,6 +225,9 @@ def _said(where: Path) -> str:
         return ""
 
 
+_STUCK_S = 8.0
+
+
 def _reap(kill_after_s: float) -> None:
     """Wait for all children; kill those that are there after a while, if wanted."""
     if kill_after_s >= 0:
@@ -232,11 +235,28 @@ def _reap(kill_after_s: float) -> None:
         for number in _children():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
+    until = time.monotonic() + _STUCK_S
     while True:
         try:
-            os.waitpid(-1, 0)
+            ended, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
+        if not ended:
+            time.sleep(0.005)
+        if time.monotonic() > until:
+            for number in filter(_is_stuck, _children()):
+                os.kill(number, signal.SIGKILL)
+
+
+def _is_stuck(number: int) -> bool:
+    """Whether a process is a bubblewrap that waits for the other one, which was killed.
+
+    Until its user namespace is set up it does not notice that; it never gets to run anything.
+    """
+    try:
+        return Path(f"/proc/{number}/comm").read_text() == "bwrap\n"
+    except OSError:
+        return False
 
 
 def _children() -> list[int]:

@@ -195,6 +195,7 @@ def environment(home: Path, base_url: str) -> dict[str, str]:
         "GIT_COMMITTER_EMAIL": "test@localhost",
         "QCODE_BASE_URL": base_url,
         "QCODE_MODEL": "scripted",
+        "QCODE_SURROUNDINGS": "0",  # it tells where a session is held, which differs
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
         "TERM": "dumb",
