@@ -37,8 +37,20 @@ def default_tools() -> tuple[Tool[Any], ...]:
 def all_tools() -> tuple[Tool[Any], ...]:
     """Return the tools that are understood when they are called, those told of first."""
     from qcode.tools.apply_patch import ApplyPatch
+    from qcode.tools.find_references import FindReferences
+    from qcode.tools.find_symbol import FindSymbol
     from qcode.tools.multi_edit import MultiEdit
     from qcode.tools.notebook_edit import NotebookEdit
+    from qcode.tools.outline import Outline
     from qcode.tools.recall import Recall
 
-    return (*default_tools(), MultiEdit(), ApplyPatch(), NotebookEdit(), Recall())
+    return (
+        *default_tools(),
+        MultiEdit(),
+        ApplyPatch(),
+        NotebookEdit(),
+        Recall(),
+        Outline(),
+        FindSymbol(),
+        FindReferences(),
+    )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from qcode import beneath
-from qcode.errors import SandboxError, ToolError
+from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
 from qcode.tools.files import missing, same_name
 from qcode.tools.ignore import check_glob
+from qcode.tools.searching import searched
 
 LINE_CHARACTERS = 300
 PATTERN_CHARACTERS = 10_000
@@ -61,57 +61,8 @@ class GrepSearch(Tool[Params]):
         query = search.Query(
             context.workspace.root, start, params.pattern, params.glob, min(limit, search.COUNTED)
         )
-        found = await _search(query, context)
+        found = await searched(query, context)
         return _result(found, params, context)
-
-
-async def _search(query: search.Query, context: Context) -> search.Found:
-    program = search.find_ripgrep(
-        context.launcher.environment.get("PATH", ""), context.workspace.root
-    )
-
-    environment = dict(context.launcher.environment)
-
-    @cache
-    def is_hidden(path: str) -> bool:
-        return context.is_hidden(query.root / path)
-
-    if program:
-        try:
-            return await search.with_ripgrep(
-                program, query, environment, start=context.launcher.start, is_hidden=is_hidden
-            )
-        except search.BadPattern as error:
-            try:
-                search.compiled(query.pattern)
-            except search.BadPattern:
-                raise _bad_pattern(query.pattern, str(error)) from None
-            # Python's expressions can more (look-around, back references): search with those.
-        except (OSError, SandboxError):
-            pass  # an rg that cannot be run is as good as none
-    try:
-        start = context.launcher.start
-        return await search.with_python(query, environment, start=start, is_hidden=is_hidden)
-    except SandboxError as error:
-        raise ToolError(f"The search was not run: {error}.") from error
-    except search.BadPattern as error:
-        raise _bad_pattern(query.pattern, str(error)) from None
-    except search.TooSlow:
-        raise ToolError(
-            "The pattern takes too long; simplify it: no repetition inside a repetition, "
-            "such as (a+)+, and no look-around."
-        ) from None
-    except OSError as error:
-        raise ToolError(
-            f"The search could not be run ({error}). Use a shell command such as grep."
-        ) from error
-
-
-def _bad_pattern(pattern: str, problem: str) -> ToolError:
-    return ToolError(
-        f"{clip(pattern)!r} is no valid regular expression: {clip(problem)}. To search for that "
-        f"very text, escape it: {clip(re.escape(pattern))}"
-    )
 
 
 def _files_called(pattern: str, context: Context) -> list[str]:

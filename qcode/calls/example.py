@@ -24,6 +24,7 @@ _BY_NAME: dict[str, Any] = {
     "new_string": "x = 2",
     "content": "text\n",
     "pattern": "def main",
+    "name": "main",
     "glob": "*.py",
     "limit": 20,
     "url": "https://example.org/",

@@ -31,6 +31,9 @@ def test_our_tools_have_plausible_examples() -> None:
         },
         "notebook_edit": {"notebook_path": "analysis.ipynb"},
         "recall": {"query": "def main"},
+        "outline": {"path": "src/app.py"},
+        "find_symbol": {"name": "main"},
+        "find_references": {"name": "main"},
     }
 
 
