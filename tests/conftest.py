@@ -13,6 +13,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+from qcode.sandbox import house
+from qcode.sandbox.plain import Plain
+
 # Shared machines stop for a moment now and then; that is no failure.
 hypothesis.settings.register_profile("qcode", deadline=None)
 hypothesis.settings.load_profile("qcode")
@@ -63,6 +66,14 @@ def plain_environment(
 
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def own_git_unconfined() -> Iterator[None]:
+    """A session that a test opened in this process is not to start another test's git."""
+    yield
+    house.close()
+    house.use(Plain)
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,8 @@ from qcode import journal
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.states import below, find
 from qcode.messages import AssistantMessage, Message, ToolMessage
+from qcode.sandbox import house
+from qcode.sandbox.plain import Plain
 
 WORKSPACE = "played"
 """The folder in which a session is played."""
@@ -197,6 +199,8 @@ def _forked(work: Callable[[], dict[str, Any]], where: Path, base_url: str) -> d
 def _be(work: Callable[[], dict[str, Any]], where: Path, base_url: str, writing: int) -> None:
     code = 1
     try:
+        # Not what an earlier test of this process had its git started by.
+        house.use(Plain)
         os.environ.clear()
         os.environ.update(played.environment(where / "home", base_url))
         os.chdir(where / WORKSPACE)
