@@ -32,6 +32,7 @@ from qcode.cli.start import (
 )
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
+from qcode.mentions.complete import Paths
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
 from qcode.receipt import Receipt
@@ -193,7 +194,7 @@ class _Conversation:
         self.terminal.say(f"sandbox: {boundary.label}", "dim" if boundary.confines else "red")
 
     def _open(self, entry: Entry | None) -> Session:
-        return open_session(
+        session = open_session(
             self.settings,
             self.chosen,
             self.approver,
@@ -202,6 +203,9 @@ class _Conversation:
             note=self.terminal.say,
             entry=entry,
         )
+        context = session.agent.context
+        self.prompt.complete_by(Paths(context.workspace.root, context.is_hidden).candidates)
+        return session
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

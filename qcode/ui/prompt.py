@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import create_app_session, get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
+from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
+from qcode.mentions.complete import typed
 from qcode.secrets import Masker
 from qcode.ui.printable import encodable
 
@@ -26,10 +29,16 @@ from qcode.ui.printable import encodable
 class Prompt:
     """Asks for messages, with a history, and for answers to questions."""
 
-    def __init__(self, history: Path) -> None:
+    def __init__(self, history: Path, *, completes: bool = True) -> None:
         self._suggested = ""
+        self._mentions = _Mentions()
         self._messages: PromptSession[str] = PromptSession(
-            history=_History(history), multiline=True, key_bindings=_keys()
+            history=_History(history),
+            multiline=True,
+            key_bindings=_keys(),
+            completer=self._mentions if completes else None,
+            # Otherwise room for the menu would be kept below each prompt.
+            complete_while_typing=Condition(_is_mentioning),
         )
 
     async def message(self) -> str:
@@ -48,6 +57,10 @@ class Prompt:
         )
         return encodable(text)
 
+    def complete_by(self, candidates: Callable[[str], Sequence[str]]) -> None:
+        """Complete what is typed behind an `@` by these."""
+        self._mentions.candidates = candidates
+
     def suggest(self, text: str) -> None:
         """Have the next message begin with a text that can be changed."""
         self._suggested = text
@@ -65,6 +78,23 @@ class Prompt:
             question, set_exception_handler=False, handle_sigint=False
         )
         return encodable(text)
+
+
+def _is_mentioning() -> bool:
+    return typed(get_app().current_buffer.document.text_before_cursor) is not None
+
+
+class _Mentions(Completer):
+    """Completes mentions."""
+
+    def __init__(self) -> None:
+        self.candidates: Callable[[str], Sequence[str]] = lambda _fragment: ()
+
+    def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
+        fragment = typed(document.text_before_cursor)
+        if fragment is not None:
+            for text in self.candidates(fragment):
+                yield Completion(text, start_position=-len(fragment))
 
 
 class _History(FileHistory):
@@ -115,7 +145,7 @@ def keyboard(history: Path, *, plain: bool) -> Iterator[Prompt]:
     """Yield what reads the keys of a session; `plain` is for terminals that can only print."""
     output = PlainTextOutput(sys.stdout) if plain else None
     with create_app_session(output=output), _quiet_keys():
-        yield Prompt(history)
+        yield Prompt(history, completes=not plain)
 
 
 @contextmanager

@@ -637,3 +637,24 @@ def test_instruction_files_are_listed_and_printed(work: Path) -> None:
 
         assert qcode.wait() == 0
         assert b"\x1b[31mred" not in qcode.output
+
+
+def test_tab_completes_what_is_pointed_at(work: Path) -> None:
+    (work / "lib").mkdir()
+    (work / "lib/parser.py").write_text("parse = 1\n")
+    with (
+        ScriptedServer([text("It is one.")]) as server,
+        Qcode(work, *options(server), TERM="xterm-256color") as qcode,
+    ):
+        qcode.ready()
+        qcode.type("what is in @pars")
+        qcode.expect("lib/parser.py")  # the menu
+        qcode.type("\t" + ENTER)
+        qcode.expect("It is one.")
+        qcode.ready()
+        qcode.type(CTRL_D)
+
+        assert qcode.wait() == 0
+        (_, said) = conversation(server.requests[0].json)[0]
+        assert said.startswith("what is in @lib/parser.py\n\n")
+        assert said.endswith('<content of="lib/parser.py">\nparse = 1\n</content>')
