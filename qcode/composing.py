@@ -17,6 +17,7 @@ from qcode.messages import Image, UserMessage
 from qcode.record import Record
 
 if TYPE_CHECKING:
+    from qcode.facts.store import Store
     from qcode.mentions.giving import Pointing
 
 Note = Callable[[str], None]
@@ -90,6 +91,22 @@ class Surroundings:
         from qcode.surroundings import surroundings
 
         return Told(after=surroundings(self._cwd))
+
+
+class Known:
+    """What earlier sessions found out, told behind the first message."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Tell what still holds."""
+        if not is_first or not self.store.file.exists():
+            return Told()
+        from qcode.facts.store import today
+        from qcode.facts.telling import told as told_of
+
+        return Told(after=told_of(self.store.valid(today())))
 
 
 class PointedAt:

@@ -93,6 +93,8 @@ class Settings:
     """Their names; None: `qcode.memory.files.NAMES`."""
     surroundings: bool = True
     """Whether the model is told of directory, branch and likely commands."""
+    facts: bool = True
+    """Whether commands that test, lint and build are noted, and told to later sessions."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     warnings: tuple[str, ...] = ()
@@ -167,6 +169,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "memory_files": (list,),
     "surroundings": (bool,),
     "vision": (bool,),
+    "facts": (bool,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from qcode.record import Record
 from qcode.sandbox.repositories import enclosing, git_dirs, read_small
@@ -52,6 +52,23 @@ def glance(directory: str) -> Glance | None:
         "",
     )
     return Glance(top, branch, operation, _changed(top, f"{dirs.git_dir}/index"))
+
+
+def state(directory: str) -> Hashable:
+    """Return what tells one state of the tracked files from another; None where nothing does."""
+    seen = glance(directory)
+    dirs = git_dirs(seen.top) if seen else None
+    if seen is None or dirs is None or seen.changed is None:
+        return None
+    paths = [f"{dirs.git_dir}/HEAD", f"{dirs.git_dir}/index"]
+    times = []
+    for path in (*paths, *(os.path.join(seen.top, name) for name in seen.changed)):
+        try:
+            found = os.lstat(path)
+            times.append((path, found.st_mtime_ns, found.st_size))
+        except OSError:
+            times.append((path, 0, 0))
+    return tuple(times)
 
 
 def _changed(top: str, index: str) -> tuple[str, ...] | None:

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 from qcode import paths
 from qcode.approvals import Nobody
-from qcode.composing import Composing, Memory, Note, Part, PointedAt, Surroundings
+from qcode.composing import Composing, Known, Memory, Note, Part, PointedAt, Surroundings
 from qcode.config import Settings
+from qcode.errors import QcodeError
 from qcode.escapes import with_tags_seen
+from qcode.facts.learning import Learner
+from qcode.facts.store import Store, today
 from qcode.memory.files import NAMES, Places
 from qcode.sandbox.policy import Network
+from qcode.worktree import state
 
 if TYPE_CHECKING:
     from qcode.agent import Agent
     from qcode.mentions.giving import Pointing, Reach
+    from qcode.session import Session
 
 
 def composer_for(settings: Settings, agent: Agent, note: Note) -> Composing:
@@ -30,6 +35,8 @@ def composer_for(settings: Settings, agent: Agent, note: Note) -> Composing:
     parts.append(PointedAt(lambda: _pointing(settings, agent, note)))
     if settings.surroundings:
         parts.append(Surroundings(root))
+    if settings.facts:
+        parts.append(Known(store_of(root)))
     # Masked as the results of tools are.
     return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
 
@@ -60,6 +67,36 @@ def _reach(settings: Settings, agent: Agent) -> Reach:
         return f"{why}; `--allow-host {host}` lets it be fetched" if why else ""
 
     return Reach(outside=False, refusal=refusal)
+
+
+def store_of(root: Path) -> Store:
+    """Return the facts that are kept of a workspace."""
+    return Store(paths.state_dir() / "facts", root)
+
+
+def learner_of(session: Session) -> Learner | None:
+    """Return what learns facts from a session's events; None if that is turned off."""
+    composer, agent = session.composer, session.agent
+    parts = composer.parts if isinstance(composer, Composing) else ()
+    known = next((part for part in parts if isinstance(part, Known)), None)
+    if known is None:
+        return None
+    root = str(agent.context.workspace.root)
+
+    def mask(text: str) -> str:
+        return agent.masker.mask(text)  # which it is changes with the model
+
+    return Learner(known.store, session.id, lambda: state(root), mask)
+
+
+def save(learner: Learner | None, note: Note) -> None:
+    """Keep what was learned; where it cannot be kept, that is all that is lost."""
+    if learner is None:
+        return
+    try:
+        learner.save(today())
+    except QcodeError as error:
+        note(f"what was learned of this project is not kept: {error}")
 
 
 def memory_of(composer: object) -> Memory | None:

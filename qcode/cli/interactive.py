@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from qcode import __version__, paths
 from qcode.cli import slash
 from qcode.cli.boundary import SandboxBoundary, none_works
+from qcode.cli.composer import learner_of, save, store_of
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import run_to_end
 from qcode.cli.start import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from qcode.config import Settings
+    from qcode.facts.learning import Learner
     from qcode.journal import Entry
     from qcode.session import Session
     from qcode.ui.prompt import Prompt
@@ -120,6 +122,7 @@ class _Conversation:
     """Reads messages and commands, sends them, and leaves things whole at the end."""
 
     session: Session
+    learner: Learner | None
 
     def __init__(
         self,
@@ -203,6 +206,7 @@ class _Conversation:
             note=self.terminal.say,
             entry=entry,
         )
+        self.learner = learner_of(session)
         context = session.agent.context
         self.prompt.complete_by(Paths(context.workspace.root, context.is_hidden).candidates)
         return session
@@ -266,6 +270,8 @@ class _Conversation:
         async with aclosing(self.session.send(text)) as turn:
             async for event in turn:
                 self.receipt.handle(event)
+                if self.learner is not None:
+                    self.learner.handle(event)
                 await self.approver.show(event)
 
     async def _obey(self, command: slash.Slash) -> bool:
@@ -283,6 +289,8 @@ class _Conversation:
                 self._mode(command.rest)
             case "memory":
                 self._memory(command.rest)
+            case "facts":
+                self._facts(command.rest)
             case "usage":
                 say(usage_line(self.session.history.usage))
             case "context" | "compact":
@@ -320,6 +328,7 @@ class _Conversation:
             return ABORT
 
     async def _begin_anew(self) -> None:
+        save(self.learner, self.terminal.say)  # opening another begins to learn anew
         before, self.session = self.session, self._open(None)
         await self._leave(before)
         await self._settle_sandbox()
@@ -375,6 +384,18 @@ class _Conversation:
         text = whole if wanted else listed
         self.terminal.say(text(memory.find(), memory.places))
 
+    def _facts(self, wanted: str) -> None:
+        from qcode.cli.facts import forgotten, shown
+
+        store = store_of(self.session.agent.context.workspace.root)
+        word, _, which = wanted.partition(" ")
+        if word == "forget":
+            self.terminal.say(forgotten(store, which.split()))
+        elif word:
+            raise UsageError(f"`/facts` does not know `{word}`", hint="`/facts forget NUMBER`")
+        else:
+            self.terminal.say(shown(store))
+
     def _describe(self) -> str:
         session = self.session
         return "\n".join(
@@ -407,6 +428,7 @@ class _Conversation:
     async def _leave(self, session: Session) -> None:
         """Close a session; one in which nothing was said leaves nothing behind."""
         lines = await self._receipt_of(session)
+        save(self.learner, self.terminal.say)
         await session.close()
         for line in lines:
             self.terminal.say(line, "dim")

@@ -16,6 +16,7 @@ from qcode import events, journal, paths
 from qcode.approvals import Nobody
 from qcode.boundary import Unconfined
 from qcode.checkpoints.in_session import SessionCheckpoints
+from qcode.cli.composer import learner_of, save
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import (
@@ -119,6 +120,7 @@ class _Run:
         self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
         self.note = note
         self.typed = typed(args.prompt)
+        self.learner = learner_of(session)
         self.started = time.monotonic()
         self.progress = Progress(sys.stderr, live=_on_terminal(sys.stderr) and not args.quiet)
         self.stream = args.output == "stream-json"
@@ -187,6 +189,7 @@ class _Run:
         return code
 
     async def _close(self) -> None:
+        save(self.learner, self.note)
         self.closing = asyncio.ensure_future(self.session.close())
         try:
             await self.closing
@@ -255,6 +258,8 @@ class _Run:
 
     def _handle(self, event: Event) -> None:
         self.receipt.handle(event)
+        if self.learner is not None:
+            self.learner.handle(event)
         if not self.args.quiet:
             self.progress.handle(event)
         match event:
@@ -326,6 +331,9 @@ class _Run:
 
     async def _verify(self) -> None:
         self.outcomes = await self._as_step(self._outcomes())
+        if self.learner is not None:
+            for outcome in self.outcomes:
+                self.learner.verified(outcome.command, outcome.exit_code, outcome.duration_s)
         if not self.args.quiet and _on_terminal(sys.stderr):
             for outcome in self.outcomes:
                 mark = "✓" if outcome.passed else "✗"

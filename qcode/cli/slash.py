@@ -18,6 +18,7 @@ COMMANDS = {
     "checkpoints": "the changes of this session by number",
     "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
     "memory": "the instruction files in use and their sizes; `/memory show` prints them",
+    "facts": "what is known of this project; `/facts forget NUMBER` or `all`",
     "usage": "tokens and cost of this session",
     "context": "where the tokens of the next request go, and how much room is left",
     "compact": "put aside all but the last steps now; what matters of them is kept",

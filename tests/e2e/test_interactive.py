@@ -658,3 +658,28 @@ def test_tab_completes_what_is_pointed_at(work: Path) -> None:
         (_, said) = conversation(server.requests[0].json)[0]
         assert said.startswith("what is in @lib/parser.py\n\n")
         assert said.endswith('<content of="lib/parser.py">\nparse = 1\n</content>')
+
+
+def test_facts_are_learned_shown_and_forgotten(work: Path) -> None:
+    (work / "Makefile").write_text("test:\n\t@true\n")
+    script = [call("run_shell_command", command="make test"), text("It passes."), text("Yes.")]
+    with (
+        ScriptedServer(script) as server,
+        Qcode(work, *options(server), "-y", "--sandbox", "off") as qcode,
+    ):
+        qcode.send("/facts")
+        qcode.expect("nothing is known yet")
+        qcode.send("test it")
+        qcode.expect("It passes.")
+        qcode.send("/new")
+        qcode.expect("new session")
+        qcode.send("does it pass?")
+        qcode.expect("Yes.")
+        assert "- test: `make test`" in conversation(server.requests[-1].json)[0][1]
+        qcode.send("/facts")
+        qcode.expect("1. test: make test  (1 passed, 0 failed")
+        qcode.send("/facts forget 1")
+        qcode.expect("forgotten: make test")
+        qcode.ready()
+        qcode.type(CTRL_D)
+        assert qcode.wait() == 0

@@ -135,3 +135,34 @@ def test_a_picture_is_shown_and_kept_in_the_session(work: Path) -> None:
     assert kinds == ["text", "image_url"]
     first, again = (seen.json["messages"][1] for seen in server.requests)
     assert first == again
+
+
+def test_the_second_session_knows_how_the_first_one_tested(work: Path) -> None:
+    (work / "Makefile").write_text("test:\n\t@true\n")
+    script = [
+        scripted.call("run_shell_command", command="make test"),
+        *[scripted.text("done")] * 3,
+    ]
+    with scripted.ScriptedServer(script) as server:
+        program = Program(work, server.base_url)
+        program.run("run", "--no-memory", "-y", "--sandbox", "off", "test it")
+        program.run("run", "--no-memory", "again")
+
+        assert said(server, 0) == "test it"
+        assert said(server, 2).startswith("again\n\nKnown of this project")
+        assert "- test: `make test` (passed the last time" in said(server, 2)
+
+        listed = program.run("facts").out
+        assert listed.startswith("  1. test: make test  (1 passed, 0 failed;")
+        assert program.run("facts", "add", "lint", "make lint").code == 0
+        assert program.run("facts", "forget", "1").out == "forgotten: make test\n"
+        assert program.run("facts", "list").out.startswith("  1. lint: make lint  (yours)")
+        assert program.run("facts", "forget", "7").code == 2
+        file = Path(program.run("facts", "edit").out.strip())
+        file.write_text("{")
+        damaged = program.run("run", "--no-memory", "once more")
+        assert damaged.code == 0
+        assert f"the facts in `{file}` are damaged" in damaged.err
+        assert program.run("facts").code == 1
+        assert program.run("facts", "forget", "all").code == 0
+        assert program.run("facts").out.startswith("nothing is known yet")

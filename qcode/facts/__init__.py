@@ -1,0 +1,1 @@
+"""What sessions found out about a project: which commands test, lint and build it."""
