@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from qcode.errors import QcodeError
+from qcode.facts.place import file_of
 from qcode.memory.files import Found, Places, find
 from qcode.memory.telling import TOKENS, told
 from qcode.messages import Image, UserMessage
@@ -96,17 +97,24 @@ class Surroundings:
 class Known:
     """What earlier sessions found out, told behind the first message."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder = folder
+        self._root = root
+
+    def store(self) -> Store:
+        """Return the facts of the workspace."""
+        from qcode.facts.store import Store
+
+        return Store(self._folder, self._root)
 
     async def tell(self, said: str, *, is_first: bool) -> Told:
         """Tell what still holds."""
-        if not is_first or not self.store.file.exists():
+        if not is_first or not file_of(self._folder, self._root).exists():
             return Told()
         from qcode.facts.store import today
         from qcode.facts.telling import told as told_of
 
-        return Told(after=told_of(self.store.valid(today())))
+        return Told(after=told_of(self.store().valid(today())))
 
 
 class PointedAt:

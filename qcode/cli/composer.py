@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,12 @@ from qcode.config import Settings
 from qcode.errors import QcodeError
 from qcode.escapes import with_tags_seen
 from qcode.facts.learning import Learner
-from qcode.facts.store import Store, today
 from qcode.memory.files import NAMES, Places
 from qcode.sandbox.policy import Network
-from qcode.worktree import state
 
 if TYPE_CHECKING:
     from qcode.agent import Agent
+    from qcode.facts.store import Store
     from qcode.mentions.giving import Pointing, Reach
     from qcode.session import Session
 
@@ -36,7 +36,7 @@ def composer_for(settings: Settings, agent: Agent, note: Note) -> Composing:
     if settings.surroundings:
         parts.append(Surroundings(root))
     if settings.facts:
-        parts.append(Known(store_of(root)))
+        parts.append(Known(paths.state_dir() / "facts", root))
     # Masked as the results of tools are.
     return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
 
@@ -71,6 +71,8 @@ def _reach(settings: Settings, agent: Agent) -> Reach:
 
 def store_of(root: Path) -> Store:
     """Return the facts that are kept of a workspace."""
+    from qcode.facts.store import Store
+
     return Store(paths.state_dir() / "facts", root)
 
 
@@ -83,16 +85,23 @@ def learner_of(session: Session) -> Learner | None:
         return None
     root = str(agent.context.workspace.root)
 
+    def state_now() -> Hashable:
+        from qcode.worktree import state
+
+        return state(root)
+
     def mask(text: str) -> str:
         return agent.masker.mask(text)  # which it is changes with the model
 
-    return Learner(known.store, session.id, lambda: state(root), mask)
+    return Learner(known.store, session.id, state_now, mask)
 
 
 def save(learner: Learner | None, note: Note) -> None:
     """Keep what was learned; where it cannot be kept, that is all that is lost."""
-    if learner is None:
+    if learner is None or not learner.runs:
         return
+    from qcode.facts.store import today
+
     try:
         learner.save(today())
     except QcodeError as error:

@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from typing import TYPE_CHECKING
 
 from qcode import events
 from qcode.events import Event
-from qcode.facts.commands import counts, purpose_of
-from qcode.facts.store import Fact, Store, manifests, rests_on
-from qcode.manifests import Purpose
 from qcode.record import Record, replace
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from qcode.facts.store import Fact, Store
+    from qcode.manifests import Purpose
 
 _EXIT = re.compile(r"exit (\d+)")
 _READS = frozenset(
@@ -37,7 +40,8 @@ class Seen(Record):
 class Learner:
     """Gathers while turns go on; `save` writes what was learned."""
 
-    store: Store
+    store: Callable[[], Store]
+    """Opens the facts, once there is something to write."""
     session: str
     state: Callable[[], Hashable]
     """Tells one state of the files from another; None: not known."""
@@ -53,6 +57,8 @@ class Learner:
             case events.TurnStarted():
                 self._changes += 1  # a person may have changed anything meanwhile
             case events.ToolStarted(call) if call.name == "run_shell_command":
+                from qcode.facts.commands import purpose_of  # at the first command, not before
+
                 command = _command(call.arguments)
                 purpose = purpose_of(command)
                 # What is masked could not be run again as it stands.
@@ -76,12 +82,16 @@ class Learner:
 
     def verified(self, command: str, exit_code: int | None, seconds: float) -> None:
         """Take in how a command went that a person named to verify the work."""
+        from qcode.facts.commands import purpose_of
+
         if exit_code is not None and "\n" not in command and self.mask(command) == command:
             self._saw(purpose_of(command) or "test", command.strip(), None, exit_code, seconds)
 
     def _saw(
         self, purpose: Purpose, command: str, state: Hashable, code: int, seconds: float
     ) -> None:
+        from qcode.facts.commands import counts
+
         if counts(command, code):
             self.runs.append(Seen(purpose, command, code == 0, round(seconds, 1), state))
 
@@ -98,8 +108,11 @@ class Learner:
         runs, self.runs = self.runs, []
         if not runs:
             return
-        present = manifests(self.store.root)
-        self.store.change(lambda facts: _with(facts, runs, self.session, today, present))
+        from qcode.facts.store import manifests
+
+        store = self.store()
+        present = manifests(store.root)
+        store.change(lambda facts: _with(facts, runs, self.session, today, present))
 
 
 def _command(arguments: str) -> str:
@@ -128,6 +141,8 @@ def _with(
     present: dict[str, str],
 ) -> list[Fact]:
     """Return the facts with these runs, those seen last at the end."""
+    from qcode.facts.store import Fact, rests_on
+
     known = {fact.command: fact for fact in facts}
     for run in runs:
         before = known.pop(run.command, None) or Fact(run.purpose, run.command)

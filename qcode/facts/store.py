@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from qcode.errors import QcodeError
+from qcode.facts.place import file_of
 from qcode.files_safe import read_small
 from qcode.manifests import MANIFESTS, PURPOSES, Purpose
 from qcode.record import Record
@@ -55,12 +56,6 @@ class Fact(Record):
     """Whether a person wrote it down: it is kept until they forget it."""
 
 
-def file_of(folder: Path, root: Path) -> Path:
-    """Return where a workspace's facts are kept; the name tells a person which it is."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name)[:40] or "root"
-    return folder / f"{name}-{digest(os.fsencode(root))[:12]}.json"
-
-
 class Store:
     """The facts of one workspace."""
 
@@ -85,6 +80,8 @@ class Store:
         entries = read.get("facts") if isinstance(read, dict) else None
         if not isinstance(entries, list):
             raise self._damaged("it has no list `facts`")
+        if read.get("workspace", _name(self.root)) != _name(self.root):
+            return ()
         try:
             return tuple(_fact(entry) for entry in entries)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -130,7 +127,7 @@ class Store:
 
     def _write(self, facts: Sequence[Fact]) -> None:
         text = json.dumps(
-            {"workspace": str(self.root), "facts": [_entry(fact) for fact in facts]},
+            {"workspace": _name(self.root), "facts": [_entry(fact) for fact in facts]},
             ensure_ascii=True,
             indent=1,
         )
@@ -144,6 +141,10 @@ class Store:
         except BaseException:
             os.unlink(name)
             raise
+
+
+def _name(root: Path) -> str:
+    return os.fsencode(root).decode("utf-8", "backslashreplace")
 
 
 def holds(fact: Fact, today: date, present: Mapping[str, str]) -> bool:

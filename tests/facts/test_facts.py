@@ -29,7 +29,7 @@ class Bench:
         self.root.mkdir(exist_ok=True)
         self.store = Store(tmp_path / "facts", self.root)
         self.state: Hashable = 0
-        self.learner = Learner(self.store, session, lambda: self.state, self._mask)
+        self.learner = Learner(lambda: self.store, session, lambda: self.state, self._mask)
         self._count = 0
 
     @staticmethod
