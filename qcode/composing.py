@@ -25,6 +25,23 @@ Note = Callable[[str], None]
 """Tells a person something that is neither answer nor error."""
 
 
+class Budgets(Record):
+    """How many tokens each part may take of the model's window."""
+
+    memory: int = TOKENS
+    """Instruction files, all together."""
+    mentions: int = 12_000
+    """What one message points at."""
+
+    @classmethod
+    def within(cls, window: int | None) -> Budgets:
+        """Return budgets that leave most of a window to the work itself."""
+        usual = cls()
+        if window is None:
+            return usual
+        return cls(min(usual.memory, window // 8), min(usual.mentions, window // 4))
+
+
 class Told(Record):
     """What one part adds to a message."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qcode import paths
 from qcode.approvals import Nobody
-from qcode.composing import Composing, Known, Memory, Note, Part, PointedAt, Surroundings
+from qcode.composing import Budgets, Composing, Known, Memory, Note, Part, PointedAt, Surroundings
 from qcode.config import Settings
 from qcode.errors import QcodeError
 from qcode.escapes import with_tags_seen
@@ -19,20 +19,26 @@ from qcode.sandbox.policy import Network
 if TYPE_CHECKING:
     from qcode.agent import Agent
     from qcode.facts.store import Store
-    from qcode.mentions.giving import Pointing, Reach
+    from qcode.mentions.giving import Pointing, Reach, Symbols
     from qcode.session import Session
 
 
-def composer_for(settings: Settings, agent: Agent, note: Note) -> Composing:
-    """Return what makes the messages of a session."""
+def composer_for(
+    settings: Settings,
+    agent: Agent,
+    note: Note,
+    budgets: Budgets,
+    symbols: Symbols | None = None,
+) -> Composing:
+    """Return what makes the messages of a session; `symbols` knows where names are defined."""
     context = agent.context
     root = context.workspace.root
     parts: list[Part] = []
     if settings.memory:
         names = NAMES if settings.memory_files is None else settings.memory_files
         places = Places(root, paths.config_dir(), Path.home(), names)
-        parts.append(Memory(places, context.is_hidden, note))
-    parts.append(PointedAt(lambda: _pointing(settings, agent, note)))
+        parts.append(Memory(places, context.is_hidden, note, budgets.memory))
+    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions, symbols)))
     if settings.surroundings:
         parts.append(Surroundings(root))
     if settings.facts:
@@ -41,7 +47,9 @@ def composer_for(settings: Settings, agent: Agent, note: Note) -> Composing:
     return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
 
 
-def _pointing(settings: Settings, agent: Agent, note: Note) -> Pointing:
+def _pointing(
+    settings: Settings, agent: Agent, note: Note, tokens: int, symbols: Symbols | None
+) -> Pointing:
     from qcode.mentions.giving import Pointing
     from qcode.vision import sees_images
 
@@ -49,7 +57,15 @@ def _pointing(settings: Settings, agent: Agent, note: Note) -> Pointing:
         known = settings.vision
         return sees_images(agent.provider.model) if known is None else known
 
-    return Pointing(agent.context, note, home=Path.home(), reach=_reach(settings, agent), sees=sees)
+    return Pointing(
+        agent.context,
+        note,
+        home=Path.home(),
+        tokens=tokens,
+        reach=_reach(settings, agent),
+        sees=sees,
+        symbols=symbols,
+    )
 
 
 def _reach(settings: Settings, agent: Agent) -> Reach:

@@ -21,6 +21,7 @@ from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
 from qcode.compaction.compactor import Compactor
+from qcode.composing import Budgets
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, format_for, prompt_of, told
@@ -256,7 +257,8 @@ def open_session(
         max_cost_usd=settings.max_cost,
         max_time_s=settings.max_time,
     )
-    return Session(session_id, agent, history, budget, composer_for(settings, agent, note))
+    composer = composer_for(settings, agent, note, Budgets.within(chosen.context_window))
+    return Session(session_id, agent, history, budget, composer)
 
 
 def compactor_for(

@@ -23,8 +23,6 @@ from qcode.tools.list_directory import Params as Listing
 from qcode.tools.read_file import Params as Reading
 from qcode.tools.read_file import ReadFile
 
-TOKENS = 12_000
-"""For all that one message points at, unless another number is given."""
 MENTIONS = 30
 """Of one message that are followed."""
 _FILE_LIKE = re.compile(r".*[^/]\.[A-Za-z][A-Za-z0-9]{0,4}")
@@ -76,9 +74,12 @@ class Pointing:
         reach: Reach | None = None,
         sees: Callable[[], bool] = lambda: False,
         symbols: Symbols | None = None,
-        tokens: int = TOKENS,
+        tokens: int,
     ) -> None:
-        """`sees` says whether the model that answers now takes pictures."""
+        """`tokens` are for all that one message points at.
+
+        `sees` says whether the model that answers now takes pictures.
+        """
         self.symbols = symbols
         self._context = context
         self._note = note
@@ -139,6 +140,7 @@ class Pointing:
             case "url":
                 from qcode.mentions.pages import page
 
+                self._note(f"fetching {mention.value}")
                 return Given(mention.value, await page(mention.value, self._reach.refusal))
 
     async def _path(self, mention: Mention) -> Given | None:
