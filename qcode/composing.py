@@ -33,14 +33,6 @@ class Budgets(Record):
     mentions: int = 12_000
     """What one message points at."""
 
-    @classmethod
-    def within(cls, window: int | None) -> Budgets:
-        """Return budgets that leave most of a window to the work itself."""
-        usual = cls()
-        if window is None:
-            return usual
-        return cls(min(usual.memory, window // 8), min(usual.mentions, window // 4))
-
 
 class Told(Record):
     """What one part adds to a message."""

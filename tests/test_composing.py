@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from qcode.composing import Budgets, Composing, Told
+from qcode.composing import Composing, Told
 from qcode.errors import QcodeError
 from qcode.messages import Image, UserMessage
 
@@ -55,8 +55,3 @@ def test_secrets_are_taken_out_of_what_is_told_and_not_out_of_what_is_said() -> 
     message = asyncio.run(composer.compose("key", is_first=True))
 
     assert (message.text, message.after) == ("key", "after …")
-
-
-def test_budgets_leave_most_of_a_window() -> None:
-    assert Budgets.within(None) == Budgets.within(200_000) == Budgets()
-    assert Budgets.within(8192) == Budgets(1024, 2048)

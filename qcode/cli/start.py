@@ -257,7 +257,7 @@ def open_session(
         max_cost_usd=settings.max_cost,
         max_time_s=settings.max_time,
     )
-    composer = composer_for(settings, agent, note, Budgets.within(chosen.context_window))
+    composer = composer_for(settings, agent, note, Budgets(tier.memory_tokens, tier.pointed_tokens))
     return Session(session_id, agent, history, budget, composer)
 
 

@@ -74,5 +74,9 @@ def test_windows_of_every_size_have_a_tier_and_larger_ones_show_no_less() -> Non
     for smaller, larger in zip(tiers(), tiers()[1:], strict=False):
         assert set(smaller.tools) <= set(larger.tools)
         assert smaller.memory_tokens < larger.memory_tokens
+        assert smaller.pointed_tokens < larger.pointed_tokens
         for field in smaller.sizes.__match_args__:
             assert getattr(smaller.sizes, field) <= getattr(larger.sizes, field)
+    for tier in tiers()[:-1]:
+        assert tier.up_to is not None
+        assert tier.memory_tokens + tier.pointed_tokens + tier.map_tokens < tier.up_to / 2
