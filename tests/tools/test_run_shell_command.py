@@ -356,7 +356,9 @@ def test_a_job_that_is_not_there_cannot_be_stopped(bench: Bench) -> None:
 def test_an_interrupted_start_of_a_job_ends_it(bench: Bench) -> None:
     async def run() -> None:
         task = asyncio.create_task(
-            bench.acall("run_shell_command", command="echo $$ > p; mv p pid; sleep 100", is_background=True)
+            bench.acall(
+                "run_shell_command", command="echo $$ > p; mv p pid; sleep 100", is_background=True
+            )
         )
         while not (bench.root / "pid").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
