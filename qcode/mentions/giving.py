@@ -100,7 +100,7 @@ class Pointing:
         for mention in found[:MENTIONS]:
             try:
                 one = await self._give(mention)
-            except (ToolError, OSError) as error:
+            except (ToolError, OSError, UnicodeError) as error:
                 why = error.strerror if isinstance(error, OSError) else str(error)
                 self._note(f"`{mention.written}` is not given: {why}")
                 continue

@@ -64,6 +64,8 @@ def _message(message: Message, result_lines: int | None) -> Iterator[str]:
         case UserMessage(text, is_nudge):
             yield "## qcode" if is_nudge else "## Person"
             yield prose(printable(text).strip())
+            for image in message.images:
+                yield f"*(picture: {prose(_name(image.name))})*"
         case AssistantMessage():
             yield "## Model"
             if message.reasoning.strip():

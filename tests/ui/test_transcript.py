@@ -8,7 +8,7 @@ import pytest
 
 from qcode.conversation import Conversation
 from qcode.journal import Loaded
-from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
+from qcode.messages import AssistantMessage, Image, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.ui.page import page
 from qcode.ui.transcript import fenced, markdown, prose, shortened
 
@@ -104,3 +104,9 @@ def test_a_page_has_all_that_was_said_and_no_tag_of_it() -> None:
     assert not parser.tags & {"script", "img"}
     assert "\x1b" not in parser.words
     assert "default-src 'none'" in page(session)
+
+
+def test_a_picture_is_named_where_it_was_shown() -> None:
+    said = UserMessage("Look", images=(Image("a<b>.png", "image/png", "aGk="),))
+
+    assert "Look\n\n*(picture: a&lt;b>.png)*\n" in markdown(Loaded("s", "/", "m", "", "", [said]))
