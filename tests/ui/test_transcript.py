@@ -109,4 +109,6 @@ def test_a_page_has_all_that_was_said_and_no_tag_of_it() -> None:
 def test_a_picture_is_named_where_it_was_shown() -> None:
     said = UserMessage("Look", images=(Image("a<b>.png", "image/png", "aGk="),))
 
-    assert "Look\n\n*(picture: a&lt;b>.png)*\n" in markdown(Loaded("s", "/", "m", "", "", [said]))
+    assert "Look\n\n*(picture: a&lt;b>.png)*\n" in markdown(
+        Loaded("s", "/", "m", "", "", Conversation([said]))
+    )
