@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from qcode import beneath
@@ -41,22 +42,15 @@ class FindSymbol(Tool[Params]):
         return params.name
 
     async def run(self, params: Params, context: Context) -> Result:
-        name = last_part(params.name)
         start = context.path(params.path or ".")
         if not beneath.exists(start):
             raise missing(context, params.path or ".", start)
-        root = context.workspace.root
-        # Without regard to case: a part of a name stands in another's middle.
-        pattern = f"(?i){re.escape(name)}"
-        query = search.Query(root, start, pattern, None, search.COUNTED)
-        found = await searched(query, context)
-        paths = list(dict.fromkeys(match.path for match in found.matches))
-        defined = await asyncio.to_thread(_defined, paths[:_FILES], name, context)
+        defined, unread = await definitions(params.name, start, context)
         if not defined:
-            more = f" Only {_FILES} of {len(paths)} files were read." if len(paths) > _FILES else ""
+            more = f" {unread} files with it were not read." if unread else ""
             return Result(
-                f"Nothing with {clip(name)} in its name is defined in a known language.{more} "
-                "Use grep_search.",
+                f"Nothing with {clip(params.name)} in its name is defined in a known language."
+                f"{more} Use grep_search.",
                 "nothing",
             )
         most = context.sizes.search_matches
@@ -67,6 +61,24 @@ class FindSymbol(Tool[Params]):
         if len(defined) > most:
             rows.append(f"[{len(defined) - most} more not shown; give more of the name, or a path]")
         return Result("\n".join(rows), f"{len(defined)} definitions")
+
+
+async def definitions(
+    name: str, start: Path, context: Context
+) -> tuple[list[tuple[str, Symbol]], int]:
+    """Return what has that in its name, by path, and how many files were not read.
+
+    Raises:
+        ToolError: it is no name, or nothing can be searched.
+    """
+    name = last_part(name)
+    # Without regard to case: a part of a name stands in another's middle.
+    pattern = f"(?i){re.escape(name)}"
+    query = search.Query(context.workspace.root, start, pattern, None, search.COUNTED)
+    found = await searched(query, context)
+    paths = list(dict.fromkeys(match.path for match in found.matches))
+    defined = await asyncio.to_thread(_defined, paths[:_FILES], name, context)
+    return defined, max(0, len(paths) - _FILES)
 
 
 def last_part(name: str) -> str:

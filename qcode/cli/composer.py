@@ -19,7 +19,7 @@ from qcode.sandbox.policy import Network
 if TYPE_CHECKING:
     from qcode.agent import Agent
     from qcode.facts.store import Store
-    from qcode.mentions.giving import Pointing, Reach, Symbols
+    from qcode.mentions.giving import Pointing, Reach
     from qcode.session import Session
 
 
@@ -28,9 +28,8 @@ def composer_for(
     agent: Agent,
     note: Note,
     budgets: Budgets,
-    symbols: Symbols | None = None,
 ) -> Composing:
-    """Return what makes the messages of a session; `symbols` knows where names are defined."""
+    """Return what makes the messages of a session."""
     context = agent.context
     root = context.workspace.root
     parts: list[Part] = []
@@ -38,7 +37,7 @@ def composer_for(
         names = NAMES if settings.memory_files is None else settings.memory_files
         places = Places(root, paths.config_dir(), Path.home(), names)
         parts.append(Memory(places, context.is_hidden, note, budgets.memory))
-    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions, symbols)))
+    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions)))
     if settings.surroundings:
         parts.append(Surroundings(root))
     if settings.facts:
@@ -47,10 +46,9 @@ def composer_for(
     return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
 
 
-def _pointing(
-    settings: Settings, agent: Agent, note: Note, tokens: int, symbols: Symbols | None
-) -> Pointing:
+def _pointing(settings: Settings, agent: Agent, note: Note, tokens: int) -> Pointing:
     from qcode.mentions.giving import Pointing
+    from qcode.mentions.symbols import Defined
     from qcode.vision import sees_images
 
     def sees() -> bool:
@@ -64,7 +62,7 @@ def _pointing(
         tokens=tokens,
         reach=_reach(settings, agent),
         sees=sees,
-        symbols=symbols,
+        symbols=Defined(agent.context),
     )
 
 

@@ -166,3 +166,16 @@ def test_the_second_session_knows_how_the_first_one_tested(work: Path) -> None:
         assert program.run("facts").code == 1
         assert program.run("facts", "forget", "all").code == 0
         assert program.run("facts").out.startswith("nothing is known yet")
+
+
+def test_a_symbol_is_given_by_its_name_alone(work: Path) -> None:
+    (work / "lib.py").write_text("x = 1\n\n\ndef helper(a):\n    return a\n\n\ny = helper(x)\n")
+    with scripted.ScriptedServer([scripted.text("ok")] * 2) as server:
+        program = Program(work, server.base_url)
+        assert program.run("run", "explain @symbol:helper").code == 0
+        assert program.run("run", "explain @helper to @nobody").code == 0
+
+    for request in (0, 1):
+        told = said(server, request)
+        assert "def helper(a):\n    return a" in told
+        assert "y = helper" not in told
