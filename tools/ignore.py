@@ -1,14 +1,16 @@
-"""Which files git ignores, and walking a tree without them.
+"""Which files are ignored, and walking a tree without them.
 
 `.gitignore`, `.ignore` and `.rgignore` count, nested ones too, as ripgrep reads
-them; a person's global excludes do not, so that all see the same.
+them; a person's global excludes do not, so that all see the same. `.aiignore`,
+`.qwenignore` and `.qcodeignore` are written the same and leave out more: nothing
+brings back what those of a directory leave out, neither git's rules nor deeper ones.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +22,8 @@ from qcode.record import Record
 from qcode.tools.clip import clip
 
 _FILES = (".gitignore", ".ignore", ".rgignore")
+OWN = (".aiignore", ".qwenignore", ".qcodeignore")
+"""Files that say what agents are to leave alone; of one directory, the last has the last word."""
 _LONGEST = 4096
 """Characters of a pattern; no path is longer."""
 _HELD = 64
@@ -55,30 +59,79 @@ class Rules(Record):
     """The rules in force in one directory; a later rule wins."""
 
     rules: tuple[Rule, ...] = ()
+    own: tuple[tuple[Rule, ...], ...] = ()
+    """Those of `OWN`, of each directory for itself."""
 
     def ignore(self, path: str, *, is_directory: bool) -> bool:
         """Return whether a path relative to the root is ignored, its parents aside."""
-        name = path[path.rfind("/") + 1 :]
-        for rule in reversed(self.rules):
-            if rule.only_directories and not is_directory:
-                continue
-            # A rule is only in force below its base, so the path begins with it.
-            if rule.name_only:
-                hit = rule.regex.match(name)
-            elif rule.prefix:
-                hit = rule.regex.match(rule.prefix + path)
-            else:
-                hit = rule.regex.match(path, len(rule.base))
-            if hit:
-                return rule.ignores
-        return False
+        if self.rules and _ignores(self.rules, path, is_directory=is_directory):
+            return True
+        return any(_ignores(own, path, is_directory=is_directory) for own in self.own)
 
-    def below(self, directory: str, base: str, prefix: str = "") -> Rules:
-        """Return these rules and those of a directory's own ignore files."""
-        own = [
-            rule for name in _FILES for rule in _read(os.path.join(directory, name), base, prefix)
-        ]
-        return Rules((*self.rules, *own)) if own else self
+    def below(
+        self, directory: str, base: str, prefix: str = "", names: Container[str] | None = None
+    ) -> Rules:
+        """Return these rules and those of a directory's own ignore files.
+
+        `names` are those in the directory, where they are known.
+        """
+        rules, own = (
+            tuple(
+                rule
+                for name in files
+                if names is None or name in names
+                for rule in _read(os.path.join(directory, name), base, prefix)
+            )
+            for files in (_FILES, OWN)
+        )
+        if not rules and not own:
+            return self
+        return Rules((*self.rules, *rules), (*self.own, own) if own else self.own)
+
+
+def _ignores(rules: tuple[Rule, ...], path: str, *, is_directory: bool) -> bool:
+    """Return what the last of the rules that match a path says."""
+    name = path[path.rfind("/") + 1 :]
+    for rule in reversed(rules):
+        if rule.only_directories and not is_directory:
+            continue
+        # A rule is only in force below its base, so the path begins with it.
+        if rule.name_only:
+            hit = rule.regex.match(name)
+        elif rule.prefix:
+            hit = rule.regex.match(rule.prefix + path)
+        else:
+            hit = rule.regex.match(path, len(rule.base))
+        if hit:
+            return rule.ignores
+    return False
+
+
+class Left:
+    """What the files of `OWN` leave out, told of one path after the other."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        rules = _above(root).below(self._root, "")
+        self._rules: dict[str, Rules | None] = {"": Rules((), rules.own)}
+        """By directory with a final `/`; None if it is left out itself."""
+
+    def out(self, path: str) -> bool:
+        """Whether a file below the root is left out; the path is relative to it."""
+        rules = self._at(path[: path.rfind("/") + 1])
+        return rules is None or rules.ignore(path, is_directory=False)
+
+    def _at(self, base: str) -> Rules | None:
+        if base not in self._rules:
+            folder = base[:-1]
+            rules = self._at(folder[: folder.rfind("/") + 1])
+            if rules is not None and rules.ignore(folder, is_directory=True):
+                rules = None
+            if rules is not None:
+                below = rules.below(os.path.join(self._root, folder), base)
+                rules = Rules((), below.own)
+            self._rules[base] = rules
+        return self._rules[base]
 
 
 def rules_at(root: Path, directory: Path) -> Rules | None:
@@ -86,19 +139,23 @@ def rules_at(root: Path, directory: Path) -> Rules | None:
 
     Above the root, ignore files up to the top of its git repository count.
     """
-    rules = Rules()
-    top = git_top(root) or root
-    parts = root.relative_to(top).parts
-    for depth in range(len(parts)):
-        prefix = "/".join(parts[depth:]) + "/"
-        rules = rules.below(str(top.joinpath(*parts[:depth])), "", prefix)
-    rules = rules.below(str(root), "")
+    rules = _above(root).below(str(root), "")
     base, here = "", str(root)
     for part in directory.relative_to(root).parts:
         if part == ".git" or rules.ignore(base + part, is_directory=True):
             return None
         here, base = os.path.join(here, part), f"{base}{part}/"
         rules = rules.below(here, base)
+    return rules
+
+
+def _above(root: Path) -> Rules:
+    rules = Rules()
+    top = git_top(root) or root
+    parts = root.relative_to(top).parts
+    for depth in range(len(parts)):
+        prefix = "/".join(parts[depth:]) + "/"
+        rules = rules.below(str(top.joinpath(*parts[:depth])), "", prefix)
     return rules
 
 
@@ -135,6 +192,8 @@ def _walk(
     """Walk a directory by its descriptor, which is closed."""
     try:
         entries = _entries(folder)
+        if rules is not None and depth:  # those of the start are there already
+            rules = rules.below(directory, base, names={name for name, _, _ in entries})
         if depth == _HELD:
             os.close(folder)
             folder = -1
@@ -153,8 +212,7 @@ def _walk(
                     inner = beneath.open_in(folder, name)
             except OSError:
                 continue
-            its_rules = rules.below(below, path + "/") if rules is not None else None
-            yield from _walk(inner, below, path + "/", its_rules, min(depth + 1, _HELD))
+            yield from _walk(inner, below, path + "/", rules, min(depth + 1, _HELD))
     finally:
         if folder >= 0:
             os.close(folder)

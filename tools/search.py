@@ -19,7 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ import qcode
 from qcode import beneath
 from qcode.record import Record
 from qcode.tools.files import binary_kind, decode
-from qcode.tools.ignore import git_top, rules_at, translate, walk
+from qcode.tools.ignore import OWN, Left, git_top, rules_at, translate, walk
 
 if TYPE_CHECKING:
     from qcode.sandbox.child import Child
@@ -153,7 +153,8 @@ async def with_ripgrep(
 
     timer = asyncio.get_running_loop().call_later(SECONDS, stop)
     try:
-        problem = await asyncio.to_thread(_read_matches, process, query.glob, found, is_hidden)
+        reading = partial(_read_matches, process, query.glob, found, is_hidden, _ignored(query))
+        problem = await asyncio.to_thread(reading)
         if found.stopped:
             process.kill()
         code = process.wait()
@@ -189,6 +190,10 @@ def _arguments(query: Query) -> list[str]:
             for name in (".gitignore", ".ignore", ".rgignore"):
                 if query.start != query.root and (query.root / name).is_file():
                     arguments.append(f"--ignore-file={name}")
+        if "--no-ignore" not in arguments:
+            # ripgrep does not know these, and those of deeper directories cannot be given to
+            # it; `_ignored` sees to them. Here it is spared large directories.
+            arguments += [f"--ignore-file={name}" for name in OWN if (query.root / name).is_file()]
     else:
         target = str(query.start)
         arguments.append("--no-ignore-parent")
@@ -198,6 +203,16 @@ def _arguments(query: Query) -> list[str]:
     if query.glob and not query.glob.startswith("!") and "**" not in name:
         arguments += [f"--type-add=wanted:{name}", "--type=wanted"]
     return [*arguments, "--glob=!.git", "-e", query.pattern, "--", target]
+
+
+def _ignored(query: Query) -> Callable[[str], bool]:
+    """Return what tells of a match's path whether files that only qcode knows leave it out."""
+    if not beneath.is_folder(query.start):
+        return _nothing
+    if query.start == query.root or query.root in query.start.parents:
+        return _nothing if rules_at(query.root, query.start) is None else Left(query.root).out
+    left, cut = Left(query.start), len(str(query.start)) + 1
+    return lambda path: left.out(path[cut:])
 
 
 def _start(
@@ -218,7 +233,11 @@ def _start(
 
 
 def _read_matches(
-    process: Child, glob: str | None, found: Found, is_hidden: Callable[[str], bool]
+    process: Child,
+    glob: str | None,
+    found: Found,
+    is_hidden: Callable[[str], bool],
+    is_ignored: Callable[[str], bool],
 ) -> str:
     assert process.stdout
     assert process.stderr
@@ -228,7 +247,7 @@ def _read_matches(
         if not number.isdigit():
             continue
         name = os.fsdecode(path).removeprefix("./")
-        if not _is_wanted(glob, name):
+        if not _is_wanted(glob, name) or is_ignored(name):
             continue
         if name in found.left_out or is_hidden(name):
             found.left_out[name] = None

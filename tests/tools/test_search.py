@@ -446,7 +446,7 @@ def test_a_directory_is_listed(bench: Bench) -> None:
     (bench.root / "link").symlink_to("src")
 
     assert bench.text("list_directory", path=".") == (
-        ".env\n.gitignore\nc.txt\nlink -> src\nsrc/\n[ignored by git: b.pyc, build/]"
+        ".env\n.gitignore\nc.txt\nlink -> src\nsrc/\n[ignored: b.pyc, build/]"
     )
     assert bench.text("list_directory", path="build") == "x"
     assert bench.text("list_directory", path="src", ignore=["a"]) == "(empty)"
@@ -585,3 +585,56 @@ def test_a_files_name_searched_for_in_texts(bench: Bench, pattern: str) -> None:
     assert text.startswith("No matches")
     assert text.endswith("There is a file of that name: src/duration.py; read_file shows it.")
     assert "There is a file" not in bench.text("grep_search", pattern="other.py")
+
+
+OWN_FILES = [".aiignore", ".qwenignore", ".qcodeignore"]
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_what_agents_are_to_leave_alone_is_left_out_everywhere(tree: Bench, name: str) -> None:
+    tree.write(name, "/z.txt\ndata/\n")
+    tree.write(f"src/{name}", "*.js\n!sub/\n")
+    tree.write(f"src/sub/{name}", "/c.py\n")
+    tree.write("data/deep/x", "needle\n")
+    tree.write("src/data/x", "needle\n")
+    tree.write("src/sub/d.js", "needle\n")
+
+    rows = grep(tree, "needle")
+    inner = grep(tree, "needle", path="src/sub")
+    asked_for = grep(tree, "needle", path="data")
+
+    assert [row for row in rows if (tree.root / row).is_file()] == [
+        ".hidden", "src/a.py", "src/keep.log", "utf16.txt",
+    ]  # fmt: skip
+    assert inner == ["No matches in src/sub."]
+    assert asked_for == ["data/deep/x", "1:needle"]
+    assert tree.text("glob", pattern="**/*.{js,txt}") == "utf16.txt"
+    assert "[ignored: build/, data/, z.txt]" in tree.text("list_directory", path=".")
+
+
+def test_nothing_brings_back_what_agents_are_to_leave_alone(tree: Bench) -> None:
+    tree.write(".qcodeignore", "keep.log\n*.js\n!b.js\n")
+    tree.write("src/.qcodeignore", "!keep.log\n*.txt\n")
+    tree.write(".ignore", "!keep.log\n")
+
+    rows = grep(tree, "needle")
+
+    assert [row for row in rows if (tree.root / row).is_file()] == [
+        ".hidden", "src/a.py", "src/b.js", "src/sub/c.py", "utf16.txt", "z.txt",
+    ]  # fmt: skip
+
+
+def test_files_for_agents_above_the_workspace_count_in_a_repository(
+    engine: str, tmp_path: Path
+) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    (tmp_path / "repo" / ".qcodeignore").write_text("*.tmp\n/part/gen/\n")
+    bench = Bench(tmp_path / "repo" / "part", tmp_path / "spill")
+    bench.environment["PATH"] = os.environ["PATH"]
+    for name in ("a.tmp", "gen/b", "c", "sub/d.tmp"):
+        bench.write(name, "needle\n")
+
+    rows = grep(bench, "needle")
+    bench.close()
+
+    assert rows == ["c", "1:needle"]
