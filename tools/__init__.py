@@ -37,7 +37,11 @@ def default_tools() -> tuple[Tool[Any], ...]:
 def all_tools() -> tuple[Tool[Any], ...]:
     """Return the tools that are understood when they are called, those told of first."""
     from qcode.tools.apply_patch import ApplyPatch
+    from qcode.tools.find_references import FindReferences
+    from qcode.tools.find_symbol import FindSymbol
     from qcode.tools.multi_edit import MultiEdit
     from qcode.tools.notebook_edit import NotebookEdit
+    from qcode.tools.outline import Outline
 
-    return (*default_tools(), MultiEdit(), ApplyPatch(), NotebookEdit())
+    others = (MultiEdit(), ApplyPatch(), NotebookEdit(), Outline(), FindSymbol(), FindReferences())
+    return (*default_tools(), *others)

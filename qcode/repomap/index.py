@@ -19,7 +19,7 @@ from qcode.repomap.languages import grammar
 from qcode.repomap.reading import Content, digested
 from qcode.repomap.store import Damaged, Row, Store
 from qcode.repomap.symbols import LARGEST, Symbol
-from qcode.repomap.words import words
+from qcode.repomap.words import identifiers, words
 from qcode.repomap.workers import contents
 from qcode.tools.ignore import walk
 
@@ -114,7 +114,7 @@ class Index:
 
     def mentioning(self, name: str) -> list[Row]:
         """Return the files that may have an identifier, by path."""
-        parts = words(name)
+        parts = [word for part in identifiers(name) for word in words(part)]
         if not parts:
             return []
         numbers: set[int] | None = None

@@ -175,6 +175,9 @@ def _signature(node: Node, start: int, data: bytes) -> str:
     if end is None:
         line = data.find(b"\n", start, node.end_byte)
         end = line if line >= 0 else node.end_byte
+    for child in node.children:  # what is said about the body
+        if "comment" in child.type and start < child.start_byte < end:
+            end = child.start_byte
     end = min(end, begin + 4 * _SIGNATURE)
     text = _BLANKS.sub(" ", data[begin:end].decode("utf-8", "replace")).strip()
     text = text.removesuffix("{").removesuffix("=>").rstrip(" :=" if end < node.end_byte else " ")

@@ -30,6 +30,9 @@ def test_our_tools_have_plausible_examples() -> None:
             "*** End Patch"
         },
         "notebook_edit": {"notebook_path": "analysis.ipynb"},
+        "outline": {"file_path": "src/app.py"},
+        "find_symbol": {"name": "text"},
+        "find_references": {"name": "text"},
     }
 
 
