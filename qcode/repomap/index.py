@@ -21,7 +21,7 @@ from qcode.repomap.store import Damaged, Row, Store
 from qcode.repomap.symbols import LARGEST, Symbol
 from qcode.repomap.words import identifiers, words
 from qcode.repomap.workers import contents
-from qcode.tools.ignore import walk
+from qcode.tools.ignore import folders
 
 _TICK_NS = 50_000_000
 """A file that changed so shortly before it was looked at may change again within one tick."""
@@ -127,32 +127,29 @@ class Index:
     # ------------------------------------------------------------------ looking
 
     def _look(self) -> list[_Seen]:
-        base = f"{self.root}/"
         found: list[_Seen] = []
-        lstat, is_regular = os.lstat, stat.S_ISREG
+        is_regular = stat.S_ISREG
         known: dict[str, bool] = {}
         latest = time.time_ns() - _TICK_NS
-        for entry in walk(self.root, self.root):
-            if entry.is_link:
-                continue
-            try:
-                status = lstat(base + entry.path)
-            except OSError:
-                continue
-            if not is_regular(status.st_mode):
-                continue
-            name = entry.name
-            suffix = name[name.rfind(".") :] if "." in name else name
-            if suffix not in known:
-                known[suffix] = bool(grammar(name))
-            has_symbols = known[suffix] or ("." not in name and bool(status.st_mode & 0o100))
-            mtime = status.st_mtime_ns
-            found.append(
-                _Seen(entry.path, mtime if mtime < latest else -1, status.st_size, has_symbols)
-            )
+        for base, entries in folders(self.root, self.root):
+            for entry in entries:
+                name = entry.name
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                if not is_regular(status.st_mode):
+                    continue
+                suffix = name[name.rfind(".") :] if "." in name else name
+                if suffix not in known:
+                    known[suffix] = bool(grammar(name))
+                may = known[suffix] or ("." not in name and bool(status.st_mode & 0o100))
+                mtime = status.st_mtime_ns if status.st_mtime_ns < latest else -1
+                found.append(_Seen(base + name, mtime, status.st_size, may))
             if len(found) >= _MOST_FILES:
                 self.is_partial = True
                 break
+        found.sort()
         return found
 
     def _refreshed(self, seen: list[_Seen]) -> tuple[Store, dict[str, Row]]:
