@@ -46,8 +46,8 @@ class _News(NamedTuple):
 
     changed: list[_Seen]
     gone: list[Row]
-    same: list[tuple[int, int]]
-    """Files that are the same at another time: number, time."""
+    same: list[tuple[Row, int]]
+    """Files that are the same at another time, and that."""
 
     @property
     def is_empty(self) -> bool:
@@ -67,16 +67,15 @@ class Index:
         self._file: Path | None = _file(self.root, folder)
         self.is_partial = False
         """There are more files than are looked at."""
-        seen = self._look()
         try:
-            self.store, self.files = self._refreshed(seen)
+            self.store, self.files = self._refreshed()
         except (*Damaged, OSError):
             _forget(self._file)
             try:
-                self.store, self.files = self._refreshed(seen)
+                self.store, self.files = self._refreshed()
             except (*Damaged, OSError):  # nothing can be kept there
                 self._file = None
-                self.store, self.files = self._refreshed(seen)
+                self.store, self.files = self._refreshed()
         self.by_id = {row.id: row for row in self.files.values()}
 
     def __enter__(self) -> Index:
@@ -126,43 +125,62 @@ class Index:
 
     # ------------------------------------------------------------------ looking
 
-    def _look(self) -> list[_Seen]:
-        found: list[_Seen] = []
+    def _look(self, rows: dict[str, Row]) -> _News:
+        """Return in what the files are otherwise than it is known."""
+        changed: list[_Seen] = []
+        same: list[tuple[Row, int]] = []
+        gone = dict(rows)
         is_regular = stat.S_ISREG
         known: dict[str, bool] = {}
         latest = time.time_ns() - _TICK_NS
+        count = 0
         for base, entries in folders(self.root, self.root):
             for entry in entries:
                 name = entry.name
+                path = base + name
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue
-                if not is_regular(status.st_mode):
+                size, mtime, mode = status.st_size, status.st_mtime_ns, status.st_mode
+                row = gone.pop(path, None)
+                if row is not None and row.mtime == mtime and row.size == size:
+                    continue
+                if not is_regular(mode):
+                    if row is not None:
+                        gone[path] = row
                     continue
                 suffix = name[name.rfind(".") :] if "." in name else name
                 if suffix not in known:
                     known[suffix] = bool(grammar(name))
-                may = known[suffix] or ("." not in name and bool(status.st_mode & 0o100))
-                mtime = status.st_mtime_ns if status.st_mtime_ns < latest else -1
-                found.append(_Seen(base + name, mtime, status.st_size, may))
-            if len(found) >= _MOST_FILES:
+                may = known[suffix] or ("." not in name and bool(mode & 0o100))
+                one = _Seen(path, mtime if mtime < latest else -1, size, may)
+                if row is None:
+                    changed.append(one)
+                elif not may or (row.size == size and self._digest(one) == row.digest):
+                    if row.mtime != one.mtime:
+                        same.append((row, one.mtime))
+                else:
+                    changed.append(one)
+            count += len(entries)
+            if count >= _MOST_FILES:
                 self.is_partial = True
+                gone.clear()  # what was not looked at is not gone
                 break
-        found.sort()
-        return found
+        changed.sort()
+        return _News(changed, list(gone.values()), same)
 
-    def _refreshed(self, seen: list[_Seen]) -> tuple[Store, dict[str, Row]]:
+    def _refreshed(self) -> tuple[Store, dict[str, Row]]:
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(self._file, self.root)
         try:
             rows = store.files()
-            news = self._compared(seen, rows)
+            news = self._look(rows)
             if news.is_empty:
                 return store, rows
             try:
-                self._update(store, rows, seen, news)
+                return store, self._updated(store, rows, news)
             except sqlite3.OperationalError as error:
                 if not any(word in str(error) for word in ("locked", "readonly", "full")):
                     raise
@@ -170,61 +188,52 @@ class Index:
                     return store, rows
                 store.close()
                 self._file = None
-                return self._refreshed(seen)
-            return store, store.files()
+                return self._refreshed()
         except BaseException:
             store.close()
             raise
-
-    def _compared(self, seen: list[_Seen], rows: dict[str, Row]) -> _News:
-        news = _News([], [], [])
-        gone = dict(rows)
-        for one in seen:
-            row = gone.pop(one.path, None)
-            if row is None:
-                news.changed.append(one)
-            elif not one.has_symbols or (row.mtime == one.mtime >= 0 and row.size == one.size):
-                continue
-            elif row.size == one.size and self._digest(one) == row.digest:
-                if row.mtime != one.mtime:
-                    news.same.append((row.id, one.mtime))
-            else:
-                news.changed.append(one)
-        news.gone.extend(gone.values())
-        return news
 
     def _digest(self, one: _Seen) -> str:
         with contextlib.suppress(OSError):
             return digested(b"" if one.size > LARGEST else beneath.read(self.root / one.path))
         return "?"
 
-    def _update(self, store: Store, rows: dict[str, Row], seen: list[_Seen], news: _News) -> None:
+    def _updated(self, store: Store, rows: dict[str, Row], news: _News) -> dict[str, Row]:
+        """Read what changed; return all rows as they are then."""
         is_whole = len(news.changed) > max(200, _MANY * len(rows))
+        if is_whole and rows:
+            rows, news = {}, self._look({})
+        new = dict(rows)
         with store.change():
             if is_whole:
                 store.empty()
-                rows, news = {}, _News(seen, [], [])
             for row in news.gone:
                 store.drop(row.id)
-            for number, mtime in news.same:
-                store.touch(number, mtime)
+                del new[row.path]
+            for row, mtime in news.same:
+                store.touch(row.id, mtime)
+                new[row.path] = row._replace(mtime=mtime)
             top = int(store.about("top") or 0)
-            added: list[int] = []
+            added: dict[int, str] = {}
             for one, its in self._read(news.changed):
                 if (old := rows.get(one.path)) is not None:
                     store.drop(old.id)
                 top += 1
-                store.add(top, one.path, one.mtime, one.size, its)
-                added.append(top)
+                new[one.path] = store.add(top, one.path, one.mtime, one.size, its)
+                added[top] = one.path
             store.tell("top", str(top))
             store.write_words()
-            store.rank(ranks.of_all(store) if is_whole else ranks.of_some(store, added))
-            dead = 0 if is_whole else int(store.about("dead") or 0)
-            dead += len(news.gone) + len(news.changed) - (len(seen) if is_whole else 0)
-            if dead > 500 and dead > _MOST_DEAD * len(seen):
-                store.clean({row.id for row in store.files().values()})
+            found = ranks.of_all(store) if is_whole else ranks.of_some(store, added)
+            store.rank(found)
+            for number, value in found.items():
+                new[added[number]] = new[added[number]]._replace(rank=value)
+            dead = 0 if is_whole else int(store.about("dead") or 0) + len(news.gone)
+            dead += 0 if is_whole else sum(one.path in rows for one in news.changed)
+            if dead > 500 and dead > _MOST_DEAD * len(new):
+                store.clean({row.id for row in new.values()})
                 dead = 0
             store.tell("dead", str(dead))
+        return new
 
     def _read(self, wanted: list[_Seen]) -> Iterator[tuple[_Seen, Content | None]]:
         by_path = {one.path: one for one in wanted}

@@ -10,18 +10,19 @@ from qcode.repomap import standing
 from qcode.repomap.index import Index
 from qcode.repomap.request import Request
 from qcode.repomap.store import Row
-from qcode.repomap.words import identifiers, words
 
 _MOST_WORDS = 80
 """Words of a request that are looked up, the rarest first."""
-_COMMON = 0.4
+_COMMON = 0.7
 """Part of the files from which on a word says nothing."""
 _SATURATION = 1.2
 _BY_LENGTH = 0.6
 _MOST_DEFINING = 30
+_INNER = ("__init__", "index", "mod")
+"""Files that are called as the folder in which they are."""
 
-_WORDS, _NAMES, _PLACE, _PATHS, _FRAMES = 10.0, 4.0, 3.0, 8.0, 10.0
-_RANK, _RECENT = 1.0, 0.5
+_WORDS, _NAMES, _PLACE, _PATHS, _FRAMES = 10.0, 3.0, 3.0, 8.0, 10.0
+_RANK, _RECENT = 0.5, 0.5
 """What each kind of evidence is worth at most; words, names and places are set beside the best."""
 
 
@@ -49,18 +50,18 @@ def ranked(index: Index, request: Request, recent: Mapping[str, int]) -> list[Ra
     asks_for_tests = any(standing.is_test(path) for path in request.paths) or (
         "test" in request.words and "tests/" in request.paths
     )
-    found: list[Ranked] = []
-    for row in index.files.values():
+    found: list[tuple[float, str]] = []
+    for path, row in index.files.items():
         score = scores.get(row.id, 0.0) + _RANK * row.rank / top
-        age = recent.get(row.path)
+        age = recent.get(path)
         if age is not None:
             score += _RECENT / (1 + age / 10)
         weight = row.weight
-        if asks_for_tests and standing.is_test(row.path):
+        if asks_for_tests and standing.is_test(path):
             weight = max(weight, 0.8)
-        found.append(Ranked(score * weight if row.grammar else 0.3 * score * weight, row))
-    found.sort(key=lambda one: (-one.score, one.row.path))
-    return found
+        found.append((-score * weight if row.grammar else -0.3 * score * weight, path))
+    found.sort()
+    return [Ranked(-score, index.files[path]) for score, path in found]
 
 
 def _by_words(index: Index, request: Request) -> dict[int, float]:
@@ -111,37 +112,31 @@ def _by_names(index: Index, request: Request) -> dict[int, float]:
 
 def _by_place(index: Index, request: Request) -> dict[int, float]:
     """Return whose names and folders have words of the request."""
-    by_word: dict[str, list[tuple[int, float]]] = {}
-    for row in index.files.values():
-        folder, _, name = row.path.rpartition("/")
-        stem = name.partition(".")[0]
-        for part in {word for one in identifiers(stem) for word in words(one)}:
-            by_word.setdefault(part, []).append((row.id, 1.0))
-        last = folder.rpartition("/")[2]
-        for part in {word for one in identifiers(last) for word in words(one)}:
-            by_word.setdefault(part, []).append((row.id, 0.4))
     total = len(index.files) + 1
     scores: dict[int, float] = {}
     for word, worth in request.words.items():
-        rows = by_word.get(word, ())
-        for number, share in rows:
-            value = worth * share * log(1 + total / len(rows))
-            scores[number] = scores.get(number, 0.0) + value
-    return scores
+        for mark, share in ((".", 1.0), ("/", 0.4)):
+            entries = index.store.having(word + mark)
+            value = worth * share * log(1 + total / (len(entries) or 1))
+            for entry in entries:
+                scores[entry >> 8] = scores.get(entry >> 8, 0.0) + value
+    return {number: value for number, value in scores.items() if number in index.by_id}
 
 
 def _by_paths(index: Index, request: Request) -> dict[int, float]:
     """Return which files the request and its traces name."""
-    by_name: dict[str, list[Row]] = {}
-    for row in index.files.values():
-        name = row.path.rpartition("/")[2]
-        by_name.setdefault(name, []).append(row)
+    wanted = {part for path in request.paths for part in path.split("/")}
+    wanted.update(frame.path.rpartition("/")[2] for frame in request.frames)
+    by_name: dict[str, list[Row]] = {name: [] for name in wanted}
+    for path, row in index.files.items() if wanted else ():
+        name = path[path.rfind("/") + 1 :]
+        if name in by_name:
+            by_name[name].append(row)
         stem = name.partition(".")[0]
-        if stem != name:
-            by_name.setdefault(stem, []).append(row)
-            if stem in ("__init__", "index", "mod"):
-                folder = row.path.rpartition("/")[0].rpartition("/")[2]
-                by_name.setdefault(folder, []).append(row)
+        if stem in _INNER:
+            stem = path.rpartition("/")[0].rpartition("/")[2]
+        if stem in by_name and stem != name:
+            by_name[stem].append(row)
     scores: dict[int, float] = {}
     for path in request.paths:
         for row in _meant(by_name, path):
@@ -170,7 +165,7 @@ def _meant(by_name: Mapping[str, list[Row]], path: str) -> list[Row]:
             own = row.path.split("/")
             if not is_file:
                 own[-1] = own[-1].partition(".")[0]
-                if own[-1] in ("__init__", "index", "mod"):
+                if own[-1] in _INNER:
                     own.pop()
             same = 0
             for mine, its in zip(reversed(own), reversed(parts), strict=False):

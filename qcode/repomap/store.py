@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 from qcode.repomap.reading import Content
 from qcode.repomap.symbols import Symbol
+from qcode.repomap.words import placed
 
 _FORMAT = 1
 """To be raised with every change of what is stored, or how it is found."""
 _BUSY_S = 2.0
 _COUNT = 255
 """How often a word is in a file is told up to this, in the low byte of an entry."""
-_AT_ONCE = 4_000_000
+_AT_ONCE = 1_000_000
 """Entries that are held before they are written."""
 _SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -128,12 +129,11 @@ class Store:
 
     def files(self) -> dict[str, Row]:
         """Return all files by path."""
-        make = Row._make
-        decode = os.fsdecode
-        return {
-            (path := decode(row[1])): make((row[0], path, *row[2:]))
-            for row in self._db.execute("SELECT * FROM files")
-        }
+        found: dict[str, Row] = {}
+        for number, data, *rest in self._db.execute("SELECT * FROM files"):
+            path = data.decode("utf-8", "surrogateescape")
+            found[path] = Row(number, path, *rest)
+        return found
 
     def symbols(self, ids: Iterable[int]) -> dict[int, list[Symbol]]:
         """Return what files define."""
@@ -178,15 +178,15 @@ class Store:
         """Keep something under a key."""
         self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
 
-    def add(self, number: int, path: str, mtime: int, size: int, content: Content | None) -> None:
-        """Add a file under a new number."""
+    def add(self, number: int, path: str, mtime: int, size: int, content: Content | None) -> Row:
+        """Add a file under a new number; return what is known of it but for its rank."""
         told = content or Content("", "", 1.0, [], {})
         length = sum(told.words.values())
-        row = (
-            *(number, os.fsencode(path), mtime, size, told.digest, told.grammar),
-            *(told.weight, length, 0.0),
+        row = Row(*(number, path, mtime, size, told.digest, told.grammar, told.weight, length, 0.0))
+        self._db.execute(
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, path.encode("utf-8", "surrogateescape"), *row[2:]),
         )
-        self._db.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         if told.symbols:
             data = json.dumps(told.symbols, separators=(",", ":"))
             self._db.execute("INSERT INTO symbols VALUES (?, ?)", (number, data))
@@ -196,15 +196,17 @@ class Store:
             )
         entry = number << 8
         held = self._words
-        for word, count in told.words.items():
-            value = entry | min(_COUNT, count)
-            if word in held:
-                held[word].append(value)
-            else:
-                held[word] = array("Q", (value,))
+        for words in (told.words, placed(path)):
+            for word, count in words.items():
+                value = entry | min(_COUNT, count)
+                if word in held:
+                    held[word].append(value)
+                else:
+                    held[word] = array("Q", (value,))
         self._waiting += len(told.words)
         if self._waiting > _AT_ONCE:
             self.write_words()
+        return row
 
     def empty(self) -> None:
         """Forget all files, but no number that was given."""
@@ -238,8 +240,10 @@ class Store:
         return {symbol.name for symbol in self.symbols([number])[number]}
 
     def counts(self) -> dict[str, int]:
-        """Return by word how many files have it."""
-        rows = self._db.execute("SELECT word, sum(length(files)) FROM words GROUP BY word")
+        """Return by word how many files have it, of those that are in more than one."""
+        rows = self._db.execute(
+            "SELECT word, sum(length(files)) AS size FROM words GROUP BY word HAVING size > 8"
+        )
         return {word: size // 8 for word, size in rows}
 
     def clean(self, alive: set[int]) -> None:
@@ -264,7 +268,7 @@ class Store:
         part = int(row[0]) + 1 if row else 0
         self._db.executemany(
             "INSERT INTO words VALUES (?, ?, ?)",
-            [(word, part, found.tobytes()) for word, found in sorted(self._words.items())],
+            ((word, part, self._words[word].tobytes()) for word in sorted(self._words)),
         )
         self.tell("parts", str(part))
         self._words.clear()

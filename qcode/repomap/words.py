@@ -26,7 +26,7 @@ def counted(text: str) -> Counter[str]:
     return found
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def words(identifier: str) -> tuple[str, ...]:
     """Return an identifier as a word, and its parts: `get_HTTPErrors` is get, http and error."""
     if not 2 <= len(identifier) <= _LONGEST:
@@ -46,3 +46,17 @@ def stem(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
     return word
+
+
+def placed(path: str) -> dict[str, int]:
+    """Return the words of a file's name, each with `.`, and of its folder's, each with `/`."""
+    folder, _, name = path.rpartition("/")
+    found: dict[str, int] = {}
+    for text, mark in (
+        (name.partition(".")[0], "."),
+        (folder[folder.rfind("/") + 1 :], "/"),
+    ):
+        for identifier in _IDENTIFIER.findall(text):
+            for word in words(identifier):
+                found[word + mark] = 1
+    return found
