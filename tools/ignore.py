@@ -130,8 +130,7 @@ class Left:
             if rules is not None and rules.ignore(folder, is_directory=True):
                 rules = None
             if rules is not None:
-                below = rules.below(os.path.join(self._root, folder), base)
-                rules = Rules((), below.own)
+                rules = rules.below(os.path.join(self._root, folder), base, names=OWN)
             self._rules[base] = rules
         return self._rules[base]
 
@@ -307,6 +306,8 @@ def _entries(folder: int) -> list[tuple[str, bool, bool]]:
 
 
 def _read(file: str, base: str, prefix: str) -> list[Rule]:
+    if not os.access(file, os.R_OK):  # mostly there is none
+        return []
     try:
         data = read_small(Path(file))
     except OSError:  # what is no ordinary file has no rules

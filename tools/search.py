@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import qcode
 from qcode import beneath
@@ -69,8 +69,8 @@ class Query(Record):
     limit: int
 
 
-class Match(Record):
-    """One line that matches."""
+class Match(NamedTuple):
+    """One line that matches. A tuple, as there are many."""
 
     path: str
     """Relative to the root if below it."""
@@ -85,6 +85,8 @@ class Found:
         self.limit = limit
         self.matches: list[Match] = []
         self.count = 0
+        self.is_full = False
+        """It has as many as are counted."""
         self.stopped = ""
         """Why not everything was searched."""
         self.left_out: dict[str, None] = {}
@@ -97,8 +99,16 @@ class Found:
             self.matches.append(match)
         if self.count < max(COUNTED, self.limit):
             return True
+        self.is_full = True
         self.stopped = f"stopped after {self.count:,} matches"
         return False
+
+    def sort(self, limit: int) -> None:
+        """Put the matches in the order of their paths, and keep so many."""
+        parts = {path: os.fsencode(path).split(b"/") for path in {m.path for m in self.matches}}
+        self.matches.sort(key=lambda match: (parts[match.path], match.line))
+        del self.matches[limit:]
+        self.left_out = dict.fromkeys(sorted(self.left_out))
 
 
 @cache
@@ -140,12 +150,29 @@ async def with_ripgrep(
         BadPattern: it cannot read the pattern.
         OSError: it cannot be run.
     """
+    # Sorting takes ripgrep all cores but one, so it is left to us as long as we take all.
+    found = await _ripgrep(program, query, environment, start, is_hidden, is_sorted=False)
+    if found.is_full:
+        found = await _ripgrep(program, query, environment, start, is_hidden, is_sorted=True)
+    return found
+
+
+async def _ripgrep(
+    program: str,
+    query: Query,
+    environment: dict[str, str],
+    start: Start | None,
+    is_hidden: Callable[[str], bool],
+    *,
+    is_sorted: bool,
+) -> Found:
     # Blocking for the millisecond of the start leaves no moment without an owner.
     bound = ["/bin/sh", "-c", _BOUND, "sh", str(_MEMORY // 1024)]
     environment = {k: v for k, v in environment.items() if k != "RIPGREP_CONFIG_PATH"}
-    argv = [*bound, program, *_arguments(query)]
+    sort = ["--sort=path"] if is_sorted else []
+    argv = [*bound, program, *sort, *_arguments(query)]
     process = _start(start, argv, query.root, environment)
-    found = Found(query.limit)
+    found = Found(query.limit if is_sorted else COUNTED)
 
     def stop() -> None:
         found.stopped = f"stopped after {SECONDS:.0f} s; name a directory to search less"
@@ -163,6 +190,8 @@ async def with_ripgrep(
             raise OSError(f"ripgrep ended with {how}")
         if code == 2 and not found.count and _is_pattern_error(problem):
             raise BadPattern(_one_line(problem))
+        if not is_sorted:
+            found.sort(query.limit)
         return found
     finally:
         timer.cancel()
@@ -172,7 +201,7 @@ async def with_ripgrep(
 def _arguments(query: Query) -> list[str]:
     arguments = [
         "--no-config", "--color=never", "--no-heading", "--with-filename", "--line-number",
-        "--null", "--sort=path", "--smart-case", "--hidden", "--no-require-git",
+        "--null", "--smart-case", "--hidden", "--no-require-git",
         "--no-ignore-global", "--no-messages", "--crlf", f"--max-columns={_COLUMNS}",
         "--max-columns-preview",
     ]  # fmt: skip
@@ -241,20 +270,23 @@ def _read_matches(
 ) -> str:
     assert process.stdout
     assert process.stderr
+    last, name, is_shown = b"", "", False
     for row in process.stdout:
         path, _, rest = row.partition(b"\0")
         number, _, text = rest.partition(b":")
         if not number.isdigit():
             continue
-        name = os.fsdecode(path).removeprefix("./")
-        if not _is_wanted(glob, name) or is_ignored(name):
-            continue
-        if name in found.left_out or is_hidden(name):
-            found.left_out[name] = None
-            continue
-        line = text.decode("utf-8", "replace").rstrip("\r\n")
-        if not found.add(Match(name, int(number), line)):
-            return ""
+        if path != last:
+            last = path
+            name = os.fsdecode(path).removeprefix("./")
+            is_shown = _is_wanted(glob, name) and not is_ignored(name)
+            if is_shown and is_hidden(name):
+                found.left_out[name] = None
+                is_shown = False
+        if is_shown:
+            line = text.decode("utf-8", "replace").rstrip("\r\n")
+            if not found.add(Match(name, int(number), line)):
+                return ""
     return process.stderr.read().decode("utf-8", "replace")
 
 
