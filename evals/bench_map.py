@@ -33,8 +33,8 @@ from qcode.sandbox.sandbox import Places, Sandbox
 from qcode.tools import all_tools
 from qcode.tools.base import Context
 from qcode.tools.jobs import Jobs
+from qcode.tools.ripgrep import find_ripgrep
 from qcode.tools.schema import parse
-from qcode.tools.search import find_ripgrep
 from qcode.workspace import Workspace
 
 FILES = 10_000

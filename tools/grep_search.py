@@ -11,7 +11,7 @@ from typing import Annotated
 from qcode import beneath
 from qcode.errors import SandboxError, ToolError
 from qcode.record import Record
-from qcode.tools import search
+from qcode.tools import ripgrep, search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
 from qcode.tools.files import missing, same_name
@@ -70,7 +70,7 @@ class GrepSearch(Tool[Params]):
 
 
 async def _search(query: search.Query, context: Context) -> search.Found:
-    program = search.find_ripgrep(
+    program = ripgrep.find_ripgrep(
         context.launcher.environment.get("PATH", ""), context.workspace.root
     )
 
@@ -82,7 +82,7 @@ async def _search(query: search.Query, context: Context) -> search.Found:
 
     if program:
         try:
-            return await search.with_ripgrep(
+            return await ripgrep.with_ripgrep(
                 program, query, environment, start=context.launcher.start, is_hidden=is_hidden
             )
         except search.BadPattern as error:

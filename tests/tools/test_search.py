@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tool_bench import Bench
 
-from qcode.tools import search
+from qcode.tools import ripgrep, search
 from qcode.tools.ignore import translate, walk
 
-RIPGREP = search.find_ripgrep(os.environ.get("PATH", ""), Path("/nowhere"))
+RIPGREP = ripgrep.find_ripgrep(os.environ.get("PATH", ""), Path("/nowhere"))
 
 
 @pytest.fixture(params=["ripgrep", "python"])
@@ -25,7 +25,7 @@ def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[str]:
     """The search with and without ripgrep; what a person has on PATH decides."""
-    search.find_ripgrep.cache_clear()
+    ripgrep.find_ripgrep.cache_clear()
     if request.param == "python":
         (tmp_path / "bin").mkdir()
         monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
@@ -33,7 +33,7 @@ def engine(
     elif RIPGREP is None:
         pytest.skip("no ripgrep here")
     yield request.param
-    search.find_ripgrep.cache_clear()
+    ripgrep.find_ripgrep.cache_clear()
 
 
 @pytest.fixture
@@ -209,8 +209,8 @@ def test_a_ripgrep_that_a_project_brings_along_is_not_run(tmp_path: Path) -> Non
     planted.write_text("#!/bin/sh\n")
     planted.chmod(0o755)
 
-    outside = search.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path / "other")
-    inside = search.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path)
+    outside = ripgrep.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path / "other")
+    inside = ripgrep.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path)
 
     assert planted.samefile(outside or "") or outside == RIPGREP
     assert inside is None or not planted.samefile(inside)
@@ -486,7 +486,7 @@ def test_an_interrupted_search_ends_its_ripgrep(bench: Bench, tmp_path: Path) ->
 
     async def run() -> None:
         query = search.Query(bench.root, bench.root, "x", None, 10)
-        task = asyncio.create_task(search.with_ripgrep(str(program), query, bench.environment))
+        task = asyncio.create_task(ripgrep.with_ripgrep(str(program), query, bench.environment))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         task.cancel()
@@ -569,7 +569,7 @@ def test_nul_and_bad_globs_are_refused(engine: str, bench: Bench) -> None:
 def test_a_search_survives_an_ignore_file_without_end(
     engine: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_MEMORY", 256 * 1024 * 1024)
+    monkeypatch.setattr(ripgrep, "_MEMORY", 256 * 1024 * 1024)
     bench.write("sub/a", "needle\n")
     (bench.root / "sub" / ".gitignore").symlink_to("/dev/zero")
 
