@@ -71,6 +71,10 @@ toolcalls: setup ## score recorded tool calls of small models (ARGS="record --mo
 edits: setup ## edit real files with the faults models make (ARGS="--n 100000 --from DIR")
 	$(BIN)/python evals/bench_edits.py $(ARGS)
 
+.PHONY: localise
+localise: setup ## whether the map finds the file an issue is about (ARGS="--commits 300")
+	$(BIN)/python evals/localise.py $(ARGS)
+
 .PHONY: build
 build: setup ## make dist/: the sdist, and the wheel from the sdist
 	rm -rf build dist
@@ -88,7 +92,7 @@ lock: .venv-lock/.installed ## renew constraints.txt (ARGS="--upgrade-package ri
 
 .PHONY: clean
 clean: ## remove everything made here, virtual environments too
-	rm -rf .venv .venv-lock "$(VENV)" .demo build dist *.egg-info
+	rm -rf .venv .venv-lock "$(VENV)" .demo .localise build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

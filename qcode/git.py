@@ -12,6 +12,9 @@ from qcode.sandbox.child import Done
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
 """A repository's own configuration may name programs; a status must not run them."""
 
+_MOST_RECENT = 100
+"""Files of a commit that says something about each of them."""
+
 _TIMEOUT_S = 20.0
 """Of one git command; a status of a huge tree on a cold disk takes seconds."""
 
@@ -61,6 +64,30 @@ def ask(cwd: Path, *args: str) -> bytes | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if done.returncode else done.stdout
+
+
+def recent_files(cwd: Path, commits: int = 100) -> dict[str, int]:
+    """Return files that the last commits changed: path to how many commits ago, the latest.
+
+    Paths are relative to `cwd`; files outside of it are left out, as are commits of more
+    than a hundred files. Empty when this is no repository or git is missing.
+    """
+    safe = (*_SAFE, "-c", "log.showSignature=false", "-c", "core.quotePath=false")
+    options = (
+        *("--no-merges", f"--max-count={commits}", "--name-only", "--no-renames", "-z"),
+        *("--format=%x00", "--relative", "--no-ext-diff", "--no-textconv", "--ignore-submodules"),
+    )
+    try:
+        done = _git(cwd, *safe, "log", *options)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    out: dict[str, int] = {}
+    # What is in front of a commit's files: our format and how git ends it.
+    for age, commit in enumerate(done.stdout.split(b"\0\0\n")[1:] if not done.returncode else ()):
+        names = [name for name in commit.split(b"\0") if name]
+        for name in names if len(names) <= _MOST_RECENT else ():
+            out.setdefault(os.fsdecode(name), age)
+    return out
 
 
 def _git(cwd: Path, *args: str) -> Done:

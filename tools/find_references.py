@@ -1,29 +1,40 @@
-"""`find_references`: where a name is used as code."""
+"""`find_references`: the lines in which an identifier is used as code."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
+from typing import TYPE_CHECKING
 
 from qcode import beneath
+from qcode.errors import ToolError
 from qcode.record import Record
-from qcode.tools import search
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
-from qcode.tools.files import missing
-from qcode.tools.find_symbol import last_part
-from qcode.tools.searching import searched
 
-_FILES = 400
-"""Files with the name in them that are read, at most."""
-_LINE = 200
-"""Characters of a line."""
+if TYPE_CHECKING:
+    from qcode.repomap.index import Index
+
+LINES = 100
+"""Lines shown at most."""
+LINE_CHARACTERS = 200
+_COUNTED = 2_000
+"""Lines after which the search ends."""
+_NAME = re.compile(r"[^\W\d][\w$]{0,199}|\$[\w$]{1,199}")
+_QUALIFIED = re.compile(r".*(?:::|[.#/]|->)", re.DOTALL)
 
 
 class Params(Record):
     name: str
-    path: str | None = None
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.by_path: dict[str, list[tuple[int, str]]] = {}
+        self.count = 0
+        self.stop = False
+        """Set from outside to end the search."""
 
 
 class FindReferences(Tool[Params]):
@@ -32,90 +43,74 @@ class FindReferences(Tool[Params]):
     params = Params
 
     def touches(self, params: Params) -> Touch:
-        return Touch((params.path or ".",))
+        return Touch((".",))
 
     def summary(self, params: Params) -> str:
         return params.name
 
     async def run(self, params: Params, context: Context) -> Result:
-        name = last_part(params.name)
-        start = context.path(params.path or ".")
-        if not beneath.exists(start):
-            raise missing(context, params.path or ".", start)
-        pattern = rf"(?-i)\b{re.escape(name)}\b" if name[-1].isalnum() else re.escape(name)
+        from qcode.repomap import ask
+
+        name = _QUALIFIED.sub("", params.name.strip().removesuffix("()"))
+        if not _NAME.fullmatch(name):
+            raise ToolError("name is one identifier; search for other texts by grep_search.")
+        found = _Found()
         root = context.workspace.root
-        found = await searched(search.Query(root, start, pattern, None, search.COUNTED), context)
-        lines: dict[str, list[int]] = {}
-        for match in found.matches:
-            lines.setdefault(match.path, []).append(match.line)
-        some = dict(list(lines.items())[:_FILES])
-        used = await asyncio.to_thread(_used, some, name, context)
-        if not used:
-            return Result(
-                f"{clip(name)} is used nowhere as code of a known language. Use grep_search.",
-                "nothing",
-            )
-        return _result(used, len(lines) - len(some), context)
-
-
-Used = dict[str, list[tuple[int, str, bool]]]
-"""Path to the lines with the name: number, text, whether it is defined there."""
-
-
-def _used(lines: dict[str, list[int]], name: str, context: Context) -> Used:
-    """Return where the name is code, not a comment or a string."""
-    from qcode.repomap.symbols import is_code, symbols
-
-    word = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
-    out: Used = {}
-    for path, numbers in lines.items():
         try:
-            data = beneath.read(context.workspace.root / path)
-        except (OSError, beneath.NotRegular):
+            await asyncio.to_thread(ask, root, lambda index: _search(index, name, context, found))
+        finally:
+            found.stop = True  # a cancelled call leaves its thread; it ends at the next file
+        if not found.count:
+            return Result(
+                f"{clip(name)} is not used in code here. Comments, texts and files in other "
+                "languages are searched by grep_search.",
+                "not found",
+            )
+        return _result(found)
+
+
+def _search(index: Index, name: str, context: Context, found: _Found) -> None:
+    from qcode.repomap.references import references
+
+    found.by_path.clear()  # asked again where what was kept is damaged
+    found.count = 0
+    # Files that people write come first, so that what is not shown is what matters least.
+    rows = sorted(index.mentioning(name), key=lambda row: (row.weight < 0.2, row.path))
+    for row in rows:
+        real = index.root / row.path
+        if found.stop or found.count >= _COUNTED:
+            return
+        if context.is_hidden(real):
             continue
-        rows = data.split(b"\n")
-        starts = [0]
-        for row in rows:
-            starts.append(starts[-1] + len(row) + 1)
-        defined = {each.line for each in symbols(path, data) or () if last(each.name) == name}
-        for number in numbers:
-            if number > len(rows):
-                continue  # it has changed since
-            at, row = starts[number - 1], rows[number - 1]
-            if any(
-                is_code(path, data, at + hit.start(), at + hit.end()) for hit in word.finditer(row)
-            ):
-                text = row.decode("utf-8", "replace").strip()
-                out.setdefault(path, []).append((number, text, number in defined))
-    return out
+        try:
+            data = beneath.read(real)
+        except OSError:
+            continue
+        if lines := references(row.path, data, name):
+            found.by_path[row.path] = lines
+            found.count += len(lines)
 
 
-def last(name: str) -> str:
-    """Return the last part of a dotted name."""
-    return name.rpartition(".")[2].rpartition(":")[2]
-
-
-def _result(used: Used, unread: int, context: Context) -> Result:
-    # Where it is defined comes first, then where it is used most.
-    order = sorted(
-        used, key=lambda path: (not any(row[2] for row in used[path]), -len(used[path]), path)
-    )
-    count = sum(map(len, used.values()))
+def _result(found: _Found) -> Result:
     rows: list[str] = []
-    room, shown = context.sizes.search_characters, 0
-    for path in order:
-        block = [os.fsencode(path).decode("utf-8", "replace")]
-        for number, text, is_definition in used[path]:
-            mark = " (defined here)" if is_definition else ""
-            cut = text if len(text) <= _LINE else f"{text[:_LINE]}…"
-            block.append(f"{number}:{mark} {cut}")
-        room -= sum(map(len, block)) + len(block)
-        if rows and (room < 0 or shown >= context.sizes.search_matches):
+    shown = 0
+    for path, lines in found.by_path.items():
+        if shown == LINES:
             break
-        rows += block
-        shown += len(used[path])
-    if count > shown:
-        rows.append(f"[{count - shown} more not shown; name a path]")
-    if unread > 0:
-        rows.append(f"[{unread} more files with the name were not read]")
-    return Result("\n".join(rows), f"{count} references in {len(used)} files")
+        rows.append(os.fsencode(path).decode("utf-8", "replace"))
+        part = lines[: LINES - shown]
+        rows += [f"{number}:{_cut(text)}" for number, text in part]
+        shown += len(part)
+    if left := found.count - shown:
+        more = "more than " if found.count >= _COUNTED else ""
+        rows.append(f"[{more}{left} more lines not shown; search one directory by grep_search]")
+    files = len(found.by_path)
+    return Result(
+        "\n".join(rows),
+        f"{found.count} line{'s' if found.count != 1 else ''} in {files} "
+        f"file{'s' if files != 1 else ''}",
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LINE_CHARACTERS else f"{text[:LINE_CHARACTERS]}… [line cut here]"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +14,7 @@ from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
 from qcode.tools.files import missing
-from qcode.tools.ignore import check_glob, translate, walk
+from qcode.tools.ignore import check_glob, folders, translate
 from qcode.tools.schema import HIDDEN
 
 _SECONDS = 30.0
@@ -59,13 +57,11 @@ class Glob(Tool[Params]):
         if not beneath.is_folder(start):
             raise ToolError(f"{clip(folder)} is a file. Give a directory as path.")
         check_glob(pattern)
-        regex = translate(pattern, braces=True)
         found = _Found()
         try:
-            await asyncio.to_thread(_search, context, start, regex, found)
+            await asyncio.to_thread(_search, context, start, pattern, found)
             if not found.files and "/" not in pattern and not found.note:
-                deeper = translate(f"**/{pattern}", braces=True)
-                await asyncio.to_thread(_search, context, start, deeper, found)
+                await asyncio.to_thread(_search, context, start, f"**/{pattern}", found)
                 found.note = "none directly there; these are in its subdirectories"
         finally:
             found.stop = True  # a cancelled call leaves its thread; it ends at the next file
@@ -83,37 +79,32 @@ def _split(params: Params) -> tuple[str, str]:
     return os.path.join(params.path or ".", folder) if folder else params.path or ".", pattern
 
 
-def _search(context: Context, start: Path, regex: re.Pattern[str], found: _Found) -> None:
+def _search(context: Context, start: Path, pattern: str, found: _Found) -> None:
     workspace = context.workspace
     deadline = time.monotonic() + _SECONDS
     inside = start == workspace.root or workspace.root in start.parents
     root = workspace.root if inside else start
     cut = len(start.relative_to(root).as_posix()) + 1 if start != root else 0
-    by_folder: dict[str, list[str]] = {}
-    for entry in walk(root, start):
+    is_anywhere = pattern.startswith("**/") and "/" not in pattern[3:] and pattern != "**/**"
+    match = translate(pattern[3:] if is_anywhere else pattern, braces=True).match
+    outside = "" if inside else f"{root}/"
+    files = found.files
+    for base, entries in folders(root, start):
         if found.stop:
             return
-        if regex.match(entry.path, cut):
-            folder = entry.path[: -len(entry.name)]
-            by_folder.setdefault(folder, []).append(entry.name)
+        if is_anywhere:  # the name decides
+            entries = [entry for entry in entries if match(entry.name)]
+        else:
+            entries = [entry for entry in entries if match(base + entry.name, cut)]
+        shown = outside + base
+        for entry in entries:
+            try:
+                files.append((-entry.stat(follow_symlinks=False).st_mtime_ns, shown + entry.name))
+            except OSError:  # it is gone
+                pass
         if time.monotonic() > deadline:
             found.note = f"stopped after {_SECONDS:.0f} s; name a directory to search less"
-            break
-    for folder, names in by_folder.items():
-        if found.stop:
             return
-        shown = folder if inside else os.path.join(root, folder)
-        found.files += [(-time_ns, shown + name) for name, time_ns in _times(root / folder, names)]
-
-
-def _times(folder: Path, names: list[str]) -> list[tuple[str, int]]:
-    """Return when each file was changed, of those that are there."""
-    times: list[tuple[str, int]] = []
-    with contextlib.suppress(OSError), beneath.folder(folder) as descriptor:
-        for name in names:
-            with contextlib.suppress(OSError):
-                times.append((name, os.lstat(name, dir_fd=descriptor).st_mtime_ns))
-    return times
 
 
 def _result(found: _Found, params: Params, most: int) -> Result:

@@ -15,7 +15,6 @@ from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
 from qcode.tools.files import missing, same_name
 from qcode.tools.ignore import check_glob
-from qcode.tools.searching import searched
 
 LINE_CHARACTERS = 300
 PATTERN_CHARACTERS = 10_000
@@ -61,6 +60,8 @@ class GrepSearch(Tool[Params]):
         query = search.Query(
             context.workspace.root, start, params.pattern, params.glob, min(limit, search.COUNTED)
         )
+        from qcode.tools.searching import searched
+
         found = await searched(query, context)
         return _result(found, params, context)
 

@@ -1,17 +1,20 @@
-"""Which files git ignores, and walking a tree without them.
+"""Which files are ignored, and walking a tree without them.
 
 `.gitignore`, `.ignore` and `.rgignore` count, nested ones too, as ripgrep reads
-them; a person's global excludes do not, so that all see the same.
+them; a person's global excludes do not, so that all see the same. `.aiignore`,
+`.qwenignore` and `.qcodeignore` are written the same and leave out more: nothing
+brings back what those of a directory leave out, neither git's rules nor deeper ones.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from qcode import beneath
 from qcode.errors import ToolError
@@ -20,6 +23,9 @@ from qcode.record import Record
 from qcode.tools.clip import clip
 
 _FILES = (".gitignore", ".ignore", ".rgignore")
+OWN = (".aiignore", ".qwenignore", ".qcodeignore")
+"""Files that say what agents are to leave alone; of one directory, the last has the last word."""
+_IGNORE_FILES = frozenset((*_FILES, *OWN))
 _LONGEST = 4096
 """Characters of a pattern; no path is longer."""
 _HELD = 64
@@ -28,8 +34,8 @@ _MOST = 1000
 """Alternatives of a pattern with braces."""
 
 
-class Entry(Record):
-    """One file found by `walk`."""
+class Entry(NamedTuple):
+    """One file found by `walk`. A tuple, as there are many."""
 
     path: str
     """Relative to the walk's root, with `/`."""
@@ -55,30 +61,78 @@ class Rules(Record):
     """The rules in force in one directory; a later rule wins."""
 
     rules: tuple[Rule, ...] = ()
+    own: tuple[tuple[Rule, ...], ...] = ()
+    """Those of `OWN`, of each directory for itself."""
 
     def ignore(self, path: str, *, is_directory: bool) -> bool:
         """Return whether a path relative to the root is ignored, its parents aside."""
-        name = path[path.rfind("/") + 1 :]
-        for rule in reversed(self.rules):
-            if rule.only_directories and not is_directory:
-                continue
-            # A rule is only in force below its base, so the path begins with it.
-            if rule.name_only:
-                hit = rule.regex.match(name)
-            elif rule.prefix:
-                hit = rule.regex.match(rule.prefix + path)
-            else:
-                hit = rule.regex.match(path, len(rule.base))
-            if hit:
-                return rule.ignores
-        return False
+        if self.rules and _ignores(self.rules, path, is_directory=is_directory):
+            return True
+        return any(_ignores(own, path, is_directory=is_directory) for own in self.own)
 
-    def below(self, directory: str, base: str, prefix: str = "") -> Rules:
-        """Return these rules and those of a directory's own ignore files."""
-        own = [
-            rule for name in _FILES for rule in _read(os.path.join(directory, name), base, prefix)
-        ]
-        return Rules((*self.rules, *own)) if own else self
+    def below(
+        self, directory: str, base: str, prefix: str = "", names: Container[str] | None = None
+    ) -> Rules:
+        """Return these rules and those of a directory's own ignore files.
+
+        `names` are those in the directory, where they are known.
+        """
+        rules, own = (
+            tuple(
+                rule
+                for name in files
+                if names is None or name in names
+                for rule in _read(os.path.join(directory, name), base, prefix)
+            )
+            for files in (_FILES, OWN)
+        )
+        if not rules and not own:
+            return self
+        return Rules((*self.rules, *rules), (*self.own, own) if own else self.own)
+
+
+def _ignores(rules: tuple[Rule, ...], path: str, *, is_directory: bool) -> bool:
+    """Return what the last of the rules that match a path says."""
+    name = path[path.rfind("/") + 1 :]
+    for rule in reversed(rules):
+        if rule.only_directories and not is_directory:
+            continue
+        # A rule is only in force below its base, so the path begins with it.
+        if rule.name_only:
+            hit = rule.regex.match(name)
+        elif rule.prefix:
+            hit = rule.regex.match(rule.prefix + path)
+        else:
+            hit = rule.regex.match(path, len(rule.base))
+        if hit:
+            return rule.ignores
+    return False
+
+
+class Left:
+    """What the files of `OWN` leave out, told of one path after the other."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        rules = _above(root).below(self._root, "")
+        self._rules: dict[str, Rules | None] = {"": Rules((), rules.own)}
+        """By directory with a final `/`; None if it is left out itself."""
+
+    def out(self, path: str) -> bool:
+        """Whether a file below the root is left out; the path is relative to it."""
+        rules = self._at(path[: path.rfind("/") + 1])
+        return rules is None or rules.ignore(path, is_directory=False)
+
+    def _at(self, base: str) -> Rules | None:
+        if base not in self._rules:
+            folder = base[:-1]
+            rules = self._at(folder[: folder.rfind("/") + 1])
+            if rules is not None and rules.ignore(folder, is_directory=True):
+                rules = None
+            if rules is not None:
+                rules = rules.below(os.path.join(self._root, folder), base, names=OWN)
+            self._rules[base] = rules
+        return self._rules[base]
 
 
 def rules_at(root: Path, directory: Path) -> Rules | None:
@@ -86,19 +140,23 @@ def rules_at(root: Path, directory: Path) -> Rules | None:
 
     Above the root, ignore files up to the top of its git repository count.
     """
-    rules = Rules()
-    top = git_top(root) or root
-    parts = root.relative_to(top).parts
-    for depth in range(len(parts)):
-        prefix = "/".join(parts[depth:]) + "/"
-        rules = rules.below(str(top.joinpath(*parts[:depth])), "", prefix)
-    rules = rules.below(str(root), "")
+    rules = _above(root).below(str(root), "")
     base, here = "", str(root)
     for part in directory.relative_to(root).parts:
         if part == ".git" or rules.ignore(base + part, is_directory=True):
             return None
         here, base = os.path.join(here, part), f"{base}{part}/"
         rules = rules.below(here, base)
+    return rules
+
+
+def _above(root: Path) -> Rules:
+    rules = Rules()
+    top = git_top(root) or root
+    parts = root.relative_to(top).parts
+    for depth in range(len(parts)):
+        prefix = "/".join(parts[depth:]) + "/"
+        rules = rules.below(str(top.joinpath(*parts[:depth])), "", prefix)
     return rules
 
 
@@ -117,16 +175,35 @@ def walk(root: Path, start: Path) -> Iterator[Entry]:
     Links to directories are not followed and count as files; `.git` is left
     out. A start that is ignored itself was asked for, so all of it is walked.
     """
+    begun = _begun(root, start)
+    if begun is not None:
+        folder, base, rules = begun
+        yield from _walk(folder, str(start), base, rules, 0)
+
+
+def folders(root: Path, start: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Yield each directory with its files, in no order; else like `walk`, and faster.
+
+    A directory is its path relative to the root with a final `/`, or empty. Its files can
+    be asked for their state as long as the next directory is not asked for.
+    """
+    begun = _begun(root, start)
+    if begun is not None:
+        folder, base, rules = begun
+        yield from _folders(folder, str(start), base, rules, 0)
+
+
+def _begun(root: Path, start: Path) -> tuple[int, str, Rules | None] | None:
+    """Return the descriptor of where a walk begins, its path and rules; None if it cannot be."""
     inside = start == root or root in start.parents
     if not inside:  # a directory a person allowed; its own rules are all there are
         root = start
     rules = rules_at(root, start)
     base = "" if start == root else f"{start.relative_to(root).as_posix()}/"
     try:
-        folder = beneath.open_folder(start, listing=True)
+        return beneath.open_folder(start, listing=True), base, rules
     except OSError:
-        return
-    yield from _walk(folder, str(start), base, rules, 0)
+        return None
 
 
 def _walk(
@@ -135,12 +212,17 @@ def _walk(
     """Walk a directory by its descriptor, which is closed."""
     try:
         entries = _entries(folder)
+        if rules is not None and depth:  # those of the start are there already
+            names = {name for name, _, _ in entries}
+            if not names.isdisjoint(_IGNORE_FILES):
+                rules = rules.below(directory, base, names=names)
+        ignore = rules.ignore if rules is not None and (rules.rules or rules.own) else None
         if depth == _HELD:
             os.close(folder)
             folder = -1
         for name, is_directory, is_link in entries:
             path = base + name
-            if rules is not None and rules.ignore(path, is_directory=is_directory):
+            if ignore is not None and ignore(path, is_directory=is_directory):
                 continue
             if not is_directory:
                 yield Entry(path, name, is_link)
@@ -153,8 +235,53 @@ def _walk(
                     inner = beneath.open_in(folder, name)
             except OSError:
                 continue
-            its_rules = rules.below(below, path + "/") if rules is not None else None
-            yield from _walk(inner, below, path + "/", its_rules, min(depth + 1, _HELD))
+            yield from _walk(inner, below, path + "/", rules, min(depth + 1, _HELD))
+    finally:
+        if folder >= 0:
+            os.close(folder)
+
+
+def _folders(
+    folder: int, directory: str, base: str, rules: Rules | None, depth: int
+) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Go through a directory by its descriptor, which is closed."""
+    try:
+        try:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        except OSError:
+            return
+        if rules is not None and depth:
+            names = {entry.name for entry in entries}
+            if not names.isdisjoint(_IGNORE_FILES):
+                rules = rules.below(directory, base, names=names)
+        files: list[os.DirEntry[str]] = []
+        inner: list[str] = []
+        for entry in entries:
+            if entry.name == ".git":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                inner.append(entry.name)
+            else:
+                files.append(entry)
+        if rules is not None and (rules.rules or rules.own):
+            ignore = rules.ignore
+            files = [each for each in files if not ignore(base + each.name, is_directory=False)]
+            inner = [name for name in inner if not ignore(base + name, is_directory=True)]
+        yield base, files
+        if depth == _HELD:
+            os.close(folder)
+            folder = -1
+        for name in inner:
+            below = os.path.join(directory, name)
+            try:
+                if folder < 0:
+                    next_folder = beneath.open_folder(Path(below), listing=True)
+                else:
+                    next_folder = beneath.open_in(folder, name)
+            except OSError:
+                continue
+            yield from _folders(next_folder, below, f"{base}{name}/", rules, min(depth + 1, _HELD))
     finally:
         if folder >= 0:
             os.close(folder)
@@ -171,10 +298,16 @@ def _entries(folder: int) -> list[tuple[str, bool, bool]]:
             ]
     except OSError:
         return []
-    return sorted(entries, key=lambda entry: os.fsencode(entry[0]))
+    if all(name.isascii() for name, _, _ in entries):
+        entries.sort()
+    else:
+        entries.sort(key=lambda entry: os.fsencode(entry[0]))
+    return entries
 
 
 def _read(file: str, base: str, prefix: str) -> list[Rule]:
+    if not os.access(file, os.R_OK):  # mostly there is none
+        return []
     try:
         data = read_small(Path(file))
     except OSError:  # what is no ordinary file has no rules

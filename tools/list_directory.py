@@ -107,5 +107,5 @@ def _result(shown: list[str], ignored: list[str], most: int) -> Result:
         lines.append("(empty)")
     if ignored:
         some = ", ".join(ignored[:10]) + (", …" if len(ignored) > 10 else "")
-        lines.append(f"[ignored by git: {some}]")
+        lines.append(f"[ignored: {some}]")
     return Result("\n".join(lines), f"{len(shown)} entries")

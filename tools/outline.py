@@ -1,25 +1,21 @@
-"""`outline`: what a file or the files of a directory define."""
+"""`outline`: what one file defines, with lines."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 
-from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
-from qcode.tools.files import failed, missing
-from qcode.tools.ignore import walk
+from qcode.tools.files import WHOLE_LIMIT, read_existing
 
-_FILES = 60
-"""Of a directory, that are looked at."""
+SYMBOLS = 400
+"""Symbols shown at most; of larger files, those that stand in fewer others."""
 
 
 class Params(Record):
-    path: str
+    file_path: str
 
 
 class Outline(Tool[Params]):
@@ -28,72 +24,29 @@ class Outline(Tool[Params]):
     params = Params
 
     def touches(self, params: Params) -> Touch:
-        return Touch((params.path,))
+        return Touch((params.file_path,))
 
     def summary(self, params: Params) -> str:
-        return params.path
+        return params.file_path
 
     async def run(self, params: Params, context: Context) -> Result:
-        real = context.path(params.path)
-        try:
-            is_folder = real.is_dir()
-            if not is_folder:
-                return await asyncio.to_thread(_file, params.path, beneath.read(real), context)
-        except FileNotFoundError:
-            raise missing(context, params.path, real) from None
-        except beneath.NotRegular as error:
-            raise ToolError(f"{clip(params.path)} is {error}, no file with code.") from None
-        except OSError as error:
-            raise failed(error, params.path) from error
-        return await asyncio.to_thread(_folder, params.path, real, context)
+        from qcode.repomap.reading import of
 
-
-def _file(path: str, data: bytes, context: Context) -> Result:
-    from qcode.repomap.symbols import symbols
-
-    found = symbols(path, data)
-    if found is None:
-        raise ToolError(
-            f"{clip(path)} is in no language whose definitions are known here. Use read_file."
-        )
-    if not found:
-        return Result(f"{clip(path)} defines nothing.", "nothing")
-    most = context.sizes.entries
-    lines = [f"{each.line}: {'  ' * each.depth}{each.signature}" for each in found[:most]]
-    if len(found) > most:
-        lines.append(f"[{len(found) - most} more definitions not shown; read_file shows them]")
-    return Result("\n".join(lines), f"{len(found)} definitions")
-
-
-def _folder(path: str, real: Path, context: Context) -> Result:
-    """Return what the files of a directory define at their outermost."""
-    from qcode.repomap.symbols import symbols
-
-    blocks: list[str] = []
-    room, count, more = context.sizes.search_characters, 0, 0
-    for entry in sorted(
-        walk(context.workspace.root, real), key=lambda each: (each.path.count("/"), each.path)
-    ):
-        file = context.workspace.root / entry.path
-        if entry.is_link or context.is_hidden(file):
-            continue
-        if len(blocks) >= _FILES or room <= 0:
-            more += 1
-            continue
-        try:
-            found = symbols(entry.path, beneath.read(file))
-        except (OSError, beneath.NotRegular):
-            continue
-        outer = [each for each in found or () if not each.depth]
-        if not outer:
-            continue
-        rows = [f"  {each.line}: {each.signature}" for each in outer]
-        block = "\n".join([os.fsencode(entry.path).decode("utf-8", "replace"), *rows])
-        room -= len(block) + 1
-        count += len(outer)
-        blocks.append(block)
-    if not blocks:
-        return Result(f"No file in {clip(path)} defines anything that is known here.", "nothing")
-    if more:
-        blocks.append(f"[{more} more files not looked at; name a directory below]")
-    return Result("\n".join(blocks), f"{count} definitions in {len(blocks)} files")
+        real = context.path(params.file_path)
+        _, data = read_existing(context, params.file_path, real, WHOLE_LIMIT)
+        found = (await asyncio.to_thread(of, real.name, data)).symbols
+        if not found:
+            raise ToolError(
+                f"No symbols are known of {clip(params.file_path)}. Use read_file or grep_search."
+            )
+        depth = max(each.depth for each in found)
+        while depth and sum(each.depth <= depth for each in found) > SYMBOLS:
+            depth -= 1
+        fitting = [each for each in found if each.depth <= depth]
+        lines = [
+            f"{each.line}-{each.end}:{'  ' * each.depth} {each.signature or each.name}"
+            for each in fitting[:SYMBOLS]
+        ]
+        if left := len(found) - len(lines):
+            lines.append(f"[{left} more not shown; use find_symbol or grep_search]")
+        return Result("\n".join(lines), f"{len(found)} symbol{'s' if len(found) != 1 else ''}")

@@ -1,7 +1,8 @@
-"""Searching files line by line: ripgrep, and the same without it.
+"""Searching files line by line: what is asked and found, and a search without ripgrep.
 
-Both obey ignore files, search hidden files but not `.git`, leave out binary
-files, follow no links, and ignore case when the pattern has no capital letter.
+That and the one with it (`ripgrep`) obey ignore files, search hidden files but not
+`.git`, leave out binary files, follow no links, and ignore case when the pattern has no
+capital letter.
 Each is a process of its own, which a sandbox may confine: it only has to read.
 """
 
@@ -19,15 +20,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import qcode
 from qcode import beneath
 from qcode.record import Record
 from qcode.tools.files import binary_kind, decode
-from qcode.tools.ignore import git_top, rules_at, translate, walk
+from qcode.tools.ignore import translate, walk
 
 if TYPE_CHECKING:
     from qcode.sandbox.child import Child
@@ -39,11 +39,7 @@ SECONDS = 30.0
 FILE_CPU_S = 10.0
 """Of computing, after which a pattern is given up; no sane one takes that for one file."""
 _SPARE_S = 2.0
-_MEMORY = 2 * 1024 * 1024 * 1024
-_BOUND = 'ulimit -d "$1" 2>/dev/null; shift; exec "$@"'
-"""Runs a program with so many KiB of memory at most. Set from outside, the limit would not
-reach into a sandbox."""
-_COLUMNS = 4000
+COLUMNS = 4000
 """Characters of a line that are handed on."""
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a file that the search without ripgrep still reads."""
@@ -69,8 +65,8 @@ class Query(Record):
     limit: int
 
 
-class Match(Record):
-    """One line that matches."""
+class Match(NamedTuple):
+    """One line that matches. A tuple, as there are many."""
 
     path: str
     """Relative to the root if below it."""
@@ -85,6 +81,8 @@ class Found:
         self.limit = limit
         self.matches: list[Match] = []
         self.count = 0
+        self.is_full = False
+        """It has as many as are counted."""
         self.stopped = ""
         """Why not everything was searched."""
         self.left_out: dict[str, None] = {}
@@ -97,110 +95,24 @@ class Found:
             self.matches.append(match)
         if self.count < max(COUNTED, self.limit):
             return True
+        self.is_full = True
         self.stopped = f"stopped after {self.count:,} matches"
         return False
 
-
-@cache
-def find_ripgrep(path: str, workspace: Path) -> str | None:
-    """Return the `rg` beside the running Python (its package puts it there) or on PATH.
-
-    Relative folders and those in the workspace do not count: a search must not
-    run a program that a project brings along.
-    """
-    folders = [os.path.dirname(sys.executable), *path.split(os.pathsep)]
-    for folder in folders:
-        program = os.path.join(folder, "rg")
-        if not os.path.isabs(folder) or not os.access(program, os.X_OK):
-            continue
-        real = Path(os.path.realpath(program))
-        if folder == folders[0] or workspace not in real.parents:
-            return program
-    return None
+    def sort(self, limit: int) -> None:
+        """Put the matches in the order of their paths, and keep so many."""
+        parts = {path: os.fsencode(path).split(b"/") for path in {m.path for m in self.matches}}
+        self.matches.sort(key=lambda match: (parts[match.path], match.line))
+        del self.matches[limit:]
+        self.left_out = dict.fromkeys(sorted(self.left_out))
 
 
-def _nothing(_path: str) -> bool:
+def nothing(_path: str) -> bool:
+    """Hide no file."""
     return False
 
 
-async def with_ripgrep(
-    program: str,
-    query: Query,
-    environment: dict[str, str],
-    *,
-    start: Start | None = None,
-    is_hidden: Callable[[str], bool] = _nothing,
-) -> Found:
-    """Search with ripgrep.
-
-    It is started by `start`, by default as it is. `is_hidden` tells of a match's path
-    whether its content is to be left out.
-
-    Raises:
-        BadPattern: it cannot read the pattern.
-        OSError: it cannot be run.
-    """
-    # Blocking for the millisecond of the start leaves no moment without an owner.
-    bound = ["/bin/sh", "-c", _BOUND, "sh", str(_MEMORY // 1024)]
-    environment = {k: v for k, v in environment.items() if k != "RIPGREP_CONFIG_PATH"}
-    argv = [*bound, program, *_arguments(query)]
-    process = _start(start, argv, query.root, environment)
-    found = Found(query.limit)
-
-    def stop() -> None:
-        found.stopped = f"stopped after {SECONDS:.0f} s; name a directory to search less"
-        process.kill()
-
-    timer = asyncio.get_running_loop().call_later(SECONDS, stop)
-    try:
-        problem = await asyncio.to_thread(_read_matches, process, query.glob, found, is_hidden)
-        if found.stopped:
-            process.kill()
-        code = process.wait()
-        if code not in (0, 1, 2) and not found.stopped:
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise OSError(f"ripgrep ended with {how}")
-        if code == 2 and not found.count and _is_pattern_error(problem):
-            raise BadPattern(_one_line(problem))
-        return found
-    finally:
-        timer.cancel()
-        process.close()  # ends the reading thread too if this task was cancelled
-
-
-def _arguments(query: Query) -> list[str]:
-    arguments = [
-        "--no-config", "--color=never", "--no-heading", "--with-filename", "--line-number",
-        "--null", "--sort=path", "--smart-case", "--hidden", "--no-require-git",
-        "--no-ignore-global", "--no-messages", "--crlf", f"--max-columns={_COLUMNS}",
-        "--max-columns-preview",
-    ]  # fmt: skip
-    inside = query.start == query.root or query.root in query.start.parents
-    if inside:
-        relative = query.start.relative_to(query.root).as_posix()
-        target = "./" if relative == "." else f"./{relative}"
-        folder = query.start if beneath.is_folder(query.start) else query.start.parent
-        if rules_at(query.root, folder) is None:
-            arguments.append("--no-ignore")
-        elif git_top(query.root) is None:
-            # Without a repository nothing above the workspace counts: a home
-            # directory with `*` in its .gitignore would hide everything.
-            arguments.append("--no-ignore-parent")
-            for name in (".gitignore", ".ignore", ".rgignore"):
-                if query.start != query.root and (query.root / name).is_file():
-                    arguments.append(f"--ignore-file={name}")
-    else:
-        target = str(query.start)
-        arguments.append("--no-ignore-parent")
-    # Not --glob, which would bring ignored files back. What a type cannot say is
-    # filtered afterwards.
-    name = (query.glob or "").rpartition("/")[2]
-    if query.glob and not query.glob.startswith("!") and "**" not in name:
-        arguments += [f"--type-add=wanted:{name}", "--type=wanted"]
-    return [*arguments, "--glob=!.git", "-e", query.pattern, "--", target]
-
-
-def _start(
+def begin(
     start: Start | None,
     argv: list[str],
     folder: Path,
@@ -208,6 +120,7 @@ def _start(
     stdin: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
 ) -> Child:
+    """Start a process that only has to read; by default as it is."""
     # Loaded here, as most sessions that are begun do not come to a search at once.
     from qcode.sandbox import plain
     from qcode.sandbox.launching import Purpose
@@ -217,45 +130,12 @@ def _start(
     )
 
 
-def _read_matches(
-    process: Child, glob: str | None, found: Found, is_hidden: Callable[[str], bool]
-) -> str:
-    assert process.stdout
-    assert process.stderr
-    for row in process.stdout:
-        path, _, rest = row.partition(b"\0")
-        number, _, text = rest.partition(b":")
-        if not number.isdigit():
-            continue
-        name = os.fsdecode(path).removeprefix("./")
-        if not _is_wanted(glob, name):
-            continue
-        if name in found.left_out or is_hidden(name):
-            found.left_out[name] = None
-            continue
-        line = text.decode("utf-8", "replace").rstrip("\r\n")
-        if not found.add(Match(name, int(number), line)):
-            return ""
-    return process.stderr.read().decode("utf-8", "replace")
-
-
-def _is_pattern_error(problem: str) -> bool:
-    return any(word in problem for word in ("regex", "glob", "literal"))
-
-
-def _one_line(problem: str) -> str:
-    """Return the sentence of ripgrep's error, which draws the place over several lines."""
-    rows = [row.strip() for row in problem.splitlines() if row.strip()]
-    said = [row.removeprefix("error:").strip() for row in rows if row.startswith("error:")]
-    return (said or rows or ["unknown error"])[-1].rstrip(".")
-
-
 async def with_python(
     query: Query,
     environment: dict[str, str],
     *,
     start: Start | None = None,
-    is_hidden: Callable[[str], bool] = _nothing,
+    is_hidden: Callable[[str], bool] = nothing,
 ) -> Found:
     """Search without ripgrep, in a process of its own.
 
@@ -273,7 +153,7 @@ async def with_python(
         "glob": query.glob, "limit": query.limit, "seconds": SECONDS, "per_file": FILE_CPU_S,
     }  # fmt: skip
     argv = [_PYTHON, "-I", "-c", _CHILD, _PACKAGES]
-    process = _start(
+    process = begin(
         start, argv, query.root, environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     late: list[bool] = []
@@ -390,7 +270,7 @@ def _scan(
             found.stopped = f"stopped after {seconds:.0f} s; name a directory to search less"
             return
         signal.setitimer(signal.ITIMER_VIRTUAL, per_file)  # computing only, not waiting
-        if _is_wanted(query.glob, path):
+        if is_wanted(query.glob, path):
             full = os.path.join(base, path)
             if not _scan_file(full, path if inside else full, regex, found):
                 return
@@ -409,12 +289,13 @@ def _scan_file(full: str, shown: str, regex: re.Pattern[str], found: Found) -> b
         return True
     for number, line in enumerate(decode(data)[0].split("\n"), 1):
         line = line.removesuffix("\r")
-        if regex.search(line) and not found.add(Match(shown, number, line[:_COLUMNS])):
+        if regex.search(line) and not found.add(Match(shown, number, line[:COLUMNS])):
             return False
     return True
 
 
-def _is_wanted(glob: str | None, path: str) -> bool:
+def is_wanted(glob: str | None, path: str) -> bool:
+    """Whether a path matches a glob, or, with `!` in front, does not."""
     if not glob:
         return True
     wants = not glob.startswith("!")

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from qcode.errors import SandboxError, ToolError
-from qcode.tools import search
+from qcode.tools import ripgrep, search
 from qcode.tools.base import Context
 from qcode.tools.clip import clip
 
@@ -17,7 +17,7 @@ async def searched(query: search.Query, context: Context) -> search.Found:
     Raises:
         ToolError: the pattern cannot be read or takes too long, or nothing can search.
     """
-    program = search.find_ripgrep(
+    program = ripgrep.find_ripgrep(
         context.launcher.environment.get("PATH", ""), context.workspace.root
     )
 
@@ -29,7 +29,7 @@ async def searched(query: search.Query, context: Context) -> search.Found:
 
     if program:
         try:
-            return await search.with_ripgrep(
+            return await ripgrep.with_ripgrep(
                 program, query, environment, start=context.launcher.start, is_hidden=is_hidden
             )
         except search.BadPattern as error:

@@ -1,170 +1,206 @@
-"""What a file defines: names, kinds, places and signatures."""
+"""What a file defines: names, kinds, lines and signatures, read from its syntax tree."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from qcode.record import Record
-from qcode.repomap.definitions import BODIES, DEFINITIONS, NAME_FIELDS, NEEDS_BODY, VALUES
-from qcode.syntax.languages import language
-from qcode.syntax.trees import Trees
+from qcode.repomap.languages import BODIES, CONTAINERS, patterns
+from qcode.syntax.trees import load_grammar, parse_once
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Query, Tree
 
 LARGEST = 1_000_000
-"""Bytes of a file that is still read."""
-_SIGNATURE = 160
-"""Characters."""
+"""Bytes of a file whose symbols are read."""
+_MOST = 5_000
+"""Symbols of a file; more are data."""
+_SIGNATURE = 200
+"""Characters of a signature."""
+_BLANKS = re.compile(r"\s+")
+_KEYWORDS = re.compile(r"[\w\s]*")
+_NAME = re.compile(r"[^\W\d][\w$!?=]*")
 
-_trees = Trees()
 
+class Symbol(NamedTuple):
+    """One definition. A tuple, as thousands of them go through JSON."""
 
-class Symbol(Record):
-    """Something with a name that a file defines."""
-
-    name: str
     kind: str
+    name: str
+    scope: str
+    """Names of what it stands in, with dots."""
     line: int
-    """From 1; where its name stands."""
+    """From 1, as `end`."""
     end: int
-    """Its last line."""
     depth: int
-    """In how many others it lies."""
+    """In how many others it stands."""
     signature: str
-    """In one line, without its body."""
 
 
-def grammar_of(path: str, data: bytes) -> str:
-    """Return the grammar whose definitions are known; empty: none for such a file."""
-    if len(data) > LARGEST:
-        return ""
-    found = language(path, data[:2000].decode("utf-8", "replace"))
-    grammars = found.grammars if found else ()
-    return next((each for each in grammars if each in DEFINITIONS), "")
+def symbols(grammar: str, data: bytes) -> list[Symbol]:
+    """Return what a text defines, in its order; nothing where that cannot be told."""
+    tree = parsed(grammar, data)
+    return [] if tree is None else _found(grammar, tree, data)
 
 
-def symbols(path: str, data: bytes) -> list[Symbol] | None:
-    """Return what a file defines, in order; None if that cannot be told."""
-    grammar = grammar_of(path, data)
-    tree = _trees.parse(grammar, data) if grammar else None
-    return None if tree is None else _found(grammar, tree, data)
-
-
-def is_code(path: str, data: bytes, start: int, end: int) -> bool:
-    """Whether bytes of a file are code and not part of a comment or string.
-
-    In a language whose definitions are not known nothing is; where a file of another one
-    cannot be parsed, all is.
-    """
-    grammar = grammar_of(path, data)
-    if not grammar:
-        return False
-    tree = _trees.parse(grammar, data)
-    if tree is None:
-        return True
-    node = tree.root_node.descendant_for_byte_range(start, end)
-    # A part of a string that is code again (`f"{name}"`) is a node of its own below it.
-    return node is None or not ("comment" in node.type or _is_text(node.type))
-
-
-def _is_text(kind: str) -> bool:
-    return "string" in kind or kind in ("char_literal", "heredoc_body", "text_fragment")
+def parsed(grammar: str, data: bytes) -> Tree | None:
+    """Return the tree of a text; None if the grammar cannot be had, or takes too long."""
+    language = load_grammar(grammar)
+    if language is None or len(data) > LARGEST:
+        return None
+    return parse_once(language, data)
 
 
 def _found(grammar: str, tree: Tree, data: bytes) -> list[Symbol]:
     from tree_sitter import QueryCursor
 
-    kinds = DEFINITIONS[grammar]
-    captured = QueryCursor(_query(grammar)).captures(tree.root_node).get("def", [])
-    out: list[Symbol] = []
-    open_ends: list[int] = []
-    for node in sorted(captured, key=lambda each: (each.start_byte, -each.end_byte)):
-        name = _name(node)
-        if name is None:
+    asked = _query(grammar)
+    if asked is None:
+        return []
+    query, kinds = asked
+    seen: dict[tuple[int, int], tuple[str, Node]] = {}
+    for number, captures in QueryCursor(query).matches(tree.root_node):
+        for node in captures["d"]:
+            place = (node.start_byte, -node.end_byte)
+            if place not in seen or seen[place][0] == "value":
+                seen[place] = (kinds[number], node)
+    found: list[Symbol] = []
+    open_: list[tuple[int, str, str]] = []
+    """What the present one stands in: where it ends, its kind and name."""
+    for (start, end), (kind, node) in sorted(seen.items(), key=lambda item: item[0])[:_MOST]:
+        while open_ and open_[-1][0] < -end:
+            open_.pop()
+        name, scope = _names(node, kind, data)
+        if not name:
             continue
-        while open_ends and open_ends[-1] <= node.start_byte:
-            open_ends.pop()
-        kind = kinds[node.type]
-        if kind == "function" and open_ends and grammar == "python" and _is_in_class(node):
+        if kind == "function" and open_ and open_[-1][1] in CONTAINERS:
             kind = "method"
-        out.append(
+        scopes = [name for _, _, name in open_] + ([scope] if scope else [])
+        found.append(
             Symbol(
-                data[name.start_byte : name.end_byte].decode("utf-8", "replace"),
-                kind,
-                name.start_point.row + 1,
+                "method" if scope and kind == "function" else kind,
+                name,
+                ".".join(scopes),
+                node.start_point.row + 1,
                 node.end_point.row + 1,
-                len(open_ends),
-                _signature(node, data),
+                len(open_),
+                _signature(node, start, data),
             )
         )
-        open_ends.append(node.end_byte)
-    return out
+        open_.append((-end, kind, name))
+    return found
 
 
 @cache
-def _query(grammar: str) -> Query:
-    from tree_sitter import Query
-    from tree_sitter_language_pack import get_language
+def _query(grammar: str) -> tuple[Query, list[str]] | None:
+    from tree_sitter import Query, QueryError
 
-    types = " ".join(f"({kind})" for kind in DEFINITIONS[grammar])
-    return Query(get_language(grammar), f"[{types}] @def")  # type: ignore[arg-type]
+    language = load_grammar(grammar)
+    assert language is not None
+    kinds: list[str] = []
+    queries: list[str] = []
+    for pattern in patterns(grammar):
+        if pattern.node:
+            if language.id_for_node_kind(pattern.node, True) is None:
+                continue
+        else:
+            try:
+                Query(language, pattern.query)
+            except QueryError:  # this version of the grammar is another
+                continue
+        kinds.append(pattern.kind)
+        queries.append(pattern.query)
+    return (Query(language, "\n".join(queries)), kinds) if queries else None
 
 
-def _name(node: Node) -> Node | None:
-    """Return where the name of a definition stands; None if it is none."""
-    if node.type == "variable_declarator":
-        value = node.child_by_field_name("value")
-        if value is None or value.type not in VALUES:
-            return None
-    if node.type in NEEDS_BODY and node.child_by_field_name("body") is None:
-        return None
-    if node.type == "type_definition":
-        return _innermost(node.child_by_field_name("declarator"))
-    for field in NAME_FIELDS:
+def _names(node: Node, kind: str, data: bytes) -> tuple[str, str]:
+    """Return a definition's name, and what it is a part of where its own words say so."""
+    if kind == "impl":
+        target = node.child_by_field_name("type")
+        return (_bare(_text(target, data)), "") if target is not None else ("", "")
+    text = _text(_named(node), data)
+    scope = ""
+    if node.type == "method_declaration":
+        receiver = node.child_by_field_name("receiver")  # Go's
+        if receiver is not None and (words := re.findall(r"\w+", _text(receiver, data))):
+            scope = words[1] if len(words) > 1 else words[0]
+    for sign in ("::", ".", ":"):
+        before, found, last = text.rpartition(sign)
+        if found and not text.startswith(("operator", "~")):
+            scope, text = before.removesuffix(".prototype").replace("::", "."), last
+            break
+    if scope in ("exports", "module.exports", "this", "self"):
+        scope = ""
+    if node.type == "init_declaration":
+        text = "init"
+    return text if len(text) <= 120 else "", scope
+
+
+def _named(node: Node) -> Node | None:
+    """Return the node of a definition's name."""
+    for field in ("name", "left", "pattern", "declarator"):
         found = node.child_by_field_name(field)
         if found is not None:
-            return _innermost(found)
-    named = (child for child in node.named_children if child.type.endswith("identifier"))
-    return next(named, None)
-
-
-def _innermost(node: Node | None) -> Node | None:
-    """Return the name in a declarator, which may be wrapped in pointers and parameters."""
-    while node is not None:
-        inner = node.child_by_field_name("declarator") or node.child_by_field_name("name")
-        if inner is None:
-            if node.type in ("parenthesized_declarator", "reference_declarator"):
-                inner = node.named_children[0] if node.named_children else None
-            if inner is None:
-                return node
-        node = inner
+            while (inner := found.child_by_field_name("declarator")) is not None:
+                found = inner
+            if found.type in ("variable_list", "pattern", "reference_declarator"):
+                found = (*found.named_children, found)[0]
+            return found
+    for child in node.named_children:
+        if child.type == "variable_declaration":  # Kotlin's properties
+            return child.named_child(0)
+        if "identifier" in child.type or child.type in ("name", "variable_list", "constant"):
+            return child.named_child(0) if child.type == "variable_list" else child
     return None
 
 
-def _is_in_class(node: Node) -> bool:
-    block = node.parent
-    if block is not None and block.type == "decorated_definition":
-        block = block.parent
-    return block is not None and block.parent is not None and block.parent.type.startswith("class")
+def _text(node: Node | None, data: bytes) -> str:
+    if node is None:
+        return ""
+    return data[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
-def _signature(node: Node, data: bytes) -> str:
-    end = node.end_byte
+def _bare(text: str) -> str:
+    found = _NAME.findall(text.partition("<")[0])
+    return found[-1] if found else ""
+
+
+def _signature(node: Node, start: int, data: bytes) -> str:
+    """Return how a definition begins, up to its body, in one line."""
+    begin = data.rfind(b"\n", 0, start) + 1
+    if not _KEYWORDS.fullmatch(data[begin:start].decode("utf-8", "replace")):
+        begin = start
+    end = _body(node)
+    if end is None:
+        line = data.find(b"\n", start, node.end_byte)
+        end = line if line >= 0 else node.end_byte
+    for child in node.children:  # what is said about the body
+        if "comment" in child.type and start < child.start_byte < end:
+            end = child.start_byte
+    end = min(end, begin + 4 * _SIGNATURE)
+    text = _BLANKS.sub(" ", data[begin:end].decode("utf-8", "replace")).strip()
+    text = text.removesuffix("{").removesuffix("=>").rstrip(" :=" if end < node.end_byte else " ")
+    text = text.replace("( ", "(").replace(", )", ")").replace(" )", ")").rstrip(";")
+    return text if len(text) <= _SIGNATURE else f"{text[:_SIGNATURE]}…"
+
+
+def _body(node: Node) -> int | None:
+    """Return where the body of a definition begins."""
+    for field in ("value", "right", "type"):
+        inner = node.child_by_field_name(field)
+        if inner is not None and (body := inner.child_by_field_name("body")) is not None:
+            return body.start_byte
+        if (
+            inner is not None
+            and field == "type"
+            and inner.type in ("struct_type", "interface_type")
+        ):
+            return inner.start_byte + len(inner.type.removesuffix("_type"))
     body = node.child_by_field_name("body")
-    if body is None:
-        value = node.child_by_field_name("value")
-        if value is not None and value.type in VALUES:
-            body = value.child_by_field_name("body")
-    if body is None:
-        body = next((child for child in node.named_children if child.type in BODIES), None)
     if body is not None:
-        end = body.start_byte
-    # A comment before the body is none of it.
-    remark = next((child for child in node.children if "comment" in child.type), None)
-    if remark is not None and node.start_byte < remark.start_byte < end:
-        end = remark.start_byte
-    text = " ".join(data[node.start_byte : end].decode("utf-8", "replace").split())
-    text = text.rstrip("{:=> ").rstrip()
-    return text if len(text) <= _SIGNATURE else f"{text[: _SIGNATURE - 1]}…"
+        return body.start_byte
+    for child in node.named_children:
+        if child.type in BODIES:
+            return child.start_byte
+    return None

@@ -61,13 +61,13 @@ class Trees:
         known = self.known(grammar, data)
         if known is not None:
             return known
-        language = _language(grammar)
+        language = load_grammar(grammar)
         if language is None or (grammar == "yaml" and _DEEP.search(data)):
             return None
         old = None if like is None else self.known(grammar, like)
         if old is not None and like is not None:
             old = _edited(old, like, data)
-        tree = _parsed(language, data, old)
+        tree = parse_once(language, data, old)
         if tree is not None:
             self._keep(grammar, data, tree)
         return tree
@@ -104,7 +104,7 @@ def _most(limit: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _parsed(language: Language, data: bytes, old: Tree | None) -> Tree | None:
+def parse_once(language: Language, data: bytes, old: Tree | None = None) -> Tree | None:
     """Parse, but not without end: of what is not their language some grammars make hours."""
     from tree_sitter import Parser
 
@@ -144,7 +144,8 @@ def point(data: bytes, at: int) -> tuple[int, int]:
 
 
 @cache
-def _language(grammar: str) -> Language | None:
+def load_grammar(grammar: str) -> Language | None:
+    """Return a grammar; None if it cannot be had."""
     try:
         from tree_sitter import Language
         from tree_sitter_language_pack import get_binding

@@ -31,7 +31,7 @@ def test_our_tools_have_plausible_examples() -> None:
         },
         "notebook_edit": {"notebook_path": "analysis.ipynb"},
         "recall": {"query": "def main"},
-        "outline": {"path": "src/app.py"},
+        "outline": {"file_path": "src/app.py"},
         "find_symbol": {"name": "main"},
         "find_references": {"name": "main"},
     }

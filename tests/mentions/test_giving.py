@@ -118,7 +118,7 @@ def test_a_directory_is_listed_as_the_tool_lists_it(place: Followed) -> None:
     place.write("src/x.log", "")
 
     assert place.items("what is in @src?") == (
-        '<content of="src/">\nb.py\ndeep/\n[ignored by git: x.log]\n</content>'
+        '<content of="src/">\nb.py\ndeep/\n[ignored: x.log]\n</content>'
     )
 
 

@@ -16,7 +16,7 @@ from qcode.record import Record
 from qcode.sandbox import plain
 from qcode.sandbox.child import Child
 from qcode.sandbox.launching import Purpose
-from qcode.tools import search
+from qcode.tools import ripgrep, search
 
 
 class Rules(Record):
@@ -180,7 +180,7 @@ def test_a_search_leaves_out_what_is_hidden(
     guarded: Bench, monkeypatch: pytest.MonkeyPatch, *, with_ripgrep: bool
 ) -> None:
     if not with_ripgrep:
-        monkeypatch.setattr(search, "find_ripgrep", lambda _path, _root: None)
+        monkeypatch.setattr(ripgrep, "find_ripgrep", lambda _path, _root: None)
     guarded.write(".env", "KEY=SECRET\n")
     guarded.write("keys/a", "SECRET\nSECRET\n")
     guarded.write("plain", "SECRET\n")
@@ -239,10 +239,10 @@ def test_both_searches_are_started_by_what_is_handed_in(bench: Bench) -> None:
     query = search.Query(bench.root, bench.root, "needle", None, 10)
     environment = bench.environment
     found = [bench.runner.run(search.with_python(query, environment, start=start))]
-    program = search.find_ripgrep(environment["PATH"], bench.root)
+    program = ripgrep.find_ripgrep(environment["PATH"], bench.root)
     if program:
         found.append(
-            bench.runner.run(search.with_ripgrep(program, query, environment, start=start))
+            bench.runner.run(ripgrep.with_ripgrep(program, query, environment, start=start))
         )
     assert [purpose for _, purpose in started] == [Purpose.LOOK] * len(found)
     assert [each.count for each in found] == [1] * len(found)

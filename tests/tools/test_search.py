@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tool_bench import Bench
 
-from qcode.tools import search
+from qcode.tools import ripgrep, search
 from qcode.tools.ignore import translate, walk
 
-RIPGREP = search.find_ripgrep(os.environ.get("PATH", ""), Path("/nowhere"))
+RIPGREP = ripgrep.find_ripgrep(os.environ.get("PATH", ""), Path("/nowhere"))
 
 
 @pytest.fixture(params=["ripgrep", "python"])
@@ -25,7 +25,7 @@ def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[str]:
     """The search with and without ripgrep; what a person has on PATH decides."""
-    search.find_ripgrep.cache_clear()
+    ripgrep.find_ripgrep.cache_clear()
     if request.param == "python":
         (tmp_path / "bin").mkdir()
         monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
@@ -33,7 +33,7 @@ def engine(
     elif RIPGREP is None:
         pytest.skip("no ripgrep here")
     yield request.param
-    search.find_ripgrep.cache_clear()
+    ripgrep.find_ripgrep.cache_clear()
 
 
 @pytest.fixture
@@ -209,8 +209,8 @@ def test_a_ripgrep_that_a_project_brings_along_is_not_run(tmp_path: Path) -> Non
     planted.write_text("#!/bin/sh\n")
     planted.chmod(0o755)
 
-    outside = search.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path / "other")
-    inside = search.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path)
+    outside = ripgrep.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path / "other")
+    inside = ripgrep.find_ripgrep(f"{tmp_path}/bin:bin:.", tmp_path)
 
     assert planted.samefile(outside or "") or outside == RIPGREP
     assert inside is None or not planted.samefile(inside)
@@ -446,7 +446,7 @@ def test_a_directory_is_listed(bench: Bench) -> None:
     (bench.root / "link").symlink_to("src")
 
     assert bench.text("list_directory", path=".") == (
-        ".env\n.gitignore\nc.txt\nlink -> src\nsrc/\n[ignored by git: b.pyc, build/]"
+        ".env\n.gitignore\nc.txt\nlink -> src\nsrc/\n[ignored: b.pyc, build/]"
     )
     assert bench.text("list_directory", path="build") == "x"
     assert bench.text("list_directory", path="src", ignore=["a"]) == "(empty)"
@@ -486,7 +486,7 @@ def test_an_interrupted_search_ends_its_ripgrep(bench: Bench, tmp_path: Path) ->
 
     async def run() -> None:
         query = search.Query(bench.root, bench.root, "x", None, 10)
-        task = asyncio.create_task(search.with_ripgrep(str(program), query, bench.environment))
+        task = asyncio.create_task(ripgrep.with_ripgrep(str(program), query, bench.environment))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         task.cancel()
@@ -569,7 +569,7 @@ def test_nul_and_bad_globs_are_refused(engine: str, bench: Bench) -> None:
 def test_a_search_survives_an_ignore_file_without_end(
     engine: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_MEMORY", 256 * 1024 * 1024)
+    monkeypatch.setattr(ripgrep, "_MEMORY", 256 * 1024 * 1024)
     bench.write("sub/a", "needle\n")
     (bench.root / "sub" / ".gitignore").symlink_to("/dev/zero")
 
@@ -585,3 +585,56 @@ def test_a_files_name_searched_for_in_texts(bench: Bench, pattern: str) -> None:
     assert text.startswith("No matches")
     assert text.endswith("There is a file of that name: src/duration.py; read_file shows it.")
     assert "There is a file" not in bench.text("grep_search", pattern="other.py")
+
+
+OWN_FILES = [".aiignore", ".qwenignore", ".qcodeignore"]
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_what_agents_are_to_leave_alone_is_left_out_everywhere(tree: Bench, name: str) -> None:
+    tree.write(name, "/z.txt\ndata/\n")
+    tree.write(f"src/{name}", "*.js\n!sub/\n")
+    tree.write(f"src/sub/{name}", "/c.py\n")
+    tree.write("data/deep/x", "needle\n")
+    tree.write("src/data/x", "needle\n")
+    tree.write("src/sub/d.js", "needle\n")
+
+    rows = grep(tree, "needle")
+    inner = grep(tree, "needle", path="src/sub")
+    asked_for = grep(tree, "needle", path="data")
+
+    assert [row for row in rows if (tree.root / row).is_file()] == [
+        ".hidden", "src/a.py", "src/keep.log", "utf16.txt",
+    ]  # fmt: skip
+    assert inner == ["No matches in src/sub."]
+    assert asked_for == ["data/deep/x", "1:needle"]
+    assert tree.text("glob", pattern="**/*.{js,txt}") == "utf16.txt"
+    assert "[ignored: build/, data/, z.txt]" in tree.text("list_directory", path=".")
+
+
+def test_nothing_brings_back_what_agents_are_to_leave_alone(tree: Bench) -> None:
+    tree.write(".qcodeignore", "keep.log\n*.js\n!b.js\n")
+    tree.write("src/.qcodeignore", "!keep.log\n*.txt\n")
+    tree.write(".ignore", "!keep.log\n")
+
+    rows = grep(tree, "needle")
+
+    assert [row for row in rows if (tree.root / row).is_file()] == [
+        ".hidden", "src/a.py", "src/b.js", "src/sub/c.py", "utf16.txt", "z.txt",
+    ]  # fmt: skip
+
+
+def test_files_for_agents_above_the_workspace_count_in_a_repository(
+    engine: str, tmp_path: Path
+) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    (tmp_path / "repo" / ".qcodeignore").write_text("*.tmp\n/part/gen/\n")
+    bench = Bench(tmp_path / "repo" / "part", tmp_path / "spill")
+    bench.environment["PATH"] = os.environ["PATH"]
+    for name in ("a.tmp", "gen/b", "c", "sub/d.tmp"):
+        bench.write(name, "needle\n")
+
+    rows = grep(bench, "needle")
+    bench.close()
+
+    assert rows == ["c", "1:needle"]

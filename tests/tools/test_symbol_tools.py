@@ -1,103 +1,170 @@
-"""outline, find_symbol and find_references on real files."""
-
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tool_bench import Bench
 
-APP = """\
-from lib.store import Store
+from qcode.repomap.references import references
+from qcode.tools.base import Touch
+from qcode.tools.schema import parse
+
+SHAPES = '''\
+"""Shapes, and area."""
+import math
 
 
-class App(Base):
-    def run(self, store: Store) -> int:
-        # Store is opened late
-        store = Store("Store")
-        return store.size()
+class Shape:
+    # area is in square metres
+    def area(self):
+        return 0
 
 
-def run_all(apps):
-    return [app.run(Store()) for app in apps]
-"""
-STORE = "class Store:\n    def size(self) -> int:\n        return 0\n"
+class Circle(Shape):
+    def area(self):
+        text = "area"
+        return math.pi * self.r**2
+
+
+def total_area(shapes):
+    return sum(f"{each.area()}" for each in shapes)
+'''
 
 
 @pytest.fixture
-def project(bench: Bench) -> Bench:
-    bench.write("app.py", APP)
-    bench.write("lib/store.py", STORE)
-    bench.write("lib/deep/util.go", "package deep\nfunc Run(a int) int { return a }\n")
-    bench.write("tests/test_store.py", "def test_run():\n    pass\n")
-    bench.write("notes.md", "Store and run\n")
-    bench.write(".gitignore", "gen/\n")
-    bench.write("gen/store.py", "class Store: pass\n")
+def work(bench: Bench) -> Bench:
+    bench.write("src/shapes.py", SHAPES)
+    bench.write("src/main.go", "package main\nfunc TotalArea() int { return area() }\n")
+    bench.write("notes.md", "area\n")
     return bench
 
 
-def test_an_outline_of_a_file(project: Bench) -> None:
-    assert project.text("outline", path="app.py") == (
-        "4: class App(Base)\n5:   def run(self, store: Store) -> int\n11: def run_all(apps)"
-    )
-
-
-def test_an_outline_of_a_directory(project: Bench) -> None:
-    assert project.text("outline", path=".") == (
-        "app.py\n  4: class App(Base)\n  11: def run_all(apps)\n"
-        "lib/store.py\n  1: class Store\n"
-        "tests/test_store.py\n  1: def test_run()\n"
-        "lib/deep/util.go\n  2: func Run(a int) int"
-    )
-    assert project.text("outline", path="lib/deep").startswith("lib/deep/util.go\n")
-
-
-def test_an_outline_that_cannot_be_had_says_why(project: Bench) -> None:
-    assert "Use read_file" in project.error("outline", path="notes.md")
-    assert "not exist" in project.error("outline", path="nothing.py")
-    assert "outside the workspace" in project.error("outline", path="/etc")
-    project.write("empty.py", "")
-    assert project.text("outline", path="empty.py") == "empty.py defines nothing."
-
-
-def test_a_definition_is_found_by_its_name_or_a_part_of_it(project: Bench) -> None:
-    assert (
-        project.text("find_symbol", name="Store")
-        == (
-            "lib/store.py:1-3: class class Store\n"
-            "tests/test_store.py:1-2: function def test_run()".partition("\n")[0]
-        )
-    )
-    assert project.text("find_symbol", name="run").splitlines() == [
-        "app.py:5-8: method def run(self, store: Store) -> int",
-        "lib/deep/util.go:2-2: function func Run(a int) int",
-        "app.py:11-12: function def run_all(apps)",
-        "tests/test_store.py:1-2: function def test_run()",
+def test_an_outline_has_lines_and_nesting(work: Bench) -> None:
+    assert work.text("outline", file_path="src/shapes.py").split("\n") == [
+        "5-8: class Shape",
+        "7-8:   def area(self)",
+        "11-14: class Circle(Shape)",
+        "12-14:   def area(self)",
+        "17-18: def total_area(shapes)",
     ]
-    assert project.text("find_symbol", name="App.run()").startswith("app.py:5-8: ")
-    assert project.text("find_symbol", name="run", path="lib").startswith("lib/deep/util.go:2")
 
 
-def test_uses_are_found_where_they_are_code(project: Bench) -> None:
-    assert project.text("find_references", name="Store") == (
-        "lib/store.py\n1: (defined here) class Store:\n"
-        "app.py\n1: from lib.store import Store\n"
-        "5: def run(self, store: Store) -> int:\n"
-        '7: store = Store("Store")\n'
-        "12: return [app.run(Store()) for app in apps]"
-    )
-    assert "notes.md" not in project.text("find_references", name="run")
+def test_a_large_outline_is_bounded(work: Bench) -> None:
+    work.write("a.py", "".join(f"class C{n}:\n    def m(self): ...\n" for n in range(300)))
+
+    rows = work.text("outline", file_path="a.py").split("\n")
+
+    assert rows[1] == "3-4: class C1"
+    assert rows[-1] == "[300 more not shown; use find_symbol or grep_search]"
 
 
-def test_a_name_has_its_very_letters_and_no_others(project: Bench) -> None:
-    found = project.text("find_references", name="run")
+def test_an_outline_that_cannot_be_made_is_refused(work: Bench) -> None:
+    work.write("data.json", "{}")
 
-    assert "Run(a int)" not in found
-    assert "run_all" not in found
-    assert "5: (defined here) def run" in found
+    assert "No symbols" in work.error("outline", file_path="data.json")
+    assert "does not exist" in work.error("outline", file_path="src/shape.py")
+    assert "directory" in work.error("outline", file_path="src")
+    assert "outside" in work.error("outline", file_path="/etc/passwd")
 
 
-@pytest.mark.parametrize("tool", ["find_symbol", "find_references"])
-def test_what_is_no_name_or_nowhere_is_said_to_be(project: Bench, tool: str) -> None:
-    assert "is no name" in project.error(tool, name="a b")
-    assert "is no name" in project.error(tool, name="")
-    assert "Use grep_search" in project.text(tool, name="Unheard")
-    assert "not exist" in project.error(tool, name="run", path="nothing")
+@pytest.mark.parametrize(
+    "name, rows",
+    [
+        ("Circle", ["src/shapes.py", "11: class Circle(Shape)"]),
+        ("Shape.area", ["src/shapes.py", "7: def area(self)"]),
+        ("Circle::area()", ["src/shapes.py", "12: def area(self)"]),
+        ("irc", ["src/shapes.py", "11: class Circle(Shape)"]),
+        ("TOTALAREA", ["src/main.go", "2: func TotalArea() int"]),
+        ("total_", ["src/shapes.py", "17: def total_area(shapes)"]),
+    ],
+)
+def test_symbols_are_found_by_name_and_part(work: Bench, name: str, rows: list[str]) -> None:
+    assert work.text("find_symbol", name=name).split("\n") == rows
+
+
+def test_symbols_that_are_not_there_are_told(work: Bench) -> None:
+    assert work.text("find_symbol", name="Square").startswith("Nothing called Square")
+    assert "one identifier" in work.error("find_symbol", name="two words")
+    assert "one identifier" in work.error("find_references", name="a + b")
+
+
+def test_references_are_code_alone(work: Bench) -> None:
+    assert work.text("find_references", name="Shape.area").split("\n") == [
+        "src/main.go",
+        "2:func TotalArea() int { return area() }",
+        "src/shapes.py",
+        "7:    def area(self):",
+        "12:    def area(self):",
+        '18:    return sum(f"{each.area()}" for each in shapes)',
+    ]
+    assert work.text("find_references", name="metres").startswith("metres is not used")
+
+
+def test_a_change_is_seen_at_once(work: Bench) -> None:
+    work.text("find_symbol", name="Circle")
+    work.write("src/shapes.py", "class Square: ...\n")
+
+    assert work.text("find_symbol", name="Square") == "src/shapes.py\n1: class Square"
+    assert work.text("find_symbol", name="Circle").startswith("Nothing")
+
+
+def test_hidden_and_ignored_files_are_left_out(work: Bench) -> None:
+    work.write("secret/keys.py", "def secret_key(): return area\n")
+    work.write("gone/x.py", "def gone_key(): return area\n")
+    work.write(".aiignore", "gone/\n")
+
+    class Rules:
+        def hidden(self, real: object) -> str:
+            return "it is secret" if "secret" in str(real) else ""
+
+        def protected(self, written: str) -> str:
+            return ""
+
+        def writable(self, real: object) -> bool:
+            return True
+
+    work.context.guarded = Rules()
+
+    assert work.text("find_symbol", name="_key").startswith("Nothing")
+    assert "keys.py" not in work.text("find_references", name="area")
+    assert "hidden" in work.error("outline", file_path="secret/keys.py")
+
+
+@pytest.mark.parametrize("name", ["outline", "find_symbol", "find_references"])
+def test_a_call_tells_what_it_concerns(work: Bench, name: str) -> None:
+    tool = work.tools[name]
+    written = '{"file_path": "a"}' if name == "outline" else '{"name": "a"}'
+    params = parse(tool, written)
+
+    assert tool.touches(params) == Touch(("a",) if name == "outline" else (".",))
+    assert tool.summary(params) == "a"
+
+
+@pytest.mark.parametrize(
+    "path, text, lines",
+    [
+        ("a.js", "// foo\nfoo(`${foo} foo`)\nconst s = 'foo'\n/* foo */\n", [2]),
+        ("a.js", "const s = `foo`\nconst t = `${foo}`\n", [2]),
+        ("a.go", 'x := "foo" // foo\ny := foo\n', [2]),
+        ("a.rs", "/// foo\nfn foo() {}\nlet s = \"foo\";\n", [2]),
+        ("a.java", "class A { /* foo */ int foo = 1; String s = \"foo\"; }\n", [1]),
+        ("a.c", "#define foo 1\nchar *s = \"foo\"; // foo\nint x = foo;\n", [1, 3]),
+        ("a.rb", "# foo\nfoo = \"foo\"\nputs \"#{foo}\"\nputs 'foo'\n", [2, 3]),
+        ("a.php", "<?php\n$foo = 1; // foo\necho 'foo';\n", [2]),
+        ("a.sh", "# foo\nfoo() { :; }\nfoo\necho \"$foo\"\n", [2, 3, 4]),
+        ("a.lua", "-- foo\nlocal foo = 'foo'\n", [2]),
+        ("a.py", "def foo_bar(): foo\nfoo2 = 'foo'\nfoo.foo\n", [1, 3]),
+    ],
+)  # fmt: skip
+def test_comments_and_strings_are_no_code(path: str, text: str, lines: list[int]) -> None:
+    name = "$foo" if path.endswith(".php") else "foo"
+    assert [line for line, _ in references(path, text.encode(), name)] == lines
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(alphabet="foo_ \n\"'#(){}:", max_size=80))
+def test_a_reference_is_on_its_line(text: str) -> None:
+    rows = text.split("\n")
+    for number, shown in references("a.py", text.encode(), "foo"):
+        assert shown == rows[number - 1]
+        assert "foo" in shown
