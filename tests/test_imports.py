@@ -49,6 +49,10 @@ MAY_NOT = {
         *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
         *("qcode.config", "qcode.permissions", "qcode.workspace"),
     ],
+    "qcode.repomap": [
+        *("qcode.session", "qcode.loop", "qcode.providers", "qcode.journal"),
+        *("qcode.config", "qcode.permissions", "qcode.local"),
+    ],
     "qcode.local": [
         *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
         *("qcode.config", "qcode.permissions", "qcode.providers"),

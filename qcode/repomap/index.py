@@ -26,6 +26,8 @@ from qcode.tools.ignore import folders
 _TICK_NS = 50_000_000
 """A file that changed so shortly before it was looked at may change again within one tick."""
 _MOST_FILES = 200_000
+PATIENCE_S = 90.0
+"""After so long no more files are read; the next look goes on from there."""
 _MANY = 0.5
 """Part of the files from which on all is made anew."""
 _MOST_DEAD = 0.3
@@ -55,6 +57,10 @@ class _News(NamedTuple):
         return not (self.changed or self.gone or self.same)
 
 
+class _Moved(Exception):
+    """Another process has changed what is kept since it was read."""
+
+
 class Index:
     """What is known of a workspace's files; to be closed."""
 
@@ -66,7 +72,7 @@ class Index:
         self.root = Path(os.path.realpath(root))
         self._file: Path | None = _file(self.root, folder)
         self.is_partial = False
-        """There are more files than are looked at."""
+        """Not all files were looked at: there are too many, or it took too long."""
         try:
             self.store, self.files = self._refreshed()
         except (*Damaged, OSError):
@@ -175,12 +181,16 @@ class Index:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(self._file, self.root)
         try:
+            top = int(store.about("top") or 0)
             rows = store.files()
             news = self._look(rows)
             if news.is_empty:
                 return store, rows
             try:
-                return store, self._updated(store, rows, news)
+                return store, self._updated(store, rows, news, top)
+            except _Moved:
+                store.close()
+                return self._refreshed()
             except sqlite3.OperationalError as error:
                 if not any(word in str(error) for word in ("locked", "readonly", "full")):
                     raise
@@ -198,13 +208,16 @@ class Index:
             return digested(b"" if one.size > LARGEST else beneath.read(self.root / one.path))
         return "?"
 
-    def _updated(self, store: Store, rows: dict[str, Row], news: _News) -> dict[str, Row]:
+    def _updated(self, store: Store, rows: dict[str, Row], news: _News, top: int) -> dict[str, Row]:
         """Read what changed; return all rows as they are then."""
-        is_whole = len(news.changed) > max(200, _MANY * len(rows))
+        others = sum(one.path in rows for one in news.changed)
+        is_whole = not rows or others > max(200, _MANY * len(rows))
         if is_whole and rows:
             rows, news = {}, self._look({})
         new = dict(rows)
         with store.change():
+            if top != int(store.about("top") or 0):
+                raise _Moved
             if is_whole:
                 store.empty()
             for row in news.gone:
@@ -213,7 +226,6 @@ class Index:
             for row, mtime in news.same:
                 store.touch(row.id, mtime)
                 new[row.path] = row._replace(mtime=mtime)
-            top = int(store.about("top") or 0)
             added: dict[int, str] = {}
             for one, its in self._read(news.changed):
                 if (old := rows.get(one.path)) is not None:
@@ -223,12 +235,13 @@ class Index:
                 added[top] = one.path
             store.tell("top", str(top))
             store.write_words()
-            found = ranks.of_all(store) if is_whole else ranks.of_some(store, added)
+            found = ranks.of_all(store) if len(added) > 500 else ranks.of_some(store, added)
             store.rank(found)
-            for number, value in found.items():
-                new[added[number]] = new[added[number]]._replace(rank=value)
-            dead = 0 if is_whole else int(store.about("dead") or 0) + len(news.gone)
-            dead += 0 if is_whole else sum(one.path in rows for one in news.changed)
+            for path, row in new.items() if len(added) > 500 else ():
+                new[path] = row._replace(rank=found.get(row.id, 0.0))
+            for number, path in added.items():
+                new[path] = new[path]._replace(rank=found.get(number, 0.0))
+            dead = 0 if is_whole else int(store.about("dead") or 0) + len(news.gone) + others
             if dead > 500 and dead > _MOST_DEAD * len(new):
                 store.clean({row.id for row in new.values()})
                 dead = 0
@@ -240,10 +253,13 @@ class Index:
         for one in wanted:
             if not one.has_symbols:
                 yield one, None
-        for path, its in contents(
-            self.root, [(one.path, one.size) for one in wanted if one.has_symbols]
-        ):
+        until = time.monotonic() + PATIENCE_S
+        files = [(one.path, one.size) for one in wanted if one.has_symbols]
+        for path, its in contents(self.root, files):
             yield by_path[path], its
+            if time.monotonic() > until:  # the others are new to it next time, too
+                self.is_partial = True
+                return
 
 
 def _file(root: Path, folder: Path | None) -> Path:

@@ -30,6 +30,8 @@ _MOST_WORKERS = 8
 _MOST_RESTARTS = 20
 _WAITING = 200
 """Contents that wait to be taken, so that they take little memory."""
+_STALLED_S = 30.0
+"""A file takes a second at most; after so long without one, no more are waited for."""
 _PACKAGES = str(Path(qcode.__file__).parent.parent)
 _CHILD = """
 import sys
@@ -58,7 +60,10 @@ def contents(root: Path, files: Sequence[tuple[str, int]]) -> Iterator[tuple[str
             worker.thread.start()
         left = count
         while left:
-            item = found.get()
+            try:
+                item = found.get(timeout=_STALLED_S)
+            except queue.Empty:  # they wait for a disk, or something else is wrong
+                return
             if item is None:
                 left -= 1
             else:

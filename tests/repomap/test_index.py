@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from qcode import paths
 from qcode.repomap import ask, rank_files, render_map
+from qcode.repomap import index as index_module
 from qcode.repomap.index import Index
 from qcode.repomap.workers import contents
 
@@ -171,6 +174,8 @@ def test_several_at_once_all_know_everything(root: Path) -> None:
 
     assert len(found) == 6
     assert all(each == found[0] for each in found)
+    with contextlib.closing(sqlite3.connect(cache())) as db:
+        assert db.execute("SELECT count(*) FROM files").fetchone() == (len(found[0]),)
 
 
 @pytest.mark.slow
@@ -207,6 +212,20 @@ child()
         assert "many/bad.py" in index.files
         assert not index.named("bad")
         assert index.named("g99")
+
+
+def test_what_takes_too_long_goes_on_the_next_time(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "PATIENCE_S", 0.0)
+    counts = []
+    for _ in range(10):
+        with Index(root) as index:
+            counts.append(sum(bool(row.grammar) for row in index.files.values()))
+            is_partial = index.is_partial
+
+    assert counts == [1, 2, 3, 4, 5, 6, 7, 8, 8, 8]
+    assert not is_partial
 
 
 def test_old_numbers_are_cleaned_away(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
