@@ -226,7 +226,7 @@ def test_an_interrupted_command_leaves_nothing(bench: Bench, times: int) -> None
 def test_interrupted_at_the_very_start_nothing_is_left(bench: Bench) -> None:
     async def run() -> None:
         task = asyncio.create_task(
-            bench.acall("run_shell_command", command="echo $$ > pid; sleep 100")
+            bench.acall("run_shell_command", command="echo $$ > p; mv p pid; sleep 100")
         )
         await asyncio.sleep(0)
         task.cancel()
