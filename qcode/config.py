@@ -91,7 +91,7 @@ class Settings:
     """Whether the model is told what instruction files say."""
     memory_files: tuple[str, ...] | None = None
     """Their names; None: `qcode.memory.files.NAMES`."""
-    surroundings: bool = True
+    surroundings: bool = False
     """Whether the model is told of directory, branch and likely commands."""
     facts: bool = True
     """Whether commands that test, lint and build are noted, and told to later sessions."""
