@@ -1,7 +1,8 @@
 """The message of what a person says: what the model has to know with it, before and behind.
 
-Before it stands what seldom changes, so that a server need not read it again; behind it
-what the person points at, and what is true only now.
+Before it stands first what seldom changes, so that a server need not read it again, then what
+is true only now; behind it what the person points at. Nothing else comes after what the person
+said, since a small model does what it read last.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from qcode.facts.place import file_of
 from qcode.memory.files import Found, Places, find
 from qcode.memory.telling import TOKENS, told
 from qcode.messages import Image, UserMessage
+from qcode.prompts import load
 from qcode.record import Record
 
 if TYPE_CHECKING:
     from qcode.facts.store import Store
     from qcode.mentions.giving import Pointing
+
+SOON_S = 1.0
+"""What lasts longer needs an explanation."""
 
 Note = Callable[[str], None]
 """Tells a person something that is neither answer nor error."""
@@ -32,6 +37,8 @@ class Budgets(Record):
     """Instruction files, all together."""
     mentions: int = 12_000
     """What one message points at."""
+    map: int = 0
+    """A map of the repository; 0: none."""
 
 
 class Told(Record):
@@ -88,8 +95,41 @@ class Composing:
         return self._mask("\n\n".join(filter(None, texts)))
 
 
+class RepositoryMap:
+    """The files that seem to matter for the first message, told before it.
+
+    It differs by the message, so it stands behind the instructions.
+    """
+
+    def __init__(
+        self, root: Path, is_hidden: Callable[[Path], bool], note: Note, tokens: int
+    ) -> None:
+        self._root = root
+        self._is_hidden = is_hidden
+        self._note = note
+        self._tokens = tokens
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Draw it once; a person who waits for a large repository is told why."""
+        if not is_first:
+            return Told()
+        import asyncio
+
+        from qcode.repomap import render_map
+
+        work = asyncio.to_thread(
+            render_map, self._root, self._tokens, said, is_hidden=self._is_hidden
+        )
+        drawing = asyncio.ensure_future(work)
+        done, _ = await asyncio.wait({drawing}, timeout=SOON_S)
+        if not done:
+            self._note("reading what the files of this repository define; the next time is quick")
+        drawn = await drawing
+        return Told(before=load("map", map=drawn.rstrip("\n"))) if drawn else Told()
+
+
 class Surroundings:
-    """Where the session takes place, told behind the first message."""
+    """Where the session takes place, told right before the first message."""
 
     def __init__(self, cwd: Path) -> None:
         self._cwd = cwd
@@ -100,11 +140,11 @@ class Surroundings:
             return Told()
         from qcode.surroundings import surroundings
 
-        return Told(after=surroundings(self._cwd))
+        return Told(before=surroundings(self._cwd))
 
 
 class Known:
-    """What earlier sessions found out, told behind the first message."""
+    """What earlier sessions found out, told right before the first message."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self._folder = folder
@@ -123,7 +163,7 @@ class Known:
         from qcode.facts.store import today
         from qcode.facts.telling import told as told_of
 
-        return Told(after=told_of(self.store().valid(today())))
+        return Told(before=told_of(self.store().valid(today())))
 
 
 class PointedAt:

@@ -91,8 +91,10 @@ class Settings:
     """Whether the model is told what instruction files say."""
     memory_files: tuple[str, ...] | None = None
     """Their names; None: `qcode.memory.files.NAMES`."""
-    surroundings: bool = False
-    """Whether the model is told of directory, branch and likely commands."""
+    surroundings: bool | None = None
+    """Whether the model is told of directory, branch and likely commands; None: by its family."""
+    map: bool | None = None
+    """Whether it is given a map of the repository; None: by its family (`qcode.families`)."""
     facts: bool = True
     """Whether commands that test, lint and build are noted, and told to later sessions."""
     vision: bool | None = None
@@ -168,6 +170,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "memory": (bool,),
     "memory_files": (list,),
     "surroundings": (bool,),
+    "map": (bool,),
     "vision": (bool,),
     "facts": (bool,),
 }
@@ -220,6 +223,8 @@ def load(
         )
     if (told := environ.get("QCODE_SURROUNDINGS", "")) in ("0", "1"):
         settings = replace(settings, surroundings=told == "1")
+    if (told := environ.get("QCODE_MAP", "")) in ("0", "1"):
+        settings = replace(settings, map=told == "1")
     return settings
 
 

@@ -6,17 +6,18 @@ from qcode.edit_formats import DEFAULT, EditFormat
 from qcode.prompts import load
 
 
-def system_prompt(edit_format: EditFormat = DEFAULT) -> str:
+def system_prompt(edit_format: EditFormat = DEFAULT, name: str = "system") -> str:
     """Return the system prompt: the same bytes in every session and repository.
 
-    Only the form in which the model changes files makes a difference.
+    Only the form in which the model changes files makes a difference, and which prompt
+    `name` is, for models that need another (`qcode.families`).
 
     Nothing volatile (date, directory, git state) belongs here: the tools'
     schemas follow it in the model's context, and a server's cache of both is
     only good while every byte before them is the same.
     """
     form = "replace" if edit_format == "multi" else edit_format
-    return load("system", editing=load(f"editing/{form}")).strip()
+    return load(name, editing=load(f"editing/{form}")).strip()
 
 
 def output_limit(context_window: int | None, wanted: int | None) -> int:

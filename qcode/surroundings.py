@@ -1,7 +1,6 @@
 """Where a session takes place, in a few lines: system, directory, git, how it is tested.
 
-Nothing is started for it, and it takes a few milliseconds. No date is among it, and it
-stands behind the first message, so that what comes before stays the same.
+Nothing is started for it, and it takes a few milliseconds. No date is among it.
 """
 
 from __future__ import annotations

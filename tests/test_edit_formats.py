@@ -4,7 +4,8 @@ from typing import get_args
 
 import pytest
 
-from qcode.edit_formats import EMBEDDED, EditFormat, format_for, prompt_of, told
+from qcode.edit_formats import EMBEDDED, EditFormat, prompt_of, told
+from qcode.families import family_of
 from qcode.prompts import load
 from qcode.tools import all_tools, default_tools
 
@@ -58,7 +59,7 @@ DEFAULT = [tool.name for tool in default_tools()]
     ],
 )
 def test_the_form_follows_from_the_name(model: str, expected: str) -> None:
-    assert format_for(model) == expected
+    assert family_of(model).edit_format == expected
 
 
 def test_the_default_is_the_list_without_a_choice() -> None:

@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING
 
 from qcode import paths
 from qcode.approvals import Nobody
-from qcode.composing import Budgets, Composing, Known, Memory, Note, Part, PointedAt, Surroundings
+from qcode.composing import (
+    Budgets,
+    Composing,
+    Known,
+    Memory,
+    Note,
+    Part,
+    PointedAt,
+    RepositoryMap,
+    Surroundings,
+)
 from qcode.config import Settings
 from qcode.errors import QcodeError
 from qcode.escapes import with_tags_seen
 from qcode.facts.learning import Learner
+from qcode.families import Family
 from qcode.memory.files import NAMES, Places
 from qcode.sandbox.policy import Network
 
@@ -28,8 +39,9 @@ def composer_for(
     agent: Agent,
     note: Note,
     budgets: Budgets,
+    family: Family,
 ) -> Composing:
-    """Return what makes the messages of a session."""
+    """Return what makes the messages of a session; what is not set suits the model's family."""
     context = agent.context
     root = context.workspace.root
     parts: list[Part] = []
@@ -37,11 +49,13 @@ def composer_for(
         names = NAMES if settings.memory_files is None else settings.memory_files
         places = Places(root, paths.config_dir(), Path.home(), names)
         parts.append(Memory(places, context.is_hidden, note, budgets.memory))
-    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions)))
-    if settings.surroundings:
+    if budgets.map and (family.map if settings.map is None else settings.map):
+        parts.append(RepositoryMap(root, context.is_hidden, note, budgets.map))
+    if family.surroundings if settings.surroundings is None else settings.surroundings:
         parts.append(Surroundings(root))
     if settings.facts:
         parts.append(Known(paths.state_dir() / "facts", root))
+    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions)))
     # Masked as the results of tools are.
     return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
 

@@ -24,8 +24,9 @@ from qcode.compaction.compactor import Compactor
 from qcode.composing import Budgets
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
-from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, format_for, prompt_of, told
+from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, prompt_of, told
 from qcode.errors import ToolError, UsageError
+from qcode.families import family_of
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -198,7 +199,7 @@ def open_session(
         QcodeError: the journal cannot be written.
     """
     edit_format = edit_format_of(settings, chosen)
-    tier = tier_for(chosen.context_window)
+    tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
     history, session_id, system, protocol = _history(chosen, cwd, entry, edit_format)
     masker = masker_for(chosen)
     history.journal.mask_by(masker)
@@ -257,7 +258,8 @@ def open_session(
         max_cost_usd=settings.max_cost,
         max_time_s=settings.max_time,
     )
-    composer = composer_for(settings, agent, note, Budgets(tier.memory_tokens, tier.pointed_tokens))
+    budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
+    composer = composer_for(settings, agent, note, budgets, family)
     return Session(session_id, agent, history, budget, composer)
 
 
@@ -321,7 +323,7 @@ def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
     """Return the form in which the model is told to change files."""
     if settings.edit_format != "auto":
         return settings.edit_format
-    return EMBEDDED if chosen.is_embedded else format_for(chosen.target.model)
+    return EMBEDDED if chosen.is_embedded else family_of(chosen.target.model).edit_format
 
 
 def specs_for(edit_format: EditFormat, tier: Tier | None = None) -> tuple[ToolSpec, ...]:
@@ -385,8 +387,9 @@ async def _workspace_state(cwd: Path) -> Hashable:
 def _history(
     chosen: Chosen, cwd: Path, entry: journal.Entry | None, edit_format: EditFormat
 ) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
+    system = system_prompt(edit_format, family_of(chosen.target.model).system)
     if entry is None:
-        session_id, system = journal.new_id(), system_prompt(edit_format)
+        session_id = journal.new_id()
         header = {
             "id": session_id,
             "cwd": str(cwd),
@@ -413,7 +416,7 @@ def _history(
     protocols: dict[str, ToolProtocol] = {"native": "native", "prompted": "prompted"}
     same_model = loaded.model == chosen.target.model
     protocol = protocols.get(loaded.protocol) if same_model else None
-    return history, entry.id, loaded.system or system_prompt(edit_format), protocol
+    return history, entry.id, loaded.system or system, protocol
 
 
 def newest_session(cwd: Path) -> journal.Entry:

