@@ -142,6 +142,8 @@ class Agent:
     """Makes room in the model's window; None: the history stays whole."""
     boundary: Boundary | None = None
     """What the sandbox holds; None: there is none (`Unconfined`)."""
+    listen: Callable[[], Awaitable[UserMessage | None]] | None = None
+    """Returns the next message that a person said during the turn, None if there is none left."""
 
     def __post_init__(self) -> None:
         if not self.schemas:

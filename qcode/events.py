@@ -15,6 +15,7 @@ TurnStarted
                                              one group a tool call; read-only ones interleave
         ProtocolSwitched                     calls could not be read: asked for in another way
         Nudged                               the model is asked to go on; the turn does
+    Heard                                    between steps: what the person said meanwhile
     Compacted                                between steps
 ErrorRaised                                  if the turn ends by an error
 TurnFinished                                 always last
@@ -52,6 +53,12 @@ class TurnEnd(StrEnum):
 
 
 class TurnStarted(Record):
+    text: str
+
+
+class Heard(Record):
+    """Something the person said during the turn; the next request holds it."""
+
     text: str
 
 
@@ -198,6 +205,7 @@ class TurnFinished(Record):
 
 Event: TypeAlias = (
     TurnStarted
+    | Heard
     | StepStarted
     | PromptProgress
     | Waiting

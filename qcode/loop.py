@@ -126,6 +126,7 @@ class _Turn:
         self.record.append(message)
         self.emit(events.TurnStarted(message.text))
         while True:
+            await self._hear()
             self.budget.begin_step()
             self.steps += 1
             self.repeats.begin_step()
@@ -137,6 +138,8 @@ class _Turn:
                 found = self.recovery.after_text(answer.decoded, answer.done.finish_reason)
                 if found is None:
                     self.record.boundary()
+                    if await self._hear():
+                        continue
                     return self._judge(answer)
                 advice = found
             self._follow(advice)
@@ -154,6 +157,15 @@ class _Turn:
                     f"{self.repeats.problem} and was stopped; "
                     "say what to do differently, or take another model"
                 )
+
+    async def _hear(self) -> bool:
+        """Take in what the person said meanwhile; return whether there was anything."""
+        heard = False
+        while self.agent.listen is not None and (said := await self.agent.listen()) is not None:
+            self.record.append(said)
+            self.emit(events.Heard(said.text))
+            heard = True
+        return heard
 
     def _settle(self) -> None:
         """Answer the calls that the last turn left without: the journal could not be written."""

@@ -146,6 +146,11 @@ class Session:
     composer: Composer | None = None
     """Adds to what a person says what the model has to know with it; None: nothing."""
     _turn: asyncio.Task[TurnEnd] | None = None
+    _meanwhile: list[str] = field(default_factory=list)
+    """Said during the turn and not heard yet."""
+
+    def __post_init__(self) -> None:
+        self.agent.listen = self._next_meanwhile
 
     async def send(self, text: str, *, said: str | None = None) -> AsyncGenerator[Event]:
         """Run one turn and yield its events; the last one is `TurnFinished`.
@@ -172,6 +177,10 @@ class Session:
             turn.result()
 
     async def _turn_of(self, text: str, said: str | None, emit: Emit) -> TurnEnd:
+        message = await self._message(text, said)
+        return await run_turn(self.agent, self.history, message, emit, self.budget)
+
+    async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages
         message = UserMessage(text)
         if self.composer is not None:
@@ -179,7 +188,27 @@ class Session:
         if self.history.asides:
             before = "\n\n".join([*filter(None, [message.before]), *self.history.asides])
             message = replace(message, before=before)
-        return await run_turn(self.agent, self.history, message, emit, self.budget)
+        return message
+
+    def steer(self, text: str) -> None:
+        """Have the turn under way hear a message with its next request.
+
+        A turn that ends before it does so leaves it to `unheard`.
+        """
+        self._meanwhile.append(text)
+
+    def unheard(self) -> list[str]:
+        """Return what was said for a turn and not heard by it, and forget it."""
+        said, self._meanwhile = self._meanwhile, []
+        return said
+
+    async def _next_meanwhile(self) -> UserMessage | None:
+        if not self._meanwhile:
+            return None
+        # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
+        message = await self._message(self._meanwhile[0])
+        del self._meanwhile[0]
+        return message
 
     def interrupt(self) -> bool:
         """Interrupt the turn under way, if there is one; its events can be read to the end."""

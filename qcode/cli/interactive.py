@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -21,7 +22,6 @@ from qcode.cli.composer import learner_of, save, store_of
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import run_to_end
 from qcode.cli.start import (
-    Chosen,
     NoModelError,
     choose_model,
     compactor_for,
@@ -33,6 +33,7 @@ from qcode.cli.start import (
 )
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
+from qcode.events import Heard
 from qcode.mentions.complete import Paths
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
@@ -40,6 +41,7 @@ from qcode.receipt import Receipt
 from qcode.tiers import tier_for
 from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
+from qcode.ui.standing import Standing
 from qcode.ui.terminal import Look, Terminal, usage_line
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from qcode.journal import Entry
     from qcode.session import Session
     from qcode.ui.prompt import Prompt
+    from qcode.ui.screen import Screen
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,30 +87,20 @@ def converse(
     added = added_directories(args)
     settings = settings_from(args, cwd)
     look = _look()
-    terminal = Terminal(sys.stdout, look)
-    for warning in settings.warnings:
-        terminal.say(warning)
+    made = _Conversation(
+        settings,
+        look,
+        cwd=cwd,
+        added=added,
+        local=args.local,
+        reload=lambda: settings_from(args, cwd),
+    )
     try:
-        chosen = choose_model(settings, terminal.say, local=args.local)
+        return run_to_end(lambda: made.run(entry, first))
     except NoModelError as nothing:
         # The one message of several lines; the dispatcher would make one of them.
         print(nothing, file=sys.stderr)
         return nothing.exit_code
-    # prompt_toolkit takes a while to load: not before it is known to be needed.
-    from qcode.ui.prompt import keyboard
-
-    with keyboard(paths.state_dir() / "history", plain=not look.live) as prompt:
-        conversation = _Conversation(
-            settings,
-            chosen,
-            cwd=cwd,
-            added=added,
-            local=args.local,
-            terminal=terminal,
-            prompt=prompt,
-            reload=lambda: settings_from(args, cwd),
-        )
-        return run_to_end(lambda: conversation.run(entry, first))
 
 
 def _look() -> Look:
@@ -116,6 +109,14 @@ def _look() -> Look:
         sys.stdout.reconfigure(errors="replace")
     live = os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
     return Look(colour=live and not os.environ.get("NO_COLOR"), live=live)
+
+
+MODES = {
+    Mode.PLAN: "nothing is changed",
+    Mode.DEFAULT: "edits and commands are asked about",
+    Mode.AUTO_EDIT: "commands are asked about",
+    Mode.YOLO: "nothing is asked about",
+}
 
 
 class _Conversation:
@@ -127,34 +128,85 @@ class _Conversation:
     def __init__(
         self,
         settings: Settings,
-        chosen: Chosen,
+        look: Look,
         *,
         cwd: Path,
         added: tuple[Path, ...],
         local: bool,
-        terminal: Terminal,
-        prompt: Prompt,
         reload: Callable[[], Settings],
     ) -> None:
         """Prepare it; `reload` reads the settings anew, once the folder is trusted."""
         self.reload = reload
         self.settings = settings
-        self.chosen = chosen
+        self.look = look
         self.cwd = cwd
         self.added = added
         self.local = local
-        self.terminal = terminal
-        self.prompt = prompt
-        self.approver = TerminalApprover(terminal, prompt.line, self._interrupt)
         self.receipt = Receipt()
         self.signal: int | None = None
+        self.sending = self.interrupted = self.is_open = False
+        self.standing = Standing(cwd)
 
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
+        history = paths.state_dir() / "history"
+        if not self.look.live:
+            from qcode.ui.prompt import keyboard
+
+            self.terminal = Terminal(sys.stdout, self.look)
+            with keyboard(history) as prompt:
+                self.screen: Screen | None = None
+                self.prompt: Prompt | Screen = prompt
+                return await self._hold(entry, first)
+        from qcode.ui.complete import Completing
+        from qcode.ui.prompt import quiet_keys
+        from qcode.ui.screen import Screen, session_of
+
+        self.completing = Completing()
+        self.completing.commands = dict(slash.COMMANDS)
+        with quiet_keys(), session_of():
+            self.prompt = self.screen = screen = Screen(
+                history,
+                colour=self.look.colour,
+                completer=self.completing,
+                interrupt=self._interrupt,
+                cycle=self._cycle,
+                earlier=lambda: None,
+                expand=lambda: None,
+                status=self.standing.line,
+            )
+            self.terminal = Terminal(
+                screen, self.look, columns=screen.columns, activity=screen.activity
+            )
+            async with screen.shown():
+                return await self._hold(entry, first)
+
+    async def _hold(self, entry: Entry | None, first: str | None) -> int:
+        self.approver = TerminalApprover(
+            self.terminal,
+            self.prompt.line,
+            self._interrupt,
+            **({"pause_s": 0.0} if self.screen is not None else {}),
+        )
+        for warning in self.settings.warnings:
+            self.terminal.say(warning)
+        # Off the loop: servers are asked which models they have.
+        notes: list[str] = []
+        self.terminal.status("looking for the model …")
+        try:
+            self.chosen = await asyncio.to_thread(
+                choose_model, self.settings, notes.append, local=self.local
+            )
+        finally:
+            self.terminal.end_line()
+            for note in notes:
+                self.terminal.say(note)
+        self.terminal.idle()
         await self._ask_for_trust()
         self.session = self._open(entry)
         self._handle_signals()
         try:
+            self.is_open = True
             self._greet(resumed=entry is not None)
             await self._settle_sandbox()
             await self._talk(first)
@@ -208,7 +260,9 @@ class _Conversation:
         )
         self.learner = learner_of(session)
         context = session.agent.context
-        self.prompt.complete_by(Paths(context.workspace.root, context.is_hidden).candidates)
+        self.standing.of(session)
+        if self.screen is not None:
+            self.completing.candidates = Paths(context.workspace.root, context.is_hidden).candidates
         return session
 
     def _handle_signals(self) -> None:
@@ -228,10 +282,23 @@ class _Conversation:
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop, number)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> bool:
         # A second time it also ends what the first one waits for.
-        if self.session.interrupt():
-            self.terminal.status("interrupting …")
+        if not self.session.interrupt() and not self.sending:
+            return False
+        self.interrupted = True  # before its turn began, it ends with its first event
+        self.terminal.status("interrupting …")
+        return True
+
+    def _cycle(self) -> None:
+        """Go to the next approval mode."""
+        if not self.is_open:
+            return
+        modes = list(Mode)
+        mode = modes[(modes.index(self.session.agent.mode) + 1) % len(modes)]
+        self._set_mode(mode)
+        if self.screen is not None:
+            self.screen.hint(f"mode: {mode} ({MODES[mode]})")
 
     def _greet(self, *, resumed: bool) -> None:
         say = self.terminal.say
@@ -243,7 +310,8 @@ class _Conversation:
 
     async def _talk(self, first: str | None) -> None:
         if first is not None and first.strip():
-            self.terminal.say(f"> {first}")
+            if self.screen is None:
+                self.terminal.said(first)
             if not await self._take(encodable(first)):
                 return
         while self.signal is None:
@@ -261,18 +329,59 @@ class _Conversation:
             if command is None:
                 await self._send(text.strip())
                 return True
+            if self.screen is not None:
+                self.terminal.said(text)
             return await self._obey(command)
         except QcodeError as error:
             self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
             return True
 
     async def _send(self, text: str) -> None:
-        async with aclosing(self.session.send(text)) as turn:
-            async for event in turn:
-                self.receipt.handle(event)
-                if self.learner is not None:
-                    self.learner.handle(event)
-                await self.approver.show(event)
+        screen = self.screen
+        self.sending, self.interrupted = True, False
+        if screen is not None:
+            self.terminal.said(text)
+            screen.busy_since = time.monotonic()
+            listening = asyncio.ensure_future(self._listen(screen))
+        try:
+            async with aclosing(self.session.send(text)) as turn:
+                async for event in turn:
+                    if self.interrupted:
+                        self.session.interrupt()
+                    self.receipt.handle(event)
+                    if self.learner is not None:
+                        self.learner.handle(event)
+                    self.standing.handle(event)
+                    if isinstance(event, Heard) and screen is not None and screen.waiting:
+                        screen.waiting.pop(0)
+                    await self.approver.show(event)
+        finally:
+            self.sending = False
+            if screen is not None:
+                screen.busy_since = None
+                listening.cancel()
+                screen.waiting.clear()
+                screen.suggest("\n\n".join(self.session.unheard()))
+                screen.activity("")
+
+    async def _listen(self, screen: Screen) -> None:
+        """Take what is typed while the model works."""
+        while True:
+            text = await screen.message()
+            try:
+                command = slash.parse(text)
+                if command is None:
+                    self.session.steer(text.strip())
+                    screen.waiting.append(text)
+                elif command.name in slash.WHILE_BUSY:
+                    await self._obey(command)
+                else:
+                    raise UsageError(
+                        f"`/{command.name}` has to wait until the model is done",
+                        hint="Esc interrupts it",
+                    )
+            except QcodeError as error:
+                self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
 
     async def _obey(self, command: slash.Slash) -> bool:
         say = self.terminal.say
@@ -367,9 +476,12 @@ class _Conversation:
         if name:
             if name not in list(Mode):
                 raise UsageError(f"unknown mode `{name}`", hint=f"one of {', '.join(Mode)}")
-            self.session.agent.mode = Mode(name)
-            self.settings = replace(self.settings, approval_mode=Mode(name))
+            self._set_mode(Mode(name))
         self.terminal.say(f"mode: {self.session.agent.mode}")
+
+    def _set_mode(self, mode: Mode) -> None:
+        self.session.agent.mode = mode
+        self.settings = replace(self.settings, approval_mode=mode)
 
     def _memory(self, wanted: str) -> None:
         from qcode.cli.composer import memory_of

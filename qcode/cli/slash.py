@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from qcode.errors import UsageError
+from qcode.ui.helped import KEYS
 
 COMMANDS = {
     "help": "this list",
@@ -27,6 +28,9 @@ COMMANDS = {
     "quit": "leave (also /exit, Ctrl-D)",
 }
 """Name to one line of help."""
+
+WHILE_BUSY = frozenset({"help", "mode", "memory", "facts", "usage", "context", "session"})
+"""Those that are obeyed while the model works."""
 
 _ALIASES = {"exit": "quit", "clear": "new"}
 
@@ -64,8 +68,5 @@ def parse(text: str) -> Slash | None:
 def help_text() -> str:
     """Return the list of commands and keys."""
     rows = [f"  /{name:<12}{text}" for name, text in COMMANDS.items()]
-    keys = [
-        "  Enter sends, Alt-Enter (or Esc, Enter) starts a new line",
-        "  Ctrl-C interrupts the model, or clears the line; Ctrl-D leaves",
-    ]
-    return "\n".join([*rows, *keys])
+    keys = [f"  {key:<20}{does}" for key, does in KEYS]
+    return "\n".join([*rows, "", *keys])

@@ -5,40 +5,39 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session, get_app
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.filters import has_focus
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
-from qcode.mentions.complete import typed
 from qcode.secrets import Masker
 from qcode.ui.printable import encodable
 
 
 class Prompt:
-    """Asks for messages, with a history, and for answers to questions."""
+    """Asks for messages, with a history, and for answers to questions.
 
-    def __init__(self, history: Path, *, completes: bool = True) -> None:
+    For terminals that can only print: it is there between turns alone (see `qcode.ui.screen`).
+    """
+
+    listens = False
+    """Whether messages can be typed while the model works."""
+
+    def __init__(self, history: Path) -> None:
         self._suggested = ""
-        self._mentions = _Mentions()
         self._messages: PromptSession[str] = PromptSession(
-            history=_History(history),
+            history=History(history),
             multiline=True,
             key_bindings=_keys(),
-            completer=self._mentions if completes else None,
-            # Otherwise room for the menu would be kept below each prompt.
-            complete_while_typing=Condition(_is_mentioning),
         )
 
     async def message(self) -> str:
@@ -56,10 +55,6 @@ class Prompt:
             default=suggested,
         )
         return encodable(text)
-
-    def complete_by(self, candidates: Callable[[str], Sequence[str]]) -> None:
-        """Complete what is typed behind an `@` by these."""
-        self._mentions.candidates = candidates
 
     def suggest(self, text: str) -> None:
         """Have the next message begin with a text that can be changed."""
@@ -80,24 +75,7 @@ class Prompt:
         return encodable(text)
 
 
-def _is_mentioning() -> bool:
-    return typed(get_app().current_buffer.document.text_before_cursor) is not None
-
-
-class _Mentions(Completer):
-    """Completes mentions."""
-
-    def __init__(self) -> None:
-        self.candidates: Callable[[str], Sequence[str]] = lambda _fragment: ()
-
-    def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
-        fragment = typed(document.text_before_cursor)
-        if fragment is not None:
-            for text in self.candidates(fragment):
-                yield Completion(text, start_position=-len(fragment))
-
-
-class _History(FileHistory):
+class History(FileHistory):
     """The messages typed, for the arrow keys; a convenience that never stops a session."""
 
     def __init__(self, path: Path) -> None:
@@ -141,15 +119,14 @@ def _keys() -> KeyBindings:
 
 
 @contextmanager
-def keyboard(history: Path, *, plain: bool) -> Iterator[Prompt]:
-    """Yield what reads the keys of a session; `plain` is for terminals that can only print."""
-    output = PlainTextOutput(sys.stdout) if plain else None
-    with create_app_session(output=output), _quiet_keys():
-        yield Prompt(history, completes=not plain)
+def keyboard(history: Path) -> Iterator[Prompt]:
+    """Yield what reads the keys of a session on a terminal that can only print."""
+    with create_app_session(output=PlainTextOutput(sys.stdout)), quiet_keys():
+        yield Prompt(history)
 
 
 @contextmanager
-def _quiet_keys() -> Iterator[None]:
+def quiet_keys() -> Iterator[None]:
     """Keep keys that are pressed between prompts out of the output; Ctrl-C still interrupts.
 
     They wait for the next prompt as they are: a terminal that edits lines itself

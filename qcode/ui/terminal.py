@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TextIO, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from qcode import events
 from qcode.escapes import Plain, last_state
@@ -63,18 +63,33 @@ def usage_line(usage: Usage, seconds: float | None = None) -> str:
     return " · ".join(parts)
 
 
+class Stream(Protocol):
+    """Where finished text goes."""
+
+    def write(self, text: str, /) -> object:
+        """Take text."""
+        ...
+
+    def flush(self) -> object:
+        """Show what was taken."""
+        ...
+
+
 class Terminal:
     """Prints events as they come. All foreign text is made printable here."""
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Stream,
         look: Look,
         *,
         clock: Callable[[], float] = time.monotonic,
         columns: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
+        activity: Callable[[str], None] | None = None,
     ) -> None:
-        self._stream = stream
+        """Print to `stream`; `activity` says elsewhere what is going on, by default a line here."""
+        self._activity = activity
+        self._stream: Stream = stream
         self._look = look
         self._clock = clock
         self._columns = columns
@@ -100,6 +115,8 @@ class Terminal:
         match event:
             case events.TurnStarted():
                 self._turn_began = self._clock()
+            case events.Heard(text):
+                self.said(text)
             case events.StepStarted():
                 self._answer_shown = False
                 self.status("asking the model …")
@@ -156,6 +173,8 @@ class Terminal:
             self.end_line()
             self._flow = flow
         self._answer_shown = True
+        if self._activity is not None:
+            self._activity("the model thinks …" if flow == "reasoning" else "the model writes …")
         self._put(self._printing.feed(text), "dim" if flow == "reasoning" else "")
 
     def _retrying(self, event: events.Retrying) -> None:
@@ -225,6 +244,8 @@ class Terminal:
             line += f" · {self._repaired} call{'s' * (self._repaired > 1)} repaired"
             self._repaired = 0
         self.say(line, "dim")
+        if self._activity is not None:
+            self._activity("")
 
     # -- what others show, too
 
@@ -274,6 +295,14 @@ class Terminal:
         """Show nothing any more: the terminal is gone, and writing to it fails."""
         self._stream = io.StringIO()
 
+    def said(self, text: str) -> None:
+        """Print what the person said."""
+        lines = printable(text.strip()).split("\n")
+        for number, line in enumerate(lines[:RECAP_LINES]):
+            self.say(f"{'  ' if number else '> '}{line}", "cyan")
+        if len(lines) > RECAP_LINES:
+            self.say(f"  … {len(lines) - RECAP_LINES:,} more lines", "dim")
+
     def say(self, text: str, colour: Colour = "") -> None:
         """Print finished lines."""
         self.end_line()
@@ -290,6 +319,9 @@ class Terminal:
 
     def status(self, text: str) -> None:
         """Redraw the line that says what is going on; not in the middle of written text."""
+        if self._activity is not None:
+            self._activity(one_line(text, self._columns()))
+            return
         if not self._look.live or not self._at_start:
             return
         now = self._clock()
@@ -300,6 +332,12 @@ class Terminal:
         self._status = one_line(text, self._columns() - 1)
         self._stream.write(f"\r\x1b[K{self._paint(self._status, 'dim')}")
         self._stream.flush()
+
+    def idle(self) -> None:
+        """Say that nothing is going on any more."""
+        self._clear_status()
+        if self._activity is not None:
+            self._activity("")
 
     def _clear_status(self) -> None:
         if self._status:

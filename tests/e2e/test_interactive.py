@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import re
 import select
 import signal
-import struct
 import subprocess
-import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from scripted_server import (
@@ -36,113 +29,9 @@ from scripted_server import (
     stream,
     text,
 )
+from terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, Screened
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 DEADLINE_S = 20.0
-ENTER, CTRL_C, CTRL_D, ALT_ENTER = "\r", "\x03", "\x04", "\x1b\r"
-PROGRAM = (sys.executable, "-m", "qcode")
-SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[()].|[=>])")
-# The controlling terminal is the first one that a session leader opens.
-START = 'exec "$@" <"$0" >"$0" 2>&1'
-
-
-class Qcode:
-    """The program in a terminal of its own: what it shows, and keys for it."""
-
-    def __init__(self, cwd: Path, *arguments: str, **environment: str) -> None:
-        self._master, self._slave = pty.openpty()
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-        self._raw = b""
-        self._position = 0
-        self._process = subprocess.Popen(
-            [*("/bin/sh", "-c", START, os.ttyname(self._slave)), *PROGRAM, *arguments],
-            cwd=cwd,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "PROMPT_TOOLKIT_NO_CPR": "1",
-                **environment,
-            },
-            start_new_session=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._master >= 0:
-            self.close_terminal()
-
-    def close_terminal(self) -> None:
-        os.close(self._slave)
-        os.close(self._master)
-        self._master = -1
-
-    @property
-    def output(self) -> bytes:
-        """All bytes so far, as the terminal got them."""
-        return self._raw
-
-    @property
-    def screen(self) -> str:
-        """The same as text, without escape sequences."""
-        return SEQUENCE.sub("", self._raw.decode("utf-8", "replace")).replace("\r", "")
-
-    def expect(self, wanted: str) -> str:
-        """Wait until the text appears after what was waited for before; return what came."""
-        end = time.monotonic() + DEADLINE_S
-        while (found := self.screen.find(wanted, self._position)) < 0:
-            if not self._read(end):
-                shown = self.screen[self._position :]
-                raise AssertionError(f"{wanted!r} did not appear, but:\n{shown}")
-        came = self.screen[self._position : found + len(wanted)]
-        self._position = found + len(wanted)
-        return came
-
-    def ready(self) -> None:
-        """Wait until a message can be typed."""
-        end = time.monotonic() + DEADLINE_S
-        # prompt_toolkit turns bracketed paste on when it begins to read keys.
-        while self._raw.rfind(b"\x1b[?2004h") <= self._raw.rfind(b"\x1b[?2004l"):
-            assert self._read(end), f"no prompt:\n{self.screen}"
-        self.expect(">")
-
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    def send(self, message: str) -> None:
-        """Type a message as soon as it is asked for."""
-        self.ready()
-        self.type(message + ENTER)
-
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def wait(self) -> int:
-        """Read to the end; return the exit code."""
-        end = time.monotonic() + DEADLINE_S
-        while self._process.poll() is None:
-            assert self._read(end, 0.05) or time.monotonic() < end, f"goes on:\n{self.screen}"
-        while self._read(end, 0.0):
-            pass
-        return self._process.returncode
-
-    def _read(self, end: float, longest: float = DEADLINE_S) -> bool:
-        patience = max(0.0, min(end - time.monotonic(), longest))
-        if self._master < 0:
-            select.select([], [], [], min(patience, 0.05))
-            return False
-        if not select.select([self._master], [], [], patience)[0]:
-            return False
-        self._raw += os.read(self._master, 1 << 16)
-        return True
 
 
 @pytest.fixture
@@ -200,7 +89,7 @@ def test_an_answer_is_shown_while_it_comes(work: Path, gate: threading.Event) ->
     )
     with (
         ScriptedServer([answer, text("Again.")]) as server,
-        Qcode(work, *options(server), "say it", TERM="xterm-256color") as qcode,
+        Screened(work, *options(server), "say it", TERM="xterm-256color") as qcode,
     ):
         qcode.expect("> say it")
         qcode.expect("Hmm.")
@@ -208,14 +97,14 @@ def test_an_answer_is_shown_while_it_comes(work: Path, gate: threading.Event) ->
         gate.set()
         qcode.expect("then.\n")
         qcode.expect("1,000 tokens in · 20 out")
-        qcode.send("and again")
+        qcode.say("and again")
         qcode.expect("Again.")
         qcode.ready()
         qcode.type(CTRL_D)
 
         assert qcode.wait() == 0
-        assert qcode.screen.count("First") == 1
-        assert f"`qcode resume {sessions()[0].stem}` goes on" in qcode.screen
+        assert qcode.page.count("First") == 1
+        assert f"`qcode resume {sessions()[0].stem}` goes on" in qcode.page
         assert conversation(server.requests[1].json)[-3:] == [
             ("user", "say it"),
             ("assistant", "First then."),
@@ -233,7 +122,7 @@ def test_calls_are_asked_about(work: Path) -> None:
         call("run_shell_command", command="echo o''ne | tee t"),
         text("Both ran."),
     ]
-    with ScriptedServer(script) as server, Qcode(work, *options(server), "go") as qcode:
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
         assert "+alpha\n  +beta\n" in qcode.expect("Allow write_file yes.txt (2 lines)?")
         qcode.expect("instead:")
         qcode.type("y" + ENTER)
@@ -246,7 +135,7 @@ def test_calls_are_asked_about(work: Path) -> None:
         qcode.expect("instead:")
         qcode.type("use another name" + ENTER)
         qcode.expect("So be it.")
-        qcode.send("now run both")
+        qcode.say("now run both")
         qcode.expect("instead:")
         qcode.type("always" + ENTER)
         qcode.expect("│ one")
@@ -272,7 +161,7 @@ def test_keys_typed_ahead_answer_no_question(work: Path, gate: threading.Event) 
     answer = stream(delta(content="As you"), Until(done), delta(content=" like."))
     with (
         ScriptedServer([asking, answer, text("Got it.")]) as server,
-        Qcode(work, *options(server), "go") as qcode,
+        Screened(work, *options(server), "go") as qcode,
     ):
         qcode.expect("Wait.")
         qcode.type("y" + ENTER)
@@ -294,15 +183,15 @@ def test_an_interrupted_answer_can_be_gone_on_from(work: Path) -> None:
         call("run_shell_command", command="rm -rf important"),
         text("Gone on."),
     ]
-    with ScriptedServer(script) as server, Qcode(work, *options(server), "go") as qcode:
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
         qcode.expect("Half an ans")
         qcode.type(CTRL_C)
         qcode.expect("interrupted")
-        qcode.send("try again")
+        qcode.say("try again")
         qcode.expect("instead:")
         qcode.type(CTRL_C)
         qcode.expect("interrupted")
-        qcode.send("leave it")
+        qcode.say("leave it")
         qcode.expect("Gone on.")
 
         assert conversation(server.requests[1].json)[1] == ("assistant", "Half an ans")
@@ -315,7 +204,7 @@ def test_an_interrupted_command_leaves_no_process(work: Path) -> None:
     # Their numbers are others inside: they are known by how long they sleep.
     command = "sleep 4321.1 & trap '' TERM; echo running; wait; sleep 4321.2"
     script = [call("run_shell_command", command=command), text("Fine.")]
-    with ScriptedServer(script) as server, Qcode(work, *options(server), "-y", "go") as qcode:
+    with ScriptedServer(script) as server, Screened(work, *options(server), "-y", "go") as qcode:
         qcode.expect("│ running")
         assert sleeps("4321.1")
         qcode.type(CTRL_C)
@@ -323,7 +212,7 @@ def test_an_interrupted_command_leaves_no_process(work: Path) -> None:
         qcode.type(CTRL_C)
         qcode.expect("interrupted")
         until(lambda: not sleeps("4321.1") and not sleeps("4321.2"))
-        qcode.send("next")
+        qcode.say("next")
         qcode.expect("Fine.")
 
         assert "may have taken effect" in str(conversation(server.requests[1].json))
@@ -333,16 +222,16 @@ def test_a_killed_session_is_continued(work: Path) -> None:
     dying = raw(delta(content="Shown befo"), delta(content="re the end"), Stall())
     script = [text("First answer."), dying, text("Back.")]
     with ScriptedServer(script) as server:
-        with Qcode(work, *options(server), "one") as qcode:
+        with Screened(work, *options(server), "one") as qcode:
             qcode.expect("First answer.")
-            qcode.send("two")
+            qcode.say("two")
             qcode.expect("Shown before the end")
             qcode.signal(signal.SIGKILL)
             assert qcode.wait() == -signal.SIGKILL
-        with Qcode(work, "-c", *options(server)) as qcode:
+        with Screened(work, "-c", *options(server)) as qcode:
             for line in ("> one", "First answer.", "> two", "Shown before the end", "interrupted"):
                 qcode.expect(line)
-            qcode.send("three")
+            qcode.say("three")
             qcode.expect("Back.")
 
         assert conversation(server.requests[2].json) == [
@@ -358,22 +247,22 @@ def test_a_session_is_picked_and_held_by_one_process(work: Path, tmp_path: Path)
     script = [text("About cats."), text("About dogs."), text("More of cats.")]
     with ScriptedServer(script) as server:
         for topic in ("cats", "dogs"):
-            with Qcode(work, *options(server), topic) as qcode:
+            with Screened(work, *options(server), topic) as qcode:
                 qcode.expect(f"About {topic}.")
                 qcode.ready()
                 qcode.type(CTRL_D)
                 assert qcode.wait() == 0
-        with Qcode(tmp_path, "resume", *options(server)) as qcode:
+        with Screened(tmp_path, "resume", *options(server), columns=200) as qcode:
             assert "dogs" in qcode.expect("  2  ")
             qcode.expect("cats")
             qcode.expect("q: none)")
             qcode.type("2" + ENTER)
             qcode.expect(str(work))
             qcode.expect("About cats.")
-            with Qcode(work, "resume", sessions()[0].stem, *options(server)) as other:
+            with Screened(work, "resume", sessions()[0].stem, *options(server)) as other:
                 other.expect("is open in another qcode")
                 assert other.wait() == 2
-            qcode.send("more")
+            qcode.say("more")
             qcode.expect("More of cats.")
 
 
@@ -386,7 +275,7 @@ def test_nothing_foreign_reaches_the_terminal_raw(work: Path) -> None:
     ]
     with (
         ScriptedServer(answers) as server,
-        Qcode(work, *options(server), "go", TERM="xterm") as qcode,
+        Screened(work, *options(server), "go", TERM="xterm") as qcode,
     ):
         qcode.expect("instead:")
         qcode.type("y" + ENTER)
@@ -394,20 +283,20 @@ def test_nothing_foreign_reaches_the_terminal_raw(work: Path) -> None:
         qcode.expect("✗")
         qcode.expect("tokens in")
 
-        shown = qcode.output.decode("utf-8")
+        shown = qcode.raw.decode("utf-8")
         for sequence in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\u202e", "\rAllow", "evil\x1b"):
             assert sequence not in shown
 
 
 def test_leaving_without_a_message_leaves_nothing(work: Path) -> None:
     with ScriptedServer() as server:
-        with Qcode(work, *options(server)) as qcode:
+        with Screened(work, *options(server)) as qcode:
             qcode.ready()
             assert len(sessions()) == 1
             qcode.type("never sent" + CTRL_C)
             qcode.type(CTRL_D)
             assert qcode.wait() == 0
-        with Qcode(work, *options(server)) as qcode:
+        with Screened(work, *options(server)) as qcode:
             qcode.ready()
             qcode.signal(signal.SIGTERM)
             assert qcode.wait() == 128 + signal.SIGTERM
@@ -418,11 +307,11 @@ def test_leaving_without_a_message_leaves_nothing(work: Path) -> None:
 
 def test_a_terminated_session_is_saved(work: Path) -> None:
     with ScriptedServer([raw(delta(content="On it"), Stall())]) as server:
-        with Qcode(work, *options(server), "go") as qcode:
+        with Screened(work, *options(server), "go") as qcode:
             qcode.expect("On it")
             qcode.signal(signal.SIGTERM)
             assert qcode.wait() == 128 + signal.SIGTERM
-            assert "is saved" in qcode.screen
+            assert "is saved" in qcode.page
 
     kept = [json.loads(line) for line in sessions()[0].read_text().splitlines()]
     assert kept[-1]["text"] == "On it"
@@ -432,11 +321,11 @@ def test_a_terminated_session_is_saved(work: Path) -> None:
 def test_a_closed_terminal_ends_all(work: Path) -> None:
     command = "echo running; sleep 4321.3"
     with ScriptedServer([call("run_shell_command", command=command)]) as server:
-        with Qcode(work, *options(server), "-y", "go") as qcode:
+        with Screened(work, *options(server), "-y", "go") as qcode:
             qcode.expect("│ running")
             qcode.close_terminal()
             assert qcode.wait() == 128 + signal.SIGHUP
-        with Qcode(work, *options(server)) as qcode:
+        with Screened(work, *options(server)) as qcode:
             qcode.ready()
             qcode.close_terminal()
             assert qcode.wait() == 128 + signal.SIGHUP
@@ -449,27 +338,27 @@ def test_a_closed_terminal_ends_all(work: Path) -> None:
 def test_slash_commands(work: Path) -> None:
     script = [text("One."), call("run_shell_command", command="echo o''k | tee t"), text("Two."),
               text("Three.")]  # fmt: skip
-    with ScriptedServer(script) as server, Qcode(work, *options(server)) as qcode:
-        qcode.send("/modle")
+    with ScriptedServer(script) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("/modle")
         qcode.expect("unknown command `/modle`; did you mean `/mode")
-        qcode.send("/etc/hosts is a file")
+        qcode.say("/etc/hosts is a file")
         qcode.expect("One.")
-        qcode.send("/model other")
+        qcode.say("/model other")
         qcode.expect("model: other")
-        qcode.send("/mode yolo")
+        qcode.say("/mode yolo")
         qcode.expect("mode: yolo")
-        qcode.send("run it")
+        qcode.say("run it")
         qcode.expect("│ ok")
         qcode.expect("Two.")
-        qcode.send("/usage")
+        qcode.say("/usage")
         qcode.expect("3,000 tokens in · 60 out")
-        qcode.send("/session")
+        qcode.say("/session")
         qcode.expect("model other, mode yolo")
-        qcode.send("/new")
+        qcode.say("/new")
         qcode.expect("new session")
-        qcode.send("anew")
+        qcode.say("anew")
         qcode.expect("Three.")
-        qcode.send("/quit")
+        qcode.say("/quit")
 
         assert qcode.wait() == 0
         assert [r.json["model"] for r in server.requests] == ["scripted", *["other"] * 3]
@@ -480,22 +369,22 @@ def test_slash_commands(work: Path) -> None:
 def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
     seen = [call("run_shell_command", command=f"seq {number} 300") for number in range(6)]
     with ScriptedServer([*seen, text("Done."), text("Again.")]) as server:
-        with Qcode(work, *options(server), "-y") as qcode:
-            qcode.send("/compact")
+        with Screened(work, *options(server), "-y") as qcode:
+            qcode.say("/compact")
             qcode.expect("there is nothing to put aside yet")
-            qcode.send("count")
+            qcode.say("count")
             qcode.expect("Done.")
-            qcode.send("/context")
+            qcode.say("/context")
             qcode.expect("instructions")
             qcode.expect("results of run_shell_command")
             qcode.expect("last request: 1,000 tokens by the server's count, 0 reused")
-            qcode.send("/compact")
+            qcode.say("/compact")
             qcode.expect("history compacted:")
-            qcode.send("and again")
+            qcode.say("and again")
             qcode.expect("Again.")
-            qcode.send("/context")
+            qcode.say("/context")
             qcode.expect("put aside (ledger)")
-            qcode.send("/quit")
+            qcode.say("/quit")
             assert qcode.wait() == 0
     first, last = (request.json for request in (server.requests[-2], server.requests[-1]))
     assert len(last["messages"]) < len(first["messages"])
@@ -504,7 +393,7 @@ def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
 
 
 def test_messages_of_several_lines(work: Path) -> None:
-    with ScriptedServer(then=text("Yes.")) as server, Qcode(work, *options(server)) as qcode:
+    with ScriptedServer(then=text("Yes.")) as server, Screened(work, *options(server)) as qcode:
         qcode.ready()
         qcode.type("gone" + CTRL_C + "one" + ALT_ENTER + "two" + ENTER)
         qcode.expect("Yes.")
@@ -528,17 +417,18 @@ def test_a_dumb_terminal_gets_plain_text(work: Path) -> None:
     ]
     with (
         ScriptedServer(answers) as server,
-        Qcode(work, *options(server), "go", TERM="dumb") as qcode,
+        Screened(work, *options(server), "go", TERM="dumb") as qcode,
     ):
         qcode.expect("instead:")
         qcode.type("y" + ENTER)
         qcode.expect("│ ok")
         qcode.expect("Done.")
-        qcode.expect("> ")
+        qcode.expect("out · ")
+        qcode.expect(">")
         qcode.type(CTRL_D)
 
         assert qcode.wait() == 0
-        assert b"\x1b" not in qcode.output
+        assert b"\x1b" not in qcode.raw
 
 
 def test_changes_are_taken_back_and_made_anew(work: Path) -> None:
@@ -551,39 +441,39 @@ def test_changes_are_taken_back_and_made_anew(work: Path) -> None:
     ]
     with (
         ScriptedServer(script) as server,
-        Qcode(work, *options(server), "-y") as qcode,
+        Screened(work, *options(server), "-y") as qcode,
     ):
-        qcode.send("do it")
+        qcode.say("do it")
         qcode.expect("· step 1")
         qcode.expect("· step 2")
         qcode.expect("Done.")
-        qcode.send("/checkpoints")
+        qcode.say("/checkpoints")
         qcode.expect("run_shell_command")
-        qcode.send("/diff --stat")
+        qcode.say("/diff --stat")
         qcode.expect("M a.txt  +1 −1")
-        qcode.send("/undo 1")
+        qcode.say("/undo 1")
         qcode.expect("takes back 1: edit a.txt")
         qcode.expect("undo? [y/N]")
         qcode.type("y" + ENTER)
         qcode.expect("took back steps 2, 1 (2 files)")
         assert (work / "a.txt").read_text() == "one\n"
         assert not (work / "b.txt").exists()
-        qcode.send("/redo 1")
+        qcode.say("/redo 1")
         qcode.expect("redo? [y/N]")
         qcode.type("y" + ENTER)
         qcode.expect("made anew step 1")
-        qcode.send("/undo --pick")
+        qcode.say("/undo --pick")
         qcode.expect("take this back?")
         qcode.type("y" + ENTER)
         qcode.expect("took back a part, as step 3")
         assert (work / "a.txt").read_text() == "one\n"
-        qcode.send("/undo 3")
+        qcode.say("/undo 3")
         qcode.expect("undo? [y/N]")
         qcode.type("n" + ENTER)
         qcode.expect("nothing was done")
-        qcode.send("/undo 9")
+        qcode.say("/undo 9")
         qcode.expect("✗ there is no step 9; the steps are 1 to 3")
-        qcode.send("what now?")
+        qcode.say("what now?")
         qcode.expect("I see.")
         qcode.ready()
         qcode.type(CTRL_D)
@@ -602,11 +492,11 @@ def test_the_conversation_goes_back_too_and_the_message_can_be_changed(work: Pat
     ]
     with (
         ScriptedServer(script) as server,
-        Qcode(work, *options(server), "-y") as qcode,
+        Screened(work, *options(server), "-y") as qcode,
     ):
-        qcode.send("make it two")
+        qcode.say("make it two")
         qcode.expect("Done.")
-        qcode.send("/undo --conversation")
+        qcode.say("/undo --conversation")
         qcode.expect("undo? [y/N]")
         qcode.type("y" + ENTER)
         qcode.expect("the conversation is back at that point too")
@@ -624,19 +514,19 @@ def test_the_conversation_goes_back_too_and_the_message_can_be_changed(work: Pat
 def test_instruction_files_are_listed_and_printed(work: Path) -> None:
     (work / "AGENTS.md").write_text("Use tabs. See @style.md\n")
     (work / "style.md").write_text("No \x1b[31mred.\n")
-    with ScriptedServer([]) as server, Qcode(work, *options(server)) as qcode:
-        qcode.send("/memory")
+    with ScriptedServer([]) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("/memory")
         qcode.expect("AGENTS.md  7 tokens\n")
         qcode.expect("style.md  4 tokens, imported by AGENTS.md\n")
-        qcode.send("/memory show")
+        qcode.say("/memory show")
         qcode.expect("Use tabs. See @style.md")
-        qcode.send("/memory all")
+        qcode.say("/memory all")
         qcode.expect("`/memory` does not know `all`")
         qcode.ready()
         qcode.type(CTRL_D)
 
         assert qcode.wait() == 0
-        assert b"\x1b[31mred" not in qcode.output
+        assert b"\x1b[31mred" not in qcode.raw
 
 
 def test_tab_completes_what_is_pointed_at(work: Path) -> None:
@@ -644,12 +534,14 @@ def test_tab_completes_what_is_pointed_at(work: Path) -> None:
     (work / "lib/parser.py").write_text("parse = 1\n")
     with (
         ScriptedServer([text("It is one.")]) as server,
-        Qcode(work, *options(server), TERM="xterm-256color") as qcode,
+        Screened(work, *options(server), TERM="xterm-256color") as qcode,
     ):
         qcode.ready()
         qcode.type("what is in @pars")
         qcode.expect("lib/parser.py")  # the menu
         qcode.type("\t" + ENTER)
+        qcode.expect("lib/parser.py\n")
+        qcode.type(ENTER)
         qcode.expect("It is one.")
         qcode.ready()
         qcode.type(CTRL_D)
@@ -665,20 +557,20 @@ def test_facts_are_learned_shown_and_forgotten(work: Path) -> None:
     script = [call("run_shell_command", command="make test"), text("It passes."), text("Yes.")]
     with (
         ScriptedServer(script) as server,
-        Qcode(work, *options(server), "-y", "--sandbox", "off") as qcode,
+        Screened(work, *options(server), "-y", "--sandbox", "off") as qcode,
     ):
-        qcode.send("/facts")
+        qcode.say("/facts")
         qcode.expect("nothing is known yet")
-        qcode.send("test it")
+        qcode.say("test it")
         qcode.expect("It passes.")
-        qcode.send("/new")
+        qcode.say("/new")
         qcode.expect("new session")
-        qcode.send("does it pass?")
+        qcode.say("does it pass?")
         qcode.expect("Yes.")
         assert "- test: `make test`" in conversation(server.requests[-1].json)[0][1]
-        qcode.send("/facts")
+        qcode.say("/facts")
         qcode.expect("1. test: make test  (1 passed, 0 failed")
-        qcode.send("/facts forget 1")
+        qcode.say("/facts forget 1")
         qcode.expect("forgotten: make test")
         qcode.ready()
         qcode.type(CTRL_D)

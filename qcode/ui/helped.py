@@ -1,0 +1,18 @@
+"""The keys of the interactive session, as `/help` tells them; bound in `qcode.ui.keys`."""
+
+from __future__ import annotations
+
+KEYS = (
+    ("Enter", "sends; while the model works, it hears the message before its next step"),
+    ("Alt-Enter, Ctrl-J", "starts a new line"),
+    ("Esc", "interrupts the model; twice: goes back to an earlier message"),
+    ("Ctrl-C", "interrupts the model, or clears the line, or, twice, leaves"),
+    ("Ctrl-D", "leaves"),
+    ("Shift-Tab", "goes to the next approval mode"),
+    ("Tab", "completes paths behind `@` and commands behind `/`"),
+    ("Up, Ctrl-R", "earlier messages, searching in them"),
+    ("Ctrl-G", "writes the message in $EDITOR"),
+    ("Ctrl-O", "shows what the model thought last"),
+    ("Ctrl-Z", "puts qcode to sleep"),
+)
+"""Keys and what they do."""

@@ -1,0 +1,510 @@
+"""The lower end of the terminal: the line being written, and what is going on.
+
+Finished text goes into the terminal's own scrollback, once. Below it a few lines are redrawn:
+what is not finished yet, what the model does, messages that wait, the line being written
+or a question, and the state of things. It is there from the start of a session to its end,
+so nothing that is typed is ever lost or meant for something else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prompt_toolkit.application.current import create_app_session
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import Completer, ThreadedCompleter
+from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import ANSI, AnyFormattedText, StyleAndTextTuples
+from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
+from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
+from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.renderer import CPR_Support
+from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
+
+from qcode.ui.drawing import Drawing, HeldOutput
+from qcode.ui.keys import bindings
+from qcode.ui.pasted import Pasted
+from qcode.ui.printable import encodable, fit, one_line
+from qcode.ui.prompt import History
+
+PRINT_EVERY_S = 0.12
+"""At most so often text is printed above, which redraws what is below."""
+DRAW_EVERY_S = 0.08
+TAIL_ROWS = 8
+"""Of text that is not finished."""
+INPUT_ROWS = 12
+"""Of the line being written; the rest scrolls."""
+WAITING_SHOWN = 3
+PAUSE_S = 0.3
+"""After what is asked about is seen, before there is a line for the answer: time to stop typing."""
+UNSEEN_S = 2.0
+"""How long a terminal may take to say that it has drawn it."""
+HINT_S = 3.0
+LEAVE_WITHIN_S = 2.0
+"""Between two Ctrl-C that leave."""
+
+
+@dataclass(slots=True)
+class Question:
+    """Something asked, and whether the person can have seen it."""
+
+    text: str
+    answer: asyncio.Future[str]
+    seen: bool = False
+    """Keys that were pressed before do not answer it."""
+
+
+class Left(EOFError):
+    """The person leaves."""
+
+
+class Screen(io.TextIOBase):
+    """What is drawn at the lower end; text written to it is printed above."""
+
+    listens = True
+    """Whether messages can be typed while the model works."""
+
+    def __init__(
+        self,
+        history: Path,
+        *,
+        colour: bool = True,
+        completer: Completer | None = None,
+        interrupt: Callable[[], bool] = lambda: False,
+        cycle: Callable[[], None] = lambda: None,
+        earlier: Callable[[], None] = lambda: None,
+        expand: Callable[[], None] = lambda: None,
+        status: Callable[[int], str] = lambda _columns: "",
+        vi: bool = False,
+    ) -> None:
+        """Prepare it.
+
+        `interrupt` ends what is under way, and says whether there was anything; `cycle` goes
+        to the next approval mode, `earlier` back to an earlier message, `expand` shows what
+        was folded; `status` returns the lowest line for so many columns.
+        """
+        self.interrupt, self.cycle, self.earlier, self.expand = interrupt, cycle, earlier, expand
+        self.status_line = status
+        self.pasted = Pasted()
+        self.busy_since: float | None = None
+        """When the turn under way began (monotonic); None: there is none."""
+        self.question: Question | None = None
+        self.waiting: list[str] = []
+        """Messages typed that were not taken yet, for the person to see."""
+        self.tail: Callable[[int], Sequence[str]] | None = None
+        """Returns the last lines of what is not finished, styled."""
+        self._activity = ""
+        self._submitted: asyncio.Queue[str | None] = asyncio.Queue()
+        self._said: deque[str] = deque()
+        self._rest = ""
+        """Written and no whole line yet."""
+        self._unprinted: list[str] = []
+        self._printed_at = 0.0
+        self._printing: asyncio.TimerHandle | None = None
+        self._hint = ""
+        self._hinting: asyncio.TimerHandle | None = None
+        self._left_at = 0.0
+        self._muted = False
+        self._colour = colour
+        self.buffer = Buffer(
+            name=DEFAULT_BUFFER,
+            multiline=True,
+            history=History(history),
+            completer=ThreadedCompleter(completer) if completer else None,
+            complete_while_typing=Condition(self._completes),
+            enable_history_search=False,
+        )
+        self._answers = Buffer(name="answer", multiline=False)
+        self._search = SearchToolbar()
+        self.app = self._application(vi=vi)
+
+    # -- for who writes
+
+    def write(self, text: str) -> int:
+        """Print finished lines; what has no line end yet is shown below until it has."""
+        whole, line_end, rest = (self._rest + text).rpartition("\n")
+        self._rest = rest
+        if line_end and not self._muted:
+            self._unprinted.append(whole + "\n")
+            self._print_soon()
+        else:
+            self.app.invalidate()
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: lines are printed as soon as they may."""
+
+    def isatty(self) -> bool:
+        """Whether this is a terminal: always."""
+        return True
+
+    def activity(self, text: str) -> None:
+        """Say what is going on; nothing: no longer."""
+        if text != self._activity:
+            self._activity = text
+            self.app.invalidate()
+
+    def mute(self) -> None:
+        """Print nothing any more: the terminal is gone."""
+        self._muted = True
+        self._unprinted.clear()
+
+    def columns(self) -> int:
+        """Return how wide the terminal is."""
+        return self.app.output.get_size().columns
+
+    def hint(self, text: str) -> None:
+        """Show a word of help for a moment."""
+        self._hint = text
+        self.app.invalidate()
+        if self._hinting is not None:
+            self._hinting.cancel()
+        self._hinting = asyncio.get_running_loop().call_later(HINT_S, self._forget_hint)
+
+    # -- for who reads
+
+    async def message(self) -> str:
+        """Return the next message sent.
+
+        Raises:
+            EOFError: the person leaves.
+        """
+        text = await self._submitted.get()
+        if text is None:
+            raise Left
+        return text
+
+    async def line(self, question: str) -> str:
+        """Return the line typed after a question; what was typed before it does not count.
+
+        Before means: before the terminal had drawn what it is about, however slow the way to
+        it is, and a moment more.
+
+        Raises:
+            KeyboardInterrupt, EOFError: the person pressed Ctrl-C, Esc or Ctrl-D.
+        """
+        if not self.app.is_running:
+            raise EOFError
+        asked = Question(encodable(question), asyncio.get_running_loop().create_future())
+        self.question = asked
+        self._answers.reset()
+        self._print_now()
+        self.app.draw()
+        self._await_sight(asked)
+        answered = None
+        try:
+            answered = await asked.answer
+            return answered
+        finally:
+            self.question = None
+            self.app.layout.focus(self.buffer)
+            shown = "" if answered is None else answered
+            self.write(f"{question}{one_line(shown, 200)}\n")
+
+    def suggest(self, text: str) -> None:
+        """Have the next message begin with a text that can be changed; what is typed stays."""
+        if text and not self.buffer.text:
+            self.buffer.text = text
+            self.buffer.cursor_position = len(text)
+            self.app.invalidate()
+
+    # -- for the keys
+
+    def submit(self) -> None:
+        """Send what is written."""
+        text = self.buffer.text
+        if not text.strip():
+            return
+        if self.question is not None:  # meant for neither: it is kept
+            self.hint("there is a question to be answered first")
+            return
+        self.buffer.append_to_history()
+        self.buffer.reset()
+        whole = encodable(self.pasted.unfold(text))
+        self.pasted.forget()
+        self._submitted.put_nowait(whole)
+
+    def answer(self) -> None:
+        """Give what is written as the answer to the question."""
+        if self.question is not None and not self.question.answer.done():
+            self.question.answer.set_result(encodable(self._answers.text))
+
+    def refuse(self, error: type[BaseException]) -> None:
+        """Leave the question without an answer."""
+        if self.question is not None and not self.question.answer.done():
+            self.question.answer.set_exception(error())
+
+    def cut(self) -> None:
+        """Ctrl-C: end what is under way, or clear the line, or, twice, leave."""
+        if self.busy_since is not None and self.interrupt():
+            return
+        if self.buffer.text:
+            self.buffer.reset()
+            self.pasted.forget()
+            return
+        now = time.monotonic()
+        if now - self._left_at < LEAVE_WITHIN_S:
+            self.leave()
+        self._left_at = now
+        self.hint("Ctrl-C again leaves")
+
+    def leave(self) -> None:
+        """End the session, unless something is under way."""
+        if self.busy_since is not None:
+            self.hint("the model is at work: Esc interrupts it")
+        else:
+            self._submitted.put_nowait(None)
+
+    def seen(self) -> None:
+        """Take the terminal's word that it has drawn all that was sent to it."""
+        asked = self.question
+        if asked is not None and not asked.seen:
+            asyncio.get_running_loop().call_later(PAUSE_S, self._let_answer, asked)
+
+    # -- inside
+
+    def _forget_hint(self) -> None:
+        self._hint = ""
+        self.app.invalidate()
+
+    def _completes(self) -> bool:
+        text = self.buffer.document.text_before_cursor
+        if text.startswith("/") and "\n" not in text:
+            return True
+        from qcode.mentions.complete import typed
+
+        return typed(text) is not None
+
+    def _await_sight(self, asked: Question) -> None:
+        loop = asyncio.get_running_loop()
+        if self.app.output.responds_to_cpr:
+            # Answers come in the order of what was sent and typed: keys that arrive before
+            # this one were pressed before the question stood there.
+            self.app.output.ask_for_cpr()
+            loop.call_later(UNSEEN_S, self._let_answer, asked)
+        else:
+            loop.call_later(PAUSE_S, self._let_answer, asked)
+
+    def _let_answer(self, asked: Question) -> None:
+        if self.question is asked and not asked.seen:
+            asked.seen = True
+            self.app.layout.focus(self._answers)
+            self.app.invalidate()
+
+    def _print_soon(self) -> None:
+        if self._printing is not None:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._print_now()
+            return
+        wait = max(0.0, self._printed_at + PRINT_EVERY_S - time.monotonic())
+        self._printing = loop.call_later(wait, self._print_now)
+
+    def _print_now(self) -> None:
+        if self._printing is not None:
+            self._printing.cancel()
+            self._printing = None
+        if self.app.is_away:  # an editor has the terminal
+            self._print_soon()
+            return
+        text, self._unprinted = "".join(self._unprinted), []
+        if not text or self._muted:
+            return
+        self._printed_at = time.monotonic()
+        output = self.app.output
+        with output.hold():
+            if self.app.is_running:
+                self.app.renderer.erase(leave_alternate_screen=False)
+            output.write_raw(text.replace("\n", "\r\n"))
+            self.app.draw()
+
+    async def _tick(self) -> None:
+        """Keep clocks going while there is something to wait for."""
+        while True:
+            await asyncio.sleep(1.0)
+            if self.busy_since is not None:
+                self.app.invalidate()
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Be there, from first key to last."""
+        ready = asyncio.Event()
+        running = asyncio.ensure_future(
+            self.app.run_async(pre_run=ready.set, set_exception_handler=False, handle_sigint=False)
+        )
+        ticking = asyncio.ensure_future(self._tick())
+        starting = asyncio.ensure_future(ready.wait())
+        await asyncio.wait({starting, running}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            if self._rest:
+                self.write("\n")
+            self._print_now()
+            if self.app.is_running:
+                self.app.exit()
+            with contextlib.suppress(EOFError, OSError, asyncio.CancelledError):
+                await running
+            self._print_now()
+
+    # -- what it looks like
+
+    def _application(self, *, vi: bool) -> Drawing:
+        # Where an answer can be typed keys count: not before what is asked about was seen.
+        answering = Condition(lambda: self.question is not None and self.question.seen)
+        rows = [
+            self._line(self._tail_text, wrap=True),
+            self._line(self._activity_text),
+            self._line(self._waiting_text),
+            ConditionalContainer(
+                Window(
+                    BufferControl(
+                        self._answers, [BeforeInput(self._question_text, style="class:question")]
+                    ),
+                    height=Dimension(min=1, max=4),
+                    dont_extend_height=True,
+                    wrap_lines=True,
+                ),
+                answering,
+            ),
+            Window(
+                BufferControl(
+                    self.buffer,
+                    [BeforeInput(self._before_input, style="class:prompt")],
+                    search_buffer_control=self._search.control,
+                    preview_search=True,
+                    focus_on_click=False,
+                ),
+                height=Dimension(min=1, max=INPUT_ROWS),
+                dont_extend_height=True,
+                wrap_lines=True,
+                get_line_prefix=self._continuation,
+            ),
+            self._search,
+            CompletionsMenu(max_height=8, scroll_offset=1),
+            self._line(self._lowest_text),
+        ]
+        app = Drawing(
+            layout=Layout(HSplit(rows), focused_element=self.buffer),
+            key_bindings=bindings(self),
+            style=Style.from_dict(_STYLE if self._colour else _PLAIN_STYLE),
+            color_depth=None if self._colour else ColorDepth.MONOCHROME,
+            erase_when_done=True,
+            min_redraw_interval=DRAW_EVERY_S,
+            editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
+        )
+        # Where the cursor stands is never asked for: only a question makes use of the answer.
+        app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
+        app.ttimeoutlen = 0.05
+        app.timeoutlen = 0.25  # of Esc, before it is known to be no part of Esc Enter
+        return app
+
+    @staticmethod
+    def _line(text: Callable[[], AnyFormattedText], *, wrap: bool = False) -> Any:
+        """Return a part that is there only while it has something to say."""
+        return ConditionalContainer(
+            Window(
+                FormattedTextControl(text),
+                dont_extend_height=True,
+                wrap_lines=wrap,
+                height=Dimension(max=TAIL_ROWS),
+            ),
+            Condition(lambda: bool(text())),
+        )
+
+    def _tail_text(self) -> AnyFormattedText:
+        lines = list(self.tail(TAIL_ROWS)) if self.tail is not None else []
+        if self._rest:
+            lines.append(self._rest[-TAIL_ROWS * self.columns() :])
+        return ANSI("\n".join(lines[-TAIL_ROWS:])) if lines else ""
+
+    def _activity_text(self) -> AnyFormattedText:
+        if self.busy_since is None and not self._activity:
+            return ""
+        parts = [self._activity or "working …"]
+        if self.busy_since is not None:
+            seconds = time.monotonic() - self.busy_since
+            if seconds >= 1:
+                parts.append(f"{seconds:.0f} s" if seconds < 60 else _clock(seconds))
+            parts.append("Esc interrupts")
+        return [("class:activity", fit(" · ".join(parts), self.columns() - 1))]
+
+    def _waiting_text(self) -> AnyFormattedText:
+        if not self.waiting:
+            return ""
+        lines: StyleAndTextTuples = []
+        for text in self.waiting[:WAITING_SHOWN]:
+            shown = one_line(text, self.columns() - 12)
+            lines.append(("class:waiting", f"{chr(10) if lines else ''}  waits: {shown}"))
+        if len(self.waiting) > WAITING_SHOWN:
+            more = f"\n  … and {len(self.waiting) - WAITING_SHOWN} more"
+            lines.append(("class:waiting", more))
+        return lines
+
+    def _question_text(self) -> AnyFormattedText:
+        return self.question.text if self.question is not None else ""
+
+    def _before_input(self) -> AnyFormattedText:
+        return "> "
+
+    @staticmethod
+    def _continuation(line: int, _wrapped: int) -> AnyFormattedText:
+        return "  " if line else ""
+
+    def _lowest_text(self) -> AnyFormattedText:
+        if self._hint:
+            return [("class:hint", fit(self._hint, self.columns() - 1))]
+        line = self.status_line(self.columns() - 1)
+        return [("class:status", fit(line, self.columns() - 1))] if line else ""
+
+
+@contextlib.contextmanager
+def session_of() -> Iterator[None]:
+    """Have prompt_toolkit draw on this process's terminal, in whole pieces."""
+    term = os.environ.get("TERM")
+    with create_app_session(output=HeldOutput.from_pty(sys.stdout, term=term)):
+        yield
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+_STYLE = {
+    "prompt": "ansicyan",
+    "question": "bold",
+    "activity": "fg:ansibrightblack",
+    "waiting": "fg:ansibrightblack italic",
+    "status": "fg:ansibrightblack",
+    "hint": "ansiyellow",
+    "completion-menu": "noreverse",
+    "completion-menu.completion": "noreverse",
+    "completion-menu.completion.current": "reverse",
+    "completion-menu.meta.completion": "noreverse fg:ansibrightblack",
+    "completion-menu.meta.completion.current": "reverse",
+    "scrollbar.background": "noreverse",
+    "scrollbar.button": "noreverse",
+}
+_PLAIN_STYLE = {
+    name: style if style in ("reverse", "noreverse") else "" for name, style in _STYLE.items()
+}

@@ -1,0 +1,267 @@
+"""What a person sees and does at the keyboard while the model works, in a real terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_server import Json, ScriptedServer, Stall, Until, call, delta, stream, text
+from terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, ESC, SHIFT_TAB, Screened
+
+CLEARS = (b"\x1b[2J", b"\x1b[3J", b"\x1b[?1049h", b"\x1bc")
+"""What takes away more than the last lines."""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def options(server: ScriptedServer) -> tuple[str, ...]:
+    return ("--base-url", server.base_url, "-m", "scripted")
+
+
+def said(request: Json) -> list[Any]:
+    return [one["content"] for one in request["messages"] if one["role"] == "user"]
+
+
+def test_what_is_said_meanwhile_is_heard_at_the_next_step(
+    work: Path, gate: threading.Event
+) -> None:
+    first = stream(delta(content="Looking."), Until(gate), *call_deltas("glob", pattern="*"))
+    script = [first, text("With care."), text("Later.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Looking.")
+        qcode.send("be careful")
+        qcode.shows("waits: be careful")
+        gate.set()
+        qcode.expect("> be careful")
+        qcode.expect("With care.")
+        qcode.hides("waits:")
+        qcode.say("and now")
+        qcode.expect("Later.")
+
+        assert [said(request.json) for request in server.requests] == [
+            ["go"], ["go", "be careful"], ["go", "be careful", "and now"],
+        ]  # fmt: skip
+
+
+def call_deltas(name: str, **arguments: Any) -> list[Any]:
+    """Return the pieces of a call without the end of the stream."""
+    import json
+
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return [delta(tool_calls=[{"index": 0, "id": "c1", "type": "function", "function": function}])]
+
+
+def test_a_turn_that_would_end_goes_on_for_what_was_said(work: Path, gate: threading.Event) -> None:
+    script = [stream(delta(content="Done."), Until(gate)), text("Also that.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Done.")
+        qcode.send("also that")
+        qcode.shows("waits: also that")
+        gate.set()
+        qcode.expect("Also that.")
+        qcode.expect("2,000 tokens in")  # one turn
+
+        assert said(server.requests[1].json) == ["go", "also that"]
+
+
+def test_what_an_interrupted_turn_did_not_hear_is_in_the_line_again(
+    work: Path, gate: threading.Event
+) -> None:
+    script = [stream(delta(content="Hmm."), Until(gate)), text("Fine.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Hmm.")
+        qcode.send("stop that")
+        qcode.shows("waits: stop that")
+        qcode.type(ESC)
+        qcode.expect("interrupted")
+        qcode.expect("> stop that\n")
+        qcode.type(" please" + ENTER)
+        qcode.expect("Fine.")
+
+        assert said(server.requests[1].json)[-1] == "stop that please"
+
+
+@pytest.mark.parametrize("key", [ESC, CTRL_C])
+def test_keys_interrupt_and_keep_the_draft(work: Path, gate: threading.Event, key: str) -> None:
+    script = [stream(delta(content="Hmm."), Until(gate))]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Hmm.")
+        qcode.type("half a thou")
+        qcode.shows("> half a thou")
+        qcode.type(key)
+        qcode.expect("interrupted")
+        qcode.expect("> half a thou\n")
+
+
+def test_an_early_key_answers_no_question(work: Path, gate: threading.Event) -> None:
+    """A terminal far away: it draws the question long after it was asked."""
+    script = [
+        stream(
+            delta(content="Wait."),
+            Until(gate),
+            *call_deltas("write_file", file_path="a", content="b"),
+        ),
+        text("As you wish."),
+    ]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Wait.")
+        qcode.sees = False
+        gate.set()
+        qcode.shows("Allow write_file a")
+        qcode.type("y" + ENTER)  # meant as a message, not knowing of the question
+        time.sleep(0.6)
+        qcode.idle(0.1)
+        assert not (work / "a").exists()
+        assert "[y]es" not in qcode.page
+        qcode.see()
+        qcode.shows("[y]es")
+        assert "> y" in qcode.lines
+        qcode.type("n" + ENTER)
+        qcode.expect("✗ not allowed")
+        qcode.shows("As you wish.")
+        assert "> y" in qcode.lines
+        assert not (work / "a").exists()
+
+
+def test_the_mode_is_cycled_with_a_key(work: Path) -> None:
+    script = [call("write_file", file_path="a", content="b"), text("Done.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server)) as qcode:
+        qcode.ready()
+        for mode in ("auto-edit", "yolo", "plan", "default", "auto-edit"):
+            qcode.type(SHIFT_TAB)
+            qcode.shows(f"mode: {mode}")
+        qcode.send("write it")
+        qcode.expect("Done.")
+
+        assert (work / "a").read_text() == "b"
+
+
+def test_a_large_paste_is_folded_and_sent_whole(work: Path) -> None:
+    lines = "".join(f"line {number} of what was pasted\n" for number in range(35_000))
+    assert len(lines) > 1_000_000
+    with ScriptedServer([text("Read.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.ready()
+        qcode.type("look at ")
+        qcode.paste(lines)
+        qcode.shows("> look at [pasted #1: 35,000 lines]")
+        qcode.type(" please" + ENTER)
+        qcode.expect("Read.")
+
+        assert said(server.requests[0].json) == [f"look at {lines} please"]
+
+
+def test_a_message_of_several_lines(work: Path) -> None:
+    with ScriptedServer([text("Two.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.ready()
+        qcode.type("one" + ALT_ENTER + "two" + ENTER)
+        qcode.expect("> one\n  two\n")
+        qcode.expect("Two.")
+
+        assert said(server.requests[0].json) == ["one\ntwo"]
+
+
+def test_another_size_while_text_comes_loses_and_doubles_nothing(work: Path) -> None:
+    pieces = [f"word{number} and more of it in the line.\n\n" for number in range(60)]
+    gates = [threading.Event() for _ in range(3)]
+    items: list[Any] = []
+    for number, piece in enumerate(pieces):
+        items.append(delta(content=piece))
+        if number % 20 == 10:
+            items.append(Until(gates[number // 20]))
+    with (
+        ScriptedServer([stream(*items)]) as server,
+        Screened(work, *options(server), "go") as qcode,
+    ):
+        for number, size in enumerate([(40, 70), (40, 120), (40, 60)]):
+            qcode.shows(f"word{number * 20 + 10} ")
+            qcode.resize(*size)
+            qcode.idle(0.3)
+            gates[number].set()
+        qcode.shows("word59 ")
+        qcode.ready()
+
+        for number in range(60):
+            assert qcode.page.count(f"word{number} and") == 1
+        assert not any(clear in qcode.raw for clear in CLEARS)
+
+
+def test_the_editor_is_opened_on_the_message(work: Path, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nprintf " and edited" >> "$1"\n')
+    editor.chmod(0o755)
+    with (
+        ScriptedServer([text("Seen.")]) as server,
+        Screened(work, *options(server), VISUAL=str(editor)) as qcode,
+    ):
+        qcode.ready()
+        qcode.type("typed\x07")
+        qcode.shows("and edited")
+        qcode.type(ENTER)
+        qcode.expect("Seen.")
+
+        assert said(server.requests[0].json)[0].split() == ["typed", "and", "edited"]
+
+
+def test_ctrl_c_twice_leaves_and_ctrl_d_waits_for_the_model(
+    work: Path, gate: threading.Event
+) -> None:
+    script = [stream(delta(content="Hmm."), Until(gate))]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Hmm.")
+        qcode.type(CTRL_D)
+        qcode.shows("the model is at work: Esc interrupts it")
+        gate.set()
+        qcode.ready()
+        qcode.type(CTRL_C)
+        qcode.shows("Ctrl-C again leaves")
+        qcode.type(CTRL_C)
+
+        assert qcode.wait() == 0
+
+
+def test_commands_that_only_tell_are_obeyed_meanwhile(work: Path, gate: threading.Event) -> None:
+    script = [stream(delta(content="Hmm."), Until(gate))]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Hmm.")
+        qcode.send("/context")
+        qcode.shows("(the window is not known)")
+        qcode.send("/new")
+        qcode.shows("`/new` has to wait until the model is done")
+        gate.set()
+        qcode.ready()
+
+
+def test_a_command_is_completed_with_what_it_does(work: Path) -> None:
+    with ScriptedServer([]) as server, Screened(work, *options(server)) as qcode:
+        qcode.ready()
+        qcode.type("/cont")
+        qcode.shows("where the tokens of the next request go")
+        qcode.type("\t" + ENTER)
+        qcode.shows("(the window is not known)")
+
+
+def test_a_stalled_model_can_be_interrupted(work: Path) -> None:
+    with (
+        ScriptedServer([stream(Stall())]) as server,
+        Screened(work, *options(server), "go") as qcode,
+    ):
+        qcode.shows("Esc interrupts")
+        qcode.type(ESC)
+        qcode.expect("interrupted")
+        qcode.ready()
