@@ -8,7 +8,6 @@ import io
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -33,7 +32,7 @@ from qcode.cli.start import (
 )
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
-from qcode.events import Heard
+from qcode.events import Heard, TurnStarted
 from qcode.mentions.complete import Paths
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
@@ -341,12 +340,12 @@ class _Conversation:
         self.sending, self.interrupted = True, False
         if screen is not None:
             self.terminal.said(text)
-            screen.busy_since = time.monotonic()
+            screen.busy(True)
             listening = asyncio.ensure_future(self._listen(screen))
         try:
             async with aclosing(self.session.send(text)) as turn:
                 async for event in turn:
-                    if self.interrupted:
+                    if isinstance(event, TurnStarted) and self.interrupted:
                         self.session.interrupt()
                     self.receipt.handle(event)
                     if self.learner is not None:
@@ -358,11 +357,10 @@ class _Conversation:
         finally:
             self.sending = False
             if screen is not None:
-                screen.busy_since = None
+                screen.busy(False)
                 listening.cancel()
                 screen.waiting.clear()
                 screen.suggest("\n\n".join(self.session.unheard()))
-                screen.activity("")
 
     async def _listen(self, screen: Screen) -> None:
         """Take what is typed while the model works."""

@@ -160,6 +160,12 @@ class Screen(io.TextIOBase):
             self._activity = text
             self.app.invalidate()
 
+    def busy(self, is_busy: bool) -> None:
+        """Say whether the model is at work."""
+        self.busy_since = time.monotonic() if is_busy else None
+        self._activity = ""
+        self.app.invalidate()
+
     def mute(self) -> None:
         """Print nothing any more: the terminal is gone."""
         self._muted = True

@@ -28,7 +28,8 @@ PROGRAM = (sys.executable, "-m", "qcode")
 # The controlling terminal is the first one that a session leader opens.
 START = 'exec "$@" <"$0" >"$0" 2>&1'
 _READY = re.compile(r"^(?!.*· Esc interrupts)(?:.*\n)?>[^\n]*\n[^\n>]+ · [^\n]+\s*\Z", re.DOTALL)
-_UNKNOWN = re.compile(rb"\x1b\[[?>=][0-9;]*[a-zA-Z]|\x1b\[[0-9]* q")
+_UNKNOWN = re.compile(rb"\x1b\[[>=][0-9;]*[a-zA-Z]|\x1b\[[0-9]* q")
+"""What pyte would show as text."""
 
 
 class Screened:
