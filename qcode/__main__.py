@@ -46,6 +46,8 @@ _LEFT = b"qcode: interrupted before anything was begun\n"
 
 
 def _leave(_number: int, _frame: object) -> None:
+    if (first_paint := sys.modules.get("qcode.cli.first_paint")) is not None:
+        first_paint.restore()
     os.write(2, _LEFT)
     os._exit(130)
 

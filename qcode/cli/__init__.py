@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from typing import NoReturn, TextIO
 
+from qcode.cli import first_paint
 from qcode.errors import QcodeError, UsageError
 
 COMMANDS = {
@@ -52,6 +53,8 @@ def run_command(argv: list[str]) -> int:
     debug = "--debug" in argv
     try:
         name, rest = _split(argv)
+        if name is None and first_paint.is_wanted(argv):
+            first_paint.paint()
         module = import_module(f"qcode.cli.{name or 'interactive'}")
         parser = Parser(
             prog=f"qcode {name}" if name else "qcode",
@@ -84,6 +87,8 @@ def run_command(argv: list[str]) -> int:
         where = f" `{error.filename}`" if error.filename else ""
         fail(f"{error.strerror or error}{where}; --debug shows where it happened")
         return 1
+    finally:
+        first_paint.restore()
 
 
 def _log_to_nowhere_but(stream: TextIO | None) -> None:
@@ -104,6 +109,7 @@ def _log_to_nowhere_but(stream: TextIO | None) -> None:
 
 def fail(message: str) -> None:
     """Print the one line on stderr that says what happened and what to do."""
+    first_paint.clear()
     # What a server says may stand in it, and it must not steer the terminal.
     from qcode.ui.printable import printable
 

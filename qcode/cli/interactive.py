@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode import __version__, paths
-from qcode.cli import slash
+from qcode.cli import first_paint, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save, store_of
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
@@ -98,6 +98,7 @@ def converse(
         return run_to_end(lambda: made.run(entry, first))
     except NoModelError as nothing:
         # The one message of several lines; the dispatcher would make one of them.
+        first_paint.clear()
         print(nothing, file=sys.stderr)
         return nothing.exit_code
 
@@ -152,6 +153,7 @@ class _Conversation:
         if not self.look.live:
             from qcode.ui.prompt import keyboard
 
+            first_paint.clear()
             self.terminal = Terminal(sys.stdout, self.look)
             with keyboard(history) as prompt:
                 self.screen: Screen | None = None
@@ -177,6 +179,7 @@ class _Conversation:
             self.terminal = Terminal(
                 screen, self.look, columns=screen.columns, activity=screen.activity
             )
+            first_paint.clear()
             async with screen.shown():
                 return await self._hold(entry, first)
 
