@@ -58,8 +58,11 @@ class Record(Protocol):
         """Note that a call was read otherwise than it was written."""
         ...
 
-    def spent(self, usage: Usage) -> Usage:
-        """Note a step's tokens; return the session's."""
+    def spent(self, usage: Usage, purpose: str = "") -> Usage:
+        """Note the tokens of a request, a step's unless `purpose` says other.
+
+        Return the session's.
+        """
         ...
 
     def boundary(self) -> None:

@@ -8,7 +8,7 @@ One JSON object a line. The first names the format:
 {"type":"delta","text":…}         a piece of an answer that is still being written
 {"type":"void"}                   the pieces so far are void: the request is sent again
 {"type":"run","call_id":…}        a tool call is about to be run
-{"type":"usage", …}               tokens of one step
+{"type":"usage", …}               tokens of one request; of a step's, unless it has a `purpose`
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"rewind","call_id":…}     the history goes back to before that call
@@ -42,6 +42,7 @@ from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.masked import WrittenDown
 from qcode.messages import (
+    Asked,
     AssistantMessage,
     JsonObject,
     Message,
@@ -237,6 +238,11 @@ class Loaded:
     system: str
     conversation: Conversation = field(default_factory=Conversation)
     usage: Usage = field(default_factory=Usage)
+    asked: list[Asked] = field(default_factory=list)
+    """The requests of the session, in order."""
+    counted: tuple[int, Usage] | None = None
+    """How many messages of the history the last step's request had, and what the server counted;
+    None: the history was cut since."""
     repairs: int = 0
     protocol: str = ""
     """How the model was told of tools in the end, if that changed."""
@@ -315,6 +321,8 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             loaded.damaged += 1
             continue
         kind = record.get("type")
+        if kind in ("fresh", "rewind", "return", "compact", "model"):
+            loaded.counted = None
         if kind == "delta":
             text.append(str(record.get("text", "")))
             reasoning.append(str(record.get("reasoning", "")))
@@ -357,7 +365,14 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
         elif kind == "protocol":
             loaded.protocol = str(record.get("protocol", ""))
         elif kind == "usage":
-            loaded.usage = loaded.usage + usage_from_json(record)
+            asked = usage_from_json(record)
+            loaded.usage = loaded.usage + asked.usage
+            loaded.asked.append(asked)
+            if not asked.purpose:
+                is_said = bool(conversation.items) and isinstance(
+                    conversation.items[-1], AssistantMessage
+                )
+                loaded.counted = len(conversation.items) - is_said, asked.usage
         elif kind == "repair":
             loaded.repairs += 1
     finish_pieces()
@@ -410,8 +425,9 @@ def answer_orphans(messages: list[Message], started: set[str]) -> list[Message]:
     return out
 
 
-def usage_to_json(usage: Usage) -> JsonObject:
+def usage_to_json(asked: Asked) -> JsonObject:
     """Return a `usage` record."""
+    usage = asked.usage
     out: JsonObject = {
         "type": "usage",
         "input": usage.input_tokens,
@@ -420,23 +436,26 @@ def usage_to_json(usage: Usage) -> JsonObject:
     }
     if usage.cost_usd is not None:
         out["cost_usd"] = usage.cost_usd
+    if asked.purpose:
+        out["purpose"] = asked.purpose
     return out
 
 
-def usage_from_json(record: JsonObject) -> Usage:
-    """Return the usage of a `usage` record; odd values count as nothing."""
+def usage_from_json(record: JsonObject) -> Asked:
+    """Return the request of a `usage` record; odd values count as nothing."""
 
     def number(name: str) -> int:
         value: Any = record.get(name, 0)
         return value if isinstance(value, int) else 0
 
     cost = record.get("cost_usd")
-    return Usage(
+    usage = Usage(
         number("input"),
         number("output"),
         number("cached"),
         float(cost) if isinstance(cost, int | float) else None,
     )
+    return Asked(usage, str(record.get("purpose", "")))
 
 
 @dataclass(frozen=True, slots=True)

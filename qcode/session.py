@@ -13,7 +13,7 @@ from qcode.conversation import Conversation
 from qcode.events import Emit, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, usage_to_json
 from qcode.loop import run_turn
-from qcode.messages import Message, Usage, UserMessage, to_json
+from qcode.messages import Asked, Message, Usage, UserMessage, to_json
 from qcode.record import replace
 
 
@@ -24,6 +24,8 @@ class JournalledHistory:
     journal: Journal
     conversation: Conversation = field(default_factory=Conversation)
     usage: Usage = field(default_factory=Usage)
+    asked: list[Asked] = field(default_factory=list)
+    """The requests of the session, in order."""
     repairs: int = 0
     """Calls of the session that were read otherwise than they were written."""
     asides: list[str] = field(default_factory=list)
@@ -74,9 +76,11 @@ class JournalledHistory:
         self.journal.write({"type": "repair", "call_id": call_id, "notes": list(notes)})
         self.repairs += 1
 
-    def spent(self, usage: Usage) -> Usage:
-        """Note a step's tokens; return the session's."""
-        self.journal.write(usage_to_json(usage))
+    def spent(self, usage: Usage, purpose: str = "") -> Usage:
+        """Note the tokens of a request, a step's unless `purpose` says other; see `Record`."""
+        asked = Asked(usage, purpose)
+        self.journal.write(usage_to_json(asked))
+        self.asked.append(asked)
         self.usage = self.usage + usage
         return self.usage
 

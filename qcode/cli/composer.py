@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,19 +31,36 @@ def composer_for(
 ) -> Composing:
     """Return what makes the messages of a session."""
     context = agent.context
-    root = context.workspace.root
-    parts: list[Part] = []
+    before, after = told_here(
+        settings, context.workspace.root, context.is_hidden, note, budgets.memory
+    )
+    pointed = PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions))
+    # Masked as the results of tools are.
+    return Composing(
+        [*before, pointed, *after], note, lambda text: with_tags_seen(agent.masker.mask(text))
+    )
+
+
+def told_here(
+    settings: Settings,
+    root: Path,
+    is_hidden: Callable[[Path], bool],
+    note: Note,
+    memory_tokens: int,
+) -> tuple[list[Part], list[Part]]:
+    """Return what a first message is told of a place: what goes before what it points at, and
+    what goes behind."""
+    before: list[Part] = []
     if settings.memory:
         names = NAMES if settings.memory_files is None else settings.memory_files
         places = Places(root, paths.config_dir(), Path.home(), names)
-        parts.append(Memory(places, context.is_hidden, note, budgets.memory))
-    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions)))
+        before.append(Memory(places, is_hidden, note, memory_tokens))
+    after: list[Part] = []
     if settings.surroundings:
-        parts.append(Surroundings(root))
+        after.append(Surroundings(root))
     if settings.facts:
-        parts.append(Known(paths.state_dir() / "facts", root))
-    # Masked as the results of tools are.
-    return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
+        after.append(Known(paths.state_dir() / "facts", root))
+    return before, after
 
 
 def _pointing(settings: Settings, agent: Agent, note: Note, tokens: int) -> Pointing:

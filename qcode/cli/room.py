@@ -23,7 +23,7 @@ def context(session: Session) -> str:
             compactor.count if compactor else estimate_tokens,
             window=compactor.window if compactor else None,
             reserve=agent.max_output_tokens,
-            last=compactor.last if compactor else None,
+            asked=session.history.asked,
         )
     )
 

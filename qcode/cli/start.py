@@ -406,6 +406,7 @@ def _history(
         opened,
         loaded.conversation,
         loaded.usage,
+        loaded.asked,
         loaded.repairs,
         asides=loaded.asides,
     )

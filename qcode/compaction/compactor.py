@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from qcode.compaction.meter import Meter
+from qcode.compaction.meter import Meter, fixed
 from qcode.conversation import is_summary
 from qcode.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from qcode.prompts import load
@@ -68,8 +67,6 @@ class Compactor:
         """
         self.window = window
         self.reserve = reserve
-        self.last: Usage | None = None
-        """What the server counted of the last request."""
         self._touching = touching
         self._digest = digest
         self._full = full
@@ -80,18 +77,13 @@ class Compactor:
     def fixed(self, system: str, specs: Sequence[ToolSpec]) -> int:
         """Return how many characters a request has besides its messages."""
         if self._fixed is None or self._fixed[0] is not system or self._fixed[1] is not specs:
-            tools = sum(
-                len(spec.name) + len(spec.description) + len(json.dumps(spec.parameters))
-                for spec in specs
-            )
-            self._fixed = system, specs, len(system) + tools
+            self._fixed = system, specs, fixed(system, specs)
         return self._fixed[2]
 
     def saw(self, fixed: int, messages: Sequence[Message], count: int, usage: Usage) -> None:
         """Learn how many tokens a request had: see `Meter.saw`."""
         self._meter.saw(fixed, messages, count, usage)
         self._scale = 1.0
-        self.last = usage
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has."""

@@ -1,0 +1,70 @@
+"""Where the parts of a told text are from, by the text alone; pure.
+
+A recorded session has no more than the text, so that one in memory is read by it, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Literal, TypeAlias
+
+from qcode.messages import UserMessage
+from qcode.prompts import load
+
+Kind: TypeAlias = Literal[
+    "instructions", "tool", "memory", "told besides", "ledger", "summary", "request",
+    "pointed at", "surroundings", "facts", "nudge", "answer", "call", "result",
+]  # fmt: skip
+"""What something is that the model reads, in the order in which it is listed."""
+
+# What stands in a file is written so that it cannot look like this.
+_FILE = re.compile(
+    r'<instructions file="([^"\n]*)" of="[^"\n]*">.*?(?:</instructions>|\Z)', re.DOTALL
+)
+
+
+_LAST: tuple[tuple[Kind, str], ...] = (
+    ("facts", "facts/known"),
+    ("surroundings", "surroundings"),
+)
+"""What stands at the end, the last first, and the prompt by which it is known."""
+
+
+def origins(message: UserMessage) -> Iterator[tuple[Kind, str, str]]:
+    """Yield the parts of a message: what each is, its name if it has one, and its text."""
+    before, ledger = message.before, ""
+    if message.is_summary:
+        # What was told with the request stands behind the ledger, and counts as a part of it.
+        before, mark, rest = before.partition(_head("compacted"))
+        ledger = mark + rest
+    for found in _FILE.finditer(before):
+        yield "memory", found[1], found[0]
+    yield "told besides", "", _FILE.sub("", before).strip()
+    yield "ledger", "", ledger
+    yield "nudge" if message.is_nudge else "request", "", message.text
+    yield from _behind(message.after)
+
+
+def _behind(after: str) -> Iterator[tuple[Kind, str, str]]:
+    """Yield what stands behind the words of a person.
+
+    What is pointed at may hold anything, so the others are looked for from the end.
+    """
+    rest = after
+    found: dict[Kind, str] = {}
+    for kind, prompt in _LAST:
+        earlier, _, last = rest.rpartition("\n\n")
+        if last.startswith(_head(prompt)):
+            found[kind], rest = last, earlier
+    yield "pointed at", "", rest
+    for kind in reversed(found):
+        yield kind, "", found[kind]
+
+
+@cache
+def _head(prompt: str) -> str:
+    """Return the first line of a prompt, by which it is known."""
+    value = {"compacted": "ledger"}.get(prompt, "facts")
+    return load(prompt, **{value: ""}).split("\n", 1)[0]
