@@ -93,6 +93,8 @@ class Settings:
     """Their names; None: `qcode.memory.files.NAMES`."""
     surroundings: bool = False
     """Whether the model is told of directory, branch and likely commands."""
+    compaction_summary: bool = False
+    """Whether the model is asked to sum up when room is made in its window."""
     facts: bool = True
     """Whether commands that test, lint and build are noted, and told to later sessions."""
     vision: bool | None = None
@@ -170,6 +172,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "surroundings": (bool,),
     "vision": (bool,),
     "facts": (bool,),
+    "compaction_summary": (bool,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {

@@ -15,7 +15,8 @@ TurnStarted
                                              one group a tool call; read-only ones interleave
         ProtocolSwitched                     calls could not be read: asked for in another way
         Nudged                               the model is asked to go on; the turn does
-    Compacted                                between steps
+    PromptProgress, Waiting …, UsageReported  before a step, where a summary is asked for
+    Compacted                                before a step
 ErrorRaised                                  if the turn ends by an error
 TurnFinished                                 always last
 ```
@@ -146,6 +147,8 @@ class CheckpointMade(Record):
 class Compacted(Record):
     before_tokens: int
     after_tokens: int
+    note: str = ""
+    """What came of asking the model for a summary; empty: it was not asked."""
 
 
 class ToolStarted(Record):

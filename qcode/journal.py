@@ -13,7 +13,8 @@ One JSON object a line. The first names the format:
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"rewind","call_id":…}     the history goes back to before that call
 {"type":"return"}                 what the last rewind dropped is there again
-{"type":"compact","opening":…,"kept":…}   only the last messages stay, after this one
+{"type":"compact","opening":…,"kept":…}   only the last messages stay, after this one;
+                                  `summary` is what of it the model wrote
 {"type":"aside","text":…}         to be told to the model with the next message
 {"type":"model","model":…}        another model from here on
 {"type":"protocol","protocol":…}  how the model is told of tools from here on
@@ -384,13 +385,14 @@ def _compact(conversation: Conversation, record: JsonObject, started: set[str]) 
     try:
         opening = from_json(record["opening"])
         kept, shortened = int(record["kept"]), dict(record.get("shortened", {}))
-    except (KeyError, ValueError, TypeError):
+        summary = str(record.get("summary", {}).get("text", ""))
+    except (KeyError, ValueError, TypeError, AttributeError):
         return False
     # Counted when it was written: each call had its answer.
     conversation.items[:] = answer_orphans(conversation.items, started)
     if not isinstance(opening, UserMessage) or not 0 <= kept <= len(conversation.items):
         return False
-    conversation.compact(opening, kept, shortened)
+    conversation.compact(opening, kept, shortened, summary)
     return True
 
 

@@ -34,15 +34,18 @@ _LAST: tuple[tuple[Kind, str], ...] = (
 
 def origins(message: UserMessage) -> Iterator[tuple[Kind, str, str]]:
     """Yield the parts of a message: what each is, its name if it has one, and its text."""
-    before, ledger = message.before, ""
+    before, ledger, summary = message.before, "", ""
     if message.is_summary:
-        # What was told with the request stands behind the ledger, and counts as a part of it.
+        # What was told with the request stands behind these, and counts as a part of them.
         before, mark, rest = before.partition(_head("compacted"))
         ledger = mark + rest
+        above, mark, rest = ledger.rpartition(_head("summary/told"))
+        ledger, summary = (above, mark + rest) if mark else (ledger, "")
     for found in _FILE.finditer(before):
         yield "memory", found[1], found[0]
     yield "told besides", "", _FILE.sub("", before).strip()
     yield "ledger", "", ledger
+    yield "summary", "", summary
     yield "nudge" if message.is_nudge else "request", "", message.text
     yield from _behind(message.after)
 
@@ -66,5 +69,5 @@ def _behind(after: str) -> Iterator[tuple[Kind, str, str]]:
 @cache
 def _head(prompt: str) -> str:
     """Return the first line of a prompt, by which it is known."""
-    value = {"compacted": "ledger"}.get(prompt, "facts")
+    value = {"compacted": "ledger", "summary/told": "summary"}.get(prompt, "facts")
     return load(prompt, **{value: ""}).split("\n", 1)[0]

@@ -133,8 +133,9 @@ class Terminal:
                 self.say(reason, "dim")
             case events.ProtocolSwitched(protocol):
                 self.say(f"tool calls could not be read; trying the {protocol} protocol", "dim")
-            case events.Compacted(before, after):
-                self.say(f"history compacted: {before:,} to {after:,} tokens", "dim")
+            case events.Compacted(before, after, note):
+                more = f", {note}" if note else ""
+                self.say(f"history compacted: {before:,} to {after:,} tokens{more}", "dim")
             case events.ToolStarted(call, summary):
                 self._tool_started(call, summary)
             case events.ToolOutput(call_id, text):

@@ -479,7 +479,8 @@ def test_slash_commands(work: Path) -> None:
 
 def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
     seen = [call("run_shell_command", command=f"seq {number} 300") for number in range(6)]
-    with ScriptedServer([*seen, text("Done."), text("Again.")]) as server:
+    script = [*seen, text("Done."), text("It counts to 300."), text("Again.")]
+    with ScriptedServer(script) as server:
         with Qcode(work, *options(server), "-y") as qcode:
             qcode.send("/compact")
             qcode.expect("there is nothing to put aside yet")
@@ -493,17 +494,23 @@ def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
             qcode.expect("requests so far, by the server's count (7):")
             qcode.expect("1.     1,000 tokens: 0 reused, 1,000 read anew; 20 written")
             qcode.expect("7.     1,000 tokens:")
-            qcode.send("/compact")
-            qcode.expect("history compacted:")
+            qcode.send("/compact how far it counts")
+            qcode.expect("tokens, with a summary of ")
             qcode.send("and again")
             qcode.expect("Again.")
             qcode.send("/context")
             qcode.expect("put aside (ledger)")
+            qcode.expect("put aside (summary)")
+            qcode.expect("20 written (for a summary)")
             qcode.send("/quit")
             assert qcode.wait() == 0
     first, last = (request.json for request in (server.requests[-2], server.requests[-1]))
     assert len(last["messages"]) < len(first["messages"])
     assert "`seq 1 300`" in str(last["messages"])
+    assert (
+        "The person wanted kept: how far it counts\n\nIt counts to 300."
+        in (last["messages"][1]["content"])
+    )
     assert [tool["function"]["name"] for tool in last["tools"]][-1] == "recall"
 
 
