@@ -184,6 +184,8 @@ class Terminal:
         output.rest = shown[: LINE_COLUMNS + 1] + "\r" * rest.endswith("\r")
         if output.hidden:
             self.status(f"… {output.hidden:,} more lines")
+        elif shown and "\r" in text.replace("\r\n", "\n"):
+            self.status(shown)  # a line that is drawn anew, as progress bars are
 
     def _output_line(self, output: _Output, line: str) -> None:
         if output.shown < OUTPUT_LINES:
