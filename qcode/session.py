@@ -202,8 +202,12 @@ class Session:
         With a `wish` of what to keep the model is asked to sum up. `interrupt` ends that.
 
         Raises:
+            BudgetError: there is nothing left to ask the model with.
             QcodeError: it was interrupted, and nothing was put aside.
         """
+        compactor = self.agent.compactor
+        if compactor is not None and (wish or compactor.summing.is_usual):
+            self.budget.check()
 
         def spend(usage: Usage) -> None:
             self.budget.spend(usage)

@@ -95,11 +95,11 @@ def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
 def _configured(settings: Settings, *, local: bool) -> Chosen:
     """Return the model that the settings name, with what is known of it without asking."""
     running = None
-    if local or (settings.model is None and settings.base_url is None):
+    if local or settings.base_url is None:
         from qcode.local import status
 
         running = status()
-    if running is not None:
+    if running is not None and (local or settings.model in (None, running.model)):
         target = Target(running.model, running.base_url, None, "chat")
         return Chosen(target, settings.context_window or running.context_window, is_embedded=True)
     try:

@@ -17,7 +17,7 @@ from qcode import events, journal
 from qcode.approvals import Nobody
 from qcode.cli.start import Chosen, open_session
 from qcode.config import Settings
-from qcode.errors import QcodeError
+from qcode.errors import BudgetError, QcodeError
 from qcode.events import Event, TurnEnd
 from qcode.messages import Usage, UserMessage
 from qcode.permissions import Mode
@@ -293,6 +293,28 @@ def test_a_person_may_ask_for_one_and_say_what_to_keep(work: Path) -> None:
     assert session.history.summary == kept
     assert kept in model.messages(-1)[1]["content"]
     assert journal.load(session.history.journal.path).messages == session.history.messages
+
+
+def test_nothing_is_asked_where_the_budget_is_used_up(work: Path) -> None:
+    model = Model(scripted.text(SUMMARY), steps=2)
+
+    async def live() -> Session:
+        session = opened(work, server.base_url, usual=False)
+        try:
+            await said(session, REQUEST)
+            session.budget.max_tokens = 100
+            with pytest.raises(BudgetError):
+                await session.make_room("all", lambda _event: None)
+            assert await session.make_room("", lambda _event: None) is not None
+            return session
+        finally:
+            await session.close()
+
+    with scripted.ScriptedServer(model) as server:
+        session = asyncio.run(live())
+
+    assert model.questions == []
+    assert session.budget.steps == 3
 
 
 def test_an_interrupted_question_leaves_all_as_it_was(work: Path) -> None:
