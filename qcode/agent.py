@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
-from qcode.compaction.compactor import Compaction, Compactor
+from qcode.compaction.compactor import Compactor
 from qcode.messages import JsonObject, Message, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
@@ -34,7 +34,14 @@ class Record(Protocol):
         """Add a message at the end."""
         ...
 
-    def compact(self, opening: UserMessage, kept: int, shortened: Mapping[str, str]) -> None:
+    @property
+    def summary(self) -> str:
+        """What the model wrote of what was put aside; empty: nothing."""
+        ...
+
+    def compact(
+        self, opening: UserMessage, kept: int, shortened: Mapping[str, str], summary: str = ""
+    ) -> None:
         """Put all aside but the last `kept` messages, which `opening` goes before."""
         ...
 
@@ -58,8 +65,11 @@ class Record(Protocol):
         """Note that a call was read otherwise than it was written."""
         ...
 
-    def spent(self, usage: Usage) -> Usage:
-        """Note a step's tokens; return the session's."""
+    def spent(self, usage: Usage, purpose: str = "") -> Usage:
+        """Note the tokens of a request, a step's unless `purpose` says other.
+
+        Return the session's.
+        """
         ...
 
     def boundary(self) -> None:
@@ -154,18 +164,3 @@ class Agent:
         new = tuple(spec for spec in self.specs_of_archive if spec not in self.specs)
         if new:
             self.specs = (*self.specs, *new)
-
-
-def make_room(agent: Agent, record: Record) -> Compaction | None:
-    """Put aside what the model's window has no room for; None: there is nothing to put aside.
-
-    Between two steps only: each call has its result.
-    """
-    if agent.compactor is None:
-        return None
-    fixed = agent.compactor.fixed(agent.system, agent.specs)
-    found = agent.compactor.compact(record.everything(), record.messages, fixed)
-    if found is not None:
-        record.compact(found.opening, found.kept, found.shortened)
-        agent.tell_of_archive()
-    return found

@@ -48,6 +48,15 @@ class Budget:
         Raises:
             BudgetError: there is none left.
         """
+        self.check()
+        self.steps += 1
+
+    def check(self) -> None:
+        """Check that there is something left of all.
+
+        Raises:
+            BudgetError: there is not.
+        """
         left = self.time_left_s()
         if left is not None and left <= 0:
             raise self.out_of_time()
@@ -63,7 +72,6 @@ class Budget:
             )
         if self.max_cost_usd is not None and cost is not None and cost >= self.max_cost_usd:
             raise _reached(f"${self.max_cost_usd:.2f} (${cost:.4f} used)", "--max-cost")
-        self.steps += 1
 
     def out_of_time(self) -> BudgetError:
         """Return the error that says the time is used up."""

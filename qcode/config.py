@@ -95,6 +95,8 @@ class Settings:
     """Whether the model is told of directory, branch and likely commands; None: by its family."""
     map: bool | None = None
     """Whether it is given a map of the repository; None: by its family (`qcode.families`)."""
+    compaction_summary: bool = False
+    """Whether the model is asked to sum up when room is made in its window."""
     facts: bool = True
     """Whether commands that test, lint and build are noted, and told to later sessions."""
     vision: bool | None = None
@@ -173,6 +175,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "map": (bool,),
     "vision": (bool,),
     "facts": (bool,),
+    "compaction_summary": (bool,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {

@@ -21,6 +21,8 @@ class Conversation:
     """The history."""
     archived: list[Message] = field(default_factory=list)
     """What compaction put aside, in order; all words as they were."""
+    summary: str = ""
+    """What the model wrote of what was put aside, as far as it is in the history."""
     dropped: list[Message] = field(default_factory=list)
     """What the last rewind dropped, while nothing else was said since."""
 
@@ -34,17 +36,22 @@ class Conversation:
         self.items.clear()
         self.archived.clear()
         self.dropped.clear()
+        self.summary = ""
 
     def everything(self) -> list[Message]:
         """Return all that was said, without what compaction made of it."""
         live = [each for each in self.items if not is_summary(each)]
         return [*self.archived, *live]
 
-    def compact(self, opening: UserMessage, kept: int, shortened: Mapping[str, str]) -> None:
+    def compact(
+        self, opening: UserMessage, kept: int, shortened: Mapping[str, str], summary: str = ""
+    ) -> None:
         """Put all aside but the last `kept` messages, which `opening` goes before.
 
-        `shortened` are results that stay only in part, by the ids of their calls.
+        `shortened` are results that stay only in part, by the ids of their calls; `summary`
+        is what of the opening the model wrote.
         """
+        self.summary = summary
         at = len(self.items) - kept
         self.archived += [each for each in self.items[:at] if not is_summary(each)]
         self.items[:] = [opening, *(_shorter(each, shortened) for each in self.items[at:])]
@@ -62,6 +69,7 @@ class Conversation:
             if kept is not None:
                 self.items[:] = whole
                 self.archived.clear()
+                self.summary = ""
         if kept is None:
             return None
         first = self.items[kept]

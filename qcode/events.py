@@ -16,7 +16,8 @@ TurnStarted
         ProtocolSwitched                     calls could not be read: asked for in another way
         Nudged                               the model is asked to go on; the turn does
     Heard                                    between steps: what the person said meanwhile
-    Compacted                                between steps
+    PromptProgress, Waiting …, UsageReported  before a step, where a summary is asked for
+    Compacted                                before a step
 ErrorRaised                                  if the turn ends by an error
 TurnFinished                                 always last
 ```
@@ -153,6 +154,8 @@ class CheckpointMade(Record):
 class Compacted(Record):
     before_tokens: int
     after_tokens: int
+    note: str = ""
+    """What came of asking the model for a summary; empty: it was not asked."""
 
 
 class ToolStarted(Record):

@@ -8,12 +8,13 @@ One JSON object a line. The first names the format:
 {"type":"delta","text":…}         a piece of an answer that is still being written
 {"type":"void"}                   the pieces so far are void: the request is sent again
 {"type":"run","call_id":…}        a tool call is about to be run
-{"type":"usage", …}               tokens of one step
+{"type":"usage", …}               tokens of one request; of a step's, unless it has a `purpose`
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"rewind","call_id":…}     the history goes back to before that call
 {"type":"return"}                 what the last rewind dropped is there again
-{"type":"compact","opening":…,"kept":…}   only the last messages stay, after this one
+{"type":"compact","opening":…,"kept":…}   only the last messages stay, after this one;
+                                  `summary` is what of it the model wrote
 {"type":"aside","text":…}         to be told to the model with the next message
 {"type":"model","model":…}        another model from here on
 {"type":"protocol","protocol":…}  how the model is told of tools from here on
@@ -42,6 +43,7 @@ from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.masked import WrittenDown
 from qcode.messages import (
+    Asked,
     AssistantMessage,
     JsonObject,
     Message,
@@ -237,6 +239,11 @@ class Loaded:
     system: str
     conversation: Conversation = field(default_factory=Conversation)
     usage: Usage = field(default_factory=Usage)
+    asked: list[Asked] = field(default_factory=list)
+    """The requests of the session, in order."""
+    counted: tuple[int, Usage] | None = None
+    """How many messages of the history the last step's request had, and what the server counted;
+    None: the history was cut since."""
     repairs: int = 0
     protocol: str = ""
     """How the model was told of tools in the end, if that changed."""
@@ -315,6 +322,8 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             loaded.damaged += 1
             continue
         kind = record.get("type")
+        if kind in ("fresh", "rewind", "return", "compact", "model"):
+            loaded.counted = None
         if kind == "delta":
             text.append(str(record.get("text", "")))
             reasoning.append(str(record.get("reasoning", "")))
@@ -357,7 +366,14 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
         elif kind == "protocol":
             loaded.protocol = str(record.get("protocol", ""))
         elif kind == "usage":
-            loaded.usage = loaded.usage + usage_from_json(record)
+            asked = usage_from_json(record)
+            loaded.usage = loaded.usage + asked.usage
+            loaded.asked.append(asked)
+            if not asked.purpose:
+                is_said = bool(conversation.items) and isinstance(
+                    conversation.items[-1], AssistantMessage
+                )
+                loaded.counted = len(conversation.items) - is_said, asked.usage
         elif kind == "repair":
             loaded.repairs += 1
     finish_pieces()
@@ -369,13 +385,14 @@ def _compact(conversation: Conversation, record: JsonObject, started: set[str]) 
     try:
         opening = from_json(record["opening"])
         kept, shortened = int(record["kept"]), dict(record.get("shortened", {}))
-    except (KeyError, ValueError, TypeError):
+        summary = str(record.get("summary", {}).get("text", ""))
+    except (KeyError, ValueError, TypeError, AttributeError):
         return False
     # Counted when it was written: each call had its answer.
     conversation.items[:] = answer_orphans(conversation.items, started)
     if not isinstance(opening, UserMessage) or not 0 <= kept <= len(conversation.items):
         return False
-    conversation.compact(opening, kept, shortened)
+    conversation.compact(opening, kept, shortened, summary)
     return True
 
 
@@ -410,8 +427,9 @@ def answer_orphans(messages: list[Message], started: set[str]) -> list[Message]:
     return out
 
 
-def usage_to_json(usage: Usage) -> JsonObject:
+def usage_to_json(asked: Asked) -> JsonObject:
     """Return a `usage` record."""
+    usage = asked.usage
     out: JsonObject = {
         "type": "usage",
         "input": usage.input_tokens,
@@ -420,23 +438,26 @@ def usage_to_json(usage: Usage) -> JsonObject:
     }
     if usage.cost_usd is not None:
         out["cost_usd"] = usage.cost_usd
+    if asked.purpose:
+        out["purpose"] = asked.purpose
     return out
 
 
-def usage_from_json(record: JsonObject) -> Usage:
-    """Return the usage of a `usage` record; odd values count as nothing."""
+def usage_from_json(record: JsonObject) -> Asked:
+    """Return the request of a `usage` record; odd values count as nothing."""
 
     def number(name: str) -> int:
         value: Any = record.get(name, 0)
         return value if isinstance(value, int) else 0
 
     cost = record.get("cost_usd")
-    return Usage(
+    usage = Usage(
         number("input"),
         number("output"),
         number("cached"),
         float(cost) if isinstance(cost, int | float) else None,
     )
+    return Asked(usage, str(record.get("purpose", "")))
 
 
 @dataclass(frozen=True, slots=True)

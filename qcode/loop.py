@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qcode import events
-from qcode.agent import Agent, Checkpoints, Record, make_room
+from qcode.agent import Agent, Checkpoints, Record
 from qcode.asking import Answer, ask
 from qcode.boundary import Unconfined
 from qcode.budget import Budget
@@ -31,6 +31,7 @@ from qcode.providers import Request, protocol_choice
 from qcode.record import replace as modified
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
+from qcode.room import make_room
 from qcode.sandbox.policy import Grant
 from qcode.secrets import StreamMasker
 from qcode.tools.base import Effect, Result, Tool
@@ -199,7 +200,7 @@ class _Turn:
             return await self._ask()
         fixed = compactor.fixed(self.agent.system, self.agent.specs)
         if compactor.is_due(fixed, self.record.messages):
-            self._make_room()
+            await self._make_room()
         for _ in range(_COMPACTIONS):
             try:
                 return await self._ask()
@@ -207,16 +208,27 @@ class _Turn:
                 if error.fault is not ProviderFault.CONTEXT_TOO_LONG:
                     raise
                 compactor.overflowed(str(error), fixed, self.record.messages)
-                if not self._make_room():
+                if not await self._make_room(may_ask=False):
                     raise
         return await self._ask()
 
-    def _make_room(self) -> bool:
+    async def _make_room(self, *, may_ask: bool = True) -> bool:
         """Put aside what the window has no room for; return whether there was anything."""
-        made = make_room(self.agent, self.record)
+        made = await make_room(
+            self.agent, self.record, self._spend_on_summary, self.emit, may_ask=may_ask
+        )
         if made is not None:
-            self.emit(events.Compacted(made.before, made.after))
+            its = made.compaction
+            self.emit(events.Compacted(its.before, its.after, made.note))
         return made is not None
+
+    def _spend_on_summary(self, usage: Usage) -> None:
+        self._spend(usage, "summary")
+
+    def _spend(self, usage: Usage, purpose: str = "") -> None:
+        self.usage = self.usage + usage
+        self.budget.spend(usage)
+        self.emit(events.UsageReported(usage, self.record.spent(usage, purpose)))
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
@@ -238,9 +250,7 @@ class _Turn:
         if (compactor := self.agent.compactor) is not None:
             fixed = compactor.fixed(self.agent.system, self.agent.specs)
             compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
-        self.usage = self.usage + answer.done.usage
-        self.budget.spend(answer.done.usage)
-        self.emit(events.UsageReported(answer.done.usage, self.record.spent(answer.done.usage)))
+        self._spend(answer.done.usage)
         return answer
 
     def _follow(self, advice: Advice) -> None:

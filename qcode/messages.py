@@ -115,6 +115,19 @@ class Usage(Record):
         )
 
 
+class Asked(Record):
+    """One request of a session, as the server counted it."""
+
+    usage: Usage
+    purpose: str = ""
+    """What it was for (`summary`, `commit message`); empty: a step."""
+
+    @property
+    def read_anew(self) -> int:
+        """Prompt tokens that the server had to read."""
+        return max(0, self.usage.input_tokens - self.usage.cached_tokens)
+
+
 def to_json(message: Message) -> JsonObject:
     """Return the message as a JSON object; fields at their default are left out."""
     match message:

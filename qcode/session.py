@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from qcode.agent import Agent
 from qcode.budget import Budget
 from qcode.conversation import Conversation
+from qcode.errors import QcodeError
 from qcode.events import Emit, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, usage_to_json
 from qcode.loop import run_turn
-from qcode.messages import Message, Usage, UserMessage, to_json
+from qcode.messages import Asked, Message, Usage, UserMessage, to_json
 from qcode.record import replace
+from qcode.room import Made, make_room
 
 
 @dataclass(slots=True)
@@ -24,6 +26,8 @@ class JournalledHistory:
     journal: Journal
     conversation: Conversation = field(default_factory=Conversation)
     usage: Usage = field(default_factory=Usage)
+    asked: list[Asked] = field(default_factory=list)
+    """The requests of the session, in order."""
     repairs: int = 0
     """Calls of the session that were read otherwise than they were written."""
     asides: list[str] = field(default_factory=list)
@@ -74,9 +78,11 @@ class JournalledHistory:
         self.journal.write({"type": "repair", "call_id": call_id, "notes": list(notes)})
         self.repairs += 1
 
-    def spent(self, usage: Usage) -> Usage:
-        """Note a step's tokens; return the session's."""
-        self.journal.write(usage_to_json(usage))
+    def spent(self, usage: Usage, purpose: str = "") -> Usage:
+        """Note the tokens of a request, a step's unless `purpose` says other; see `Record`."""
+        asked = Asked(usage, purpose)
+        self.journal.write(usage_to_json(asked))
+        self.asked.append(asked)
         self.usage = self.usage + usage
         return self.usage
 
@@ -85,13 +91,22 @@ class JournalledHistory:
         self.journal.write({"type": "fresh"})
         self.conversation.begin_anew()
 
-    def compact(self, opening: UserMessage, kept: int, shortened: Mapping[str, str]) -> None:
+    @property
+    def summary(self) -> str:
+        """What the model wrote of what was put aside; empty: nothing."""
+        return self.conversation.summary
+
+    def compact(
+        self, opening: UserMessage, kept: int, shortened: Mapping[str, str], summary: str = ""
+    ) -> None:
         """Put all aside but the last `kept` messages; see `Conversation.compact`."""
         record = {"type": "compact", "opening": to_json(opening), "kept": kept}
         if shortened:
             record["shortened"] = dict(shortened)
+        if summary:
+            record["summary"] = {"text": summary}  # masked by the field's name
         self.journal.write(record)
-        self.conversation.compact(opening, kept, shortened)
+        self.conversation.compact(opening, kept, shortened, summary)
 
     def rewind(self, call_id: str) -> str | None:
         """Go back to before the answer with that call; None if it is not in the history.
@@ -145,7 +160,7 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     composer: Composer | None = None
     """Adds to what a person says what the model has to know with it; None: nothing."""
-    _turn: asyncio.Task[TurnEnd] | None = None
+    _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
 
@@ -209,6 +224,35 @@ class Session:
         message = await self._message(self._meanwhile[0])
         del self._meanwhile[0]
         return message
+
+    async def make_room(self, wish: str, tell: Emit) -> Made | None:
+        """Put aside all but the last steps; None: there is nothing to put aside.
+
+        With a `wish` of what to keep the model is asked to sum up. `interrupt` ends that.
+
+        Raises:
+            BudgetError: there is nothing left to ask the model with.
+            QcodeError: it was interrupted, and nothing was put aside.
+        """
+        compactor = self.agent.compactor
+        if compactor is not None and (wish or compactor.summing.is_usual):
+            self.budget.check()
+
+        def spend(usage: Usage) -> None:
+            self.budget.spend(usage)
+            self.history.spent(usage, "summary")
+
+        making = asyncio.ensure_future(make_room(self.agent, self.history, spend, tell, wish=wish))
+        self._turn = making
+        try:
+            await asyncio.wait([making])
+        finally:
+            self._turn = None
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
+        if making.cancelled():
+            raise QcodeError("interrupted, and nothing was put aside")
+        return making.result()
 
     def interrupt(self) -> bool:
         """Interrupt the turn under way, if there is one; its events can be read to the end."""

@@ -34,6 +34,11 @@ class Workspace(Record):
         """Return the workspace for directories given in any form."""
         return cls(root.resolve(), tuple(path.resolve() for path in extra))
 
+    @property
+    def tops(self) -> tuple[Path, ...]:
+        """All its directories, each once, the root first."""
+        return tuple(dict.fromkeys((self.root, *self.extra)))
+
     def contains(self, real: Path) -> bool:
         """Return whether a real path lies in the workspace."""
         return any(real == top or top in real.parents for top in (self.root, *self.extra))

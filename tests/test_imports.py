@@ -87,8 +87,10 @@ STARTS = {
 MAY_START = ("qcode.sandbox", "qcode.local", "qcode.evals")
 """Who starts them as it likes: what confines, the model's server, and what is no part of a run."""
 
-STARTS_BESIDES: set[str] = set()
-"""Other modules that do so, each for a reason; so far there is none."""
+STARTS_BESIDES = {
+    "qcode.cli.editor uses subprocess.call",  # a person's own editor, in their own terminal
+}
+"""Other modules that do so, each for a reason."""
 
 LOOP_LEAVES_OUT = {"os", "sys", "pathlib", "subprocess", "socket", "datetime", "shutil"}
 

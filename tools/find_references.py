@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode import beneath
@@ -12,9 +12,11 @@ from qcode.errors import ToolError
 from qcode.record import Record
 from qcode.tools.base import Context, Effect, Result, Tool, Touch
 from qcode.tools.clip import clip
+from qcode.tools.indexed import ask_all
 
 if TYPE_CHECKING:
     from qcode.repomap.index import Index
+    from qcode.workspace import Workspace
 
 LINES = 100
 """Lines shown at most."""
@@ -31,10 +33,14 @@ class Params(Record):
 
 class _Found:
     def __init__(self) -> None:
-        self.by_path: dict[str, list[tuple[int, str]]] = {}
-        self.count = 0
+        self.by_file: dict[Path, list[tuple[int, str]]] = {}
         self.stop = False
         """Set from outside to end the search."""
+
+    @property
+    def count(self) -> int:
+        """Lines so far."""
+        return sum(map(len, self.by_file.values()))
 
 
 class FindReferences(Tool[Params]):
@@ -49,15 +55,12 @@ class FindReferences(Tool[Params]):
         return params.name
 
     async def run(self, params: Params, context: Context) -> Result:
-        from qcode.repomap import ask
-
         name = _QUALIFIED.sub("", params.name.strip().removesuffix("()"))
         if not _NAME.fullmatch(name):
             raise ToolError("name is one identifier; search for other texts by grep_search.")
         found = _Found()
-        root = context.workspace.root
         try:
-            await asyncio.to_thread(ask, root, lambda index: _search(index, name, context, found))
+            await ask_all(context, lambda index: _search(index, name, context, found))
         finally:
             found.stop = True  # a cancelled call leaves its thread; it ends at the next file
         if not found.count:
@@ -66,45 +69,43 @@ class FindReferences(Tool[Params]):
                 "languages are searched by grep_search.",
                 "not found",
             )
-        return _result(found)
+        return _result(found, context.workspace)
 
 
 def _search(index: Index, name: str, context: Context, found: _Found) -> None:
     from qcode.repomap.references import references
 
-    found.by_path.clear()  # asked again where what was kept is damaged
-    found.count = 0
     # Files that people write come first, so that what is not shown is what matters least.
     rows = sorted(index.mentioning(name), key=lambda row: (row.weight < 0.2, row.path))
     for row in rows:
         real = index.root / row.path
         if found.stop or found.count >= _COUNTED:
             return
-        if context.is_hidden(real):
+        # It is there where a directory lies in another, or what was kept was damaged.
+        if real in found.by_file or context.is_hidden(real):
             continue
         try:
             data = beneath.read(real)
         except OSError:
             continue
         if lines := references(row.path, data, name):
-            found.by_path[row.path] = lines
-            found.count += len(lines)
+            found.by_file[real] = lines
 
 
-def _result(found: _Found) -> Result:
+def _result(found: _Found, workspace: Workspace) -> Result:
     rows: list[str] = []
     shown = 0
-    for path, lines in found.by_path.items():
+    for real, lines in found.by_file.items():
         if shown == LINES:
             break
-        rows.append(os.fsencode(path).decode("utf-8", "replace"))
+        rows.append(os.fsencode(workspace.show(real)).decode("utf-8", "replace"))
         part = lines[: LINES - shown]
         rows += [f"{number}:{_cut(text)}" for number, text in part]
         shown += len(part)
     if left := found.count - shown:
         more = "more than " if found.count >= _COUNTED else ""
         rows.append(f"[{more}{left} more lines not shown; search one directory by grep_search]")
-    files = len(found.by_path)
+    files = len(found.by_file)
     return Result(
         "\n".join(rows),
         f"{found.count} line{'s' if found.count != 1 else ''} in {files} "

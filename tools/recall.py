@@ -25,8 +25,8 @@ class Recall(Tool[Params]):
     effect = Effect.READ
     params = Params
 
-    def __init__(self) -> None:
-        self._archive: Archive | None = None
+    def __init__(self, archive: Archive | None = None) -> None:
+        self._archive = archive
 
     def summary(self, params: Params) -> str:
         return params.query

@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "what a session changed",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
+    "context": "where the tokens of a request go: a first one here, or the next of a session",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
     "trust": "let the settings in this folder loosen what is asked and what may be touched",
     "local": "the embedded local model: up, down, status",

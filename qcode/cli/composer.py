@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,21 +43,33 @@ def composer_for(
 ) -> Composing:
     """Return what makes the messages of a session; what is not set suits the model's family."""
     context = agent.context
-    root = context.workspace.root
-    parts: list[Part] = []
+    told = told_here(settings, context.workspace.root, context.is_hidden, note, budgets, family)
+    pointed = PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions))
+    # Masked as the results of tools are.
+    return Composing([*told, pointed], note, lambda text: with_tags_seen(agent.masker.mask(text)))
+
+
+def told_here(
+    settings: Settings,
+    root: Path,
+    is_hidden: Callable[[Path], bool],
+    note: Note,
+    budgets: Budgets,
+    family: Family,
+) -> list[Part]:
+    """Return what a first message is told of a place, before it."""
+    before: list[Part] = []
     if settings.memory:
         names = NAMES if settings.memory_files is None else settings.memory_files
         places = Places(root, paths.config_dir(), Path.home(), names)
-        parts.append(Memory(places, context.is_hidden, note, budgets.memory))
+        before.append(Memory(places, is_hidden, note, budgets.memory))
     if budgets.map and (family.map if settings.map is None else settings.map):
-        parts.append(RepositoryMap(root, context.is_hidden, note, budgets.map))
+        before.append(RepositoryMap(root, is_hidden, note, budgets.map))
     if family.surroundings if settings.surroundings is None else settings.surroundings:
-        parts.append(Surroundings(root))
+        before.append(Surroundings(root))
     if settings.facts:
-        parts.append(Known(paths.state_dir() / "facts", root))
-    parts.append(PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions)))
-    # Masked as the results of tools are.
-    return Composing(parts, note, lambda text: with_tags_seen(agent.masker.mask(text)))
+        before.append(Known(paths.state_dir() / "facts", root))
+    return before
 
 
 def _pointing(settings: Settings, agent: Agent, note: Note, tokens: int) -> Pointing:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from qcode.cli.composer import store_of
 from qcode.cli.options import add_place, enter_directory
-from qcode.errors import UsageError
+from qcode.errors import QcodeError, UsageError
 from qcode.facts.store import Fact, Store, today
 from qcode.facts.telling import listed
+from qcode.files_safe import read_small
 from qcode.manifests import PURPOSES
 from qcode.ui.printable import printable
 
@@ -28,8 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     forgetting = actions.add_parser("forget", help="by the numbers of the list, or `all`")
     forgetting.add_argument("which", metavar="NUMBER", nargs="+")
     forgetting.set_defaults(action=lambda store, args: forgotten(store, args.which))
-    editing = actions.add_parser("edit", help="print the file, to be opened in an editor")
-    editing.set_defaults(action=lambda store, _args: str(store.file))
+    editing = actions.add_parser(
+        "edit", help="open the file in $VISUAL or $EDITOR; without a terminal print its path"
+    )
+    editing.set_defaults(action=lambda store, _args: _edit(store))
 
 
 def main(args: argparse.Namespace) -> int:
@@ -80,3 +85,59 @@ def _add(store: Store, purpose: str, command: str) -> str:
     )
     store.change(lambda facts: [*(each for each in facts if each.command != command), fact])
     return f"noted: {purpose}: {command}"
+
+
+def _edit(store: Store) -> str:
+    """Have a person change the facts in an editor of theirs; return what to say.
+
+    They get a copy, so that facts are what they were until all of it is right.
+
+    Raises:
+        QcodeError: what they wrote is not taken; it is kept, and the message says where.
+    """
+    from qcode.cli.editor import edit, editor
+
+    words = editor()
+    if not words:
+        return str(store.file)
+    before = store.data()
+    copy = _copy(store, before if before is not None else store.text(()).encode())
+    shown = copy.read_bytes()
+    try:
+        edit(words, copy)
+        written = read_small(copy)
+        if written == shown:
+            copy.unlink()
+            return "nothing was changed"
+        facts = store.put(written, before)
+    except (OSError, ValueError, QcodeError) as error:
+        if _is_same(copy, shown):
+            copy.unlink(missing_ok=True)
+            raise
+        why = error.message if isinstance(error, QcodeError) else " ".join(str(error).split())
+        raise QcodeError(
+            f"the facts stay as they were: {why}", hint=f"what you wrote is in `{copy}`"
+        ) from error
+    copy.unlink()
+    return f"{len(facts)} fact{'s' if len(facts) != 1 else ''} kept"
+
+
+def _copy(store: Store, data: bytes) -> Path:
+    """Write a copy for an editor next to the facts, for the person alone to read."""
+    try:
+        store.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            dir=store.file.parent, prefix=f"{store.file.stem}.edited-", suffix=".json"
+        )
+        with open(descriptor, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise QcodeError(f"cannot write next to `{store.file}`: {error.strerror}") from error
+    return Path(name)
+
+
+def _is_same(file: Path, data: bytes) -> bool:
+    try:
+        return file.read_bytes() == data
+    except OSError:
+        return False

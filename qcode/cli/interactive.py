@@ -403,10 +403,14 @@ class _Conversation:
                 self._facts(command.rest)
             case "usage":
                 say(usage_line(self.session.history.usage))
-            case "context" | "compact":
+            case "context":
                 from qcode.cli import room
 
-                say((room.context if command.name == "context" else room.compact)(self.session))
+                say(room.context(self.session))
+            case "compact":
+                from qcode.cli import room
+
+                say(await room.compact(self.session, command.rest, self.terminal.handle))
             case "session":
                 say(self._describe())
             case "sandbox":

@@ -59,7 +59,7 @@ async def land_commit(session: Session, note: Note) -> str:
         root = session.agent.context.workspace.root
         subjects = await kept.use(lambda _its: recent_subjects(root))
         message, usage = await write_message(session.agent, session.history, landed.paths, subjects)
-        session.history.spent(usage)
+        session.history.spent(usage, "commit message")
         session.budget.spend(usage)
         making = asyncio.ensure_future(kept.use(lambda its: commit(its, message)))
         try:

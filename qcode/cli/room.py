@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qcode.accounting import account, table
-from qcode.agent import make_room
 from qcode.context import estimate_tokens
 
 if TYPE_CHECKING:
+    from qcode.events import Emit
     from qcode.session import Session
 
 
@@ -23,14 +23,20 @@ def context(session: Session) -> str:
             compactor.count if compactor else estimate_tokens,
             window=compactor.window if compactor else None,
             reserve=agent.max_output_tokens,
-            last=compactor.last if compactor else None,
+            asked=session.history.asked,
         )
     )
 
 
-def compact(session: Session) -> str:
-    """Put aside all but the last steps; return what came of it."""
-    made = make_room(session.agent, session.history)
+async def compact(session: Session, wish: str, tell: Emit) -> str:
+    """Put aside all but the last steps; return what came of it.
+
+    With a `wish` of what to keep the model is asked to sum up; `tell` hears how far it is.
+    """
+    made = await session.make_room(wish, tell)
     if made is None:
         return "there is nothing to put aside yet"
-    return f"history compacted: {made.before:,} to {made.after:,} tokens; `recall` finds the rest"
+    its, note = made.compaction, f", {made.note}" if made.note else ""
+    return (
+        f"history compacted: {its.before:,} to {its.after:,} tokens{note}; `recall` finds the rest"
+    )

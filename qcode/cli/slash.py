@@ -22,7 +22,8 @@ COMMANDS = {
     "facts": "what is known of this project; `/facts forget NUMBER` or `all`",
     "usage": "tokens and cost of this session",
     "context": "where the tokens of the next request go, and how much room is left",
-    "compact": "put aside all but the last steps now; what matters of them is kept",
+    "compact": "/compact [TEXT]: put aside all but the last steps now; what matters of them is "
+    "kept, and with TEXT the model sums up what it asks for",
     "sandbox": "what confines commands here",
     "session": "where this session is kept and how to come back to it",
     "quit": "leave (also /exit, Ctrl-D)",

@@ -21,6 +21,7 @@ from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
 from qcode.compaction.compactor import Compactor
+from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
@@ -291,6 +292,9 @@ def compactor_for(
         output_limit(chosen.context_window, settings.max_output_tokens),
         touching=touching,
         digest=digest,
+        summing=Summing(
+            tier_for(chosen.context_window).summary_tokens, is_usual=settings.compaction_summary
+        ),
     )
 
 
@@ -409,6 +413,7 @@ def _history(
         opened,
         loaded.conversation,
         loaded.usage,
+        loaded.asked,
         loaded.repairs,
         asides=loaded.asides,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from qcode.compaction.meter import Meter
+from qcode.compaction.meter import Meter, fixed
+from qcode.compaction.summing import Summing
 from qcode.conversation import is_summary
 from qcode.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from qcode.prompts import load
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FULL = 0.8
 """The part of the window at which room is made."""
+FULL_FOR_SUMMARY = 0.72
+"""The same where the model is asked then, which needs room for the question and its answer."""
 _TAIL = 0.22
 """The part of it that the last steps may keep."""
 _LEDGER = 0.18
@@ -55,7 +57,8 @@ class Compactor:
         *,
         touching: Touching,
         digest: Digest,
-        full: float = FULL,
+        summing: Summing | None = None,
+        full: float | None = None,
     ) -> None:
         """Prepare it.
 
@@ -64,15 +67,15 @@ class Compactor:
             reserve: Tokens of it that an answer may need.
             touching: What a call was about.
             digest: Tells a file's content as it is now.
-            full: The part of the window at which room is made.
+            summing: How a summary is asked for; None: it is not.
+            full: The part of the window at which room is made; None: as usual.
         """
+        self.summing = summing or Summing(0)
         self.window = window
         self.reserve = reserve
-        self.last: Usage | None = None
-        """What the server counted of the last request."""
         self._touching = touching
         self._digest = digest
-        self._full = full
+        self._full = full or (FULL_FOR_SUMMARY if self.summing.is_usual else FULL)
         self._meter = Meter()
         self._scale = 1.0
         self._fixed: tuple[str, Sequence[ToolSpec], int] | None = None
@@ -80,18 +83,13 @@ class Compactor:
     def fixed(self, system: str, specs: Sequence[ToolSpec]) -> int:
         """Return how many characters a request has besides its messages."""
         if self._fixed is None or self._fixed[0] is not system or self._fixed[1] is not specs:
-            tools = sum(
-                len(spec.name) + len(spec.description) + len(json.dumps(spec.parameters))
-                for spec in specs
-            )
-            self._fixed = system, specs, len(system) + tools
+            self._fixed = system, specs, fixed(system, specs)
         return self._fixed[2]
 
     def saw(self, fixed: int, messages: Sequence[Message], count: int, usage: Usage) -> None:
         """Learn how many tokens a request had: see `Meter.saw`."""
         self._meter.saw(fixed, messages, count, usage)
         self._scale = 1.0
-        self.last = usage
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has."""
@@ -119,7 +117,11 @@ class Compactor:
         self._scale *= 1.0 if told and told < known else _HARDER
 
     def compact(
-        self, everything: Sequence[Message], messages: Sequence[Message], fixed: int
+        self,
+        everything: Sequence[Message],
+        messages: Sequence[Message],
+        fixed: int,
+        summary: str = "",
     ) -> Compaction | None:
         """Return how to make room; None where nothing can be put aside.
 
@@ -127,6 +129,7 @@ class Compactor:
             everything: All that was ever said, what compaction made of it aside.
             messages: The history; not a call of it without its result.
             fixed: Characters of a request besides the messages.
+            summary: What the model wrote of it all; stands below the ledger.
         """
         # Most sessions never come to it.
         from qcode.compaction.ledger import ledger_of
@@ -148,6 +151,8 @@ class Compactor:
         ledger = replace(ledger, requests=tuple(t for t in ledger.requests if t not in there))
         budget = max(_LEAST_LEDGER, int(window * _LEDGER))
         told = load("compacted", ledger=render(ledger, budget, self._digest))
+        if summary:
+            told = f"{told}\n\n{load('summary/told', summary=summary)}"
         opening = self._opening(everything, request, told, window)
         after = [opening, *(_shorter(each, shortened) for each in kept)]
         now = self._meter.tokens(fixed, messages)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from qcode.messages import AssistantMessage, Message, ToolMessage, Usage
+from qcode.providers import ToolSpec
 
 CHARACTERS = 3.2
 """Of a token, at least; paths and commands have few."""
@@ -71,6 +73,13 @@ class Meter:
     def characters(self, tokens: int) -> int:
         """Return how many characters so many tokens are."""
         return int(tokens * self._ratio)
+
+
+def fixed(system: str, specs: Sequence[ToolSpec]) -> int:
+    """Return how many characters a request has besides its messages."""
+    return len(system) + sum(
+        len(spec.name) + len(spec.description) + len(json.dumps(spec.parameters)) for spec in specs
+    )
 
 
 def size(message: Message) -> int:

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -69,28 +70,48 @@ class Store:
         Raises:
             QcodeError: the file is damaged.
         """
-        try:
-            read = json.loads(read_small(self.file).decode("utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
+        data = self.data()
+        if data is None:
             return ()
+        try:
+            workspace, facts = parsed(data)
+        except ValueError as error:
+            raise QcodeError(
+                f"the facts in `{self.file}` are damaged: {error}", hint="mend or delete it"
+            ) from error
+        return facts if workspace in (None, _name(self.root)) else ()
+
+    def data(self) -> bytes | None:
+        """Return the file as it is; None if there is none.
+
+        Raises:
+            QcodeError: it cannot be read.
+        """
+        try:
+            return read_small(self.file)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
             raise QcodeError(f"cannot read the facts `{self.file}`: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(str(error)) from error
-        entries = read.get("facts") if isinstance(read, dict) else None
-        if not isinstance(entries, list):
-            raise self._damaged("it has no list `facts`")
-        if read.get("workspace", _name(self.root)) != _name(self.root):
-            return ()
-        try:
-            return tuple(_fact(entry) for entry in entries)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._damaged(f"an entry is not as it should be: {error}") from error
 
-    def _damaged(self, why: str) -> QcodeError:
-        return QcodeError(
-            f"the facts in `{self.file}` are damaged: {why}", hint="mend or delete it"
-        )
+    def put(self, data: bytes, instead_of: bytes | None) -> tuple[Fact, ...]:
+        """Take what a person wrote for the facts; return them.
+
+        `instead_of` is what they had before them: where the file is another by now, nothing
+        is written.
+
+        Raises:
+            ValueError: it is not what facts look like, or they are others by now.
+            QcodeError: they cannot be written.
+        """
+        workspace, facts = parsed(data)
+        if workspace not in (None, _name(self.root)):
+            raise ValueError(f"it is of another workspace: {workspace}")
+        with self._locked():
+            if self.data() != instead_of:
+                raise ValueError("the facts were changed by somebody else meanwhile")
+            self._write(facts)
+        return facts
 
     def valid(self, today: date) -> tuple[Fact, ...]:
         """Return the facts that hold: not too old, and what they rest on is as it was.
@@ -108,6 +129,14 @@ class Store:
         Raises:
             QcodeError: the file is damaged, or cannot be written.
         """
+        with self._locked():
+            facts = tuple(how(self.load()))[-MOST:]
+            self._write(facts)
+        return facts
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Have the file alone; what cannot be done to it is a `QcodeError`."""
         import fcntl
 
         try:
@@ -117,30 +146,47 @@ class Store:
             )
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # two sessions may end at once
-                facts = tuple(how(self.load()))[-MOST:]
-                self._write(facts)
+                yield
             finally:
                 os.close(lock)
         except OSError as error:
             raise QcodeError(f"cannot write the facts `{self.file}`: {error.strerror}") from error
-        return facts
+
+    def text(self, facts: Sequence[Fact]) -> str:
+        """Return the file's text."""
+        whole = {"workspace": _name(self.root), "facts": [_entry(fact) for fact in facts]}
+        return json.dumps(whole, ensure_ascii=True, indent=1) + "\n"
 
     def _write(self, facts: Sequence[Fact]) -> None:
-        text = json.dumps(
-            {"workspace": _name(self.root), "facts": [_entry(fact) for fact in facts]},
-            ensure_ascii=True,
-            indent=1,
-        )
         descriptor, name = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.file.name}.")
         try:
             with open(descriptor, "w", encoding="utf-8") as new:
-                new.write(text + "\n")
+                new.write(self.text(facts))
                 new.flush()
                 os.fsync(new.fileno())
             os.replace(name, self.file)
         except BaseException:
             os.unlink(name)
             raise
+
+
+def parsed(data: bytes) -> tuple[str | None, tuple[Fact, ...]]:
+    """Return the workspace that a file names, if it does, and its facts.
+
+    Raises:
+        ValueError: it is not what facts look like; the words say why.
+    """
+    try:
+        read = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    entries = read.get("facts") if isinstance(read, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("it has no list `facts`")
+    try:
+        return read.get("workspace"), tuple(_fact(entry) for entry in entries)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"an entry is not as it should be: {error}") from error
 
 
 def _name(root: Path) -> str:

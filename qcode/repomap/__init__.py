@@ -14,26 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from qcode.repomap.index import Index
+    from qcode.repomap.index import Index, Tell
     from qcode.repomap.rank import Ranked
 
 T = TypeVar("T")
 
 
-def ask(root: Path, question: Callable[[Index], T]) -> T:
+def ask(root: Path, question: Callable[[Index], T], tell: Tell | None = None) -> T:
     """Return the answer of what is known of a workspace as it is now.
 
-    Where what was kept turns out to be damaged, it is made anew and asked again.
+    Where what was kept turns out to be damaged, it is made anew and asked again. `tell` hears
+    how many files were read, of how many, while they are.
     """
     from qcode.repomap.index import Index, forget
     from qcode.repomap.store import Damaged
 
     try:
-        with Index(root) as index:
+        with Index(root, tell=tell) as index:
             return question(index)
     except Damaged:
         forget(root)
-        with Index(root) as index:
+        with Index(root, tell=tell) as index:
             return question(index)
 
 

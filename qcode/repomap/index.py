@@ -8,10 +8,10 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from qcode import beneath, paths
 from qcode.repomap import ranks
@@ -31,6 +31,9 @@ PATIENCE_S = 90.0
 _MANY = 0.5
 """Part of the files from which on all is made anew."""
 _MOST_DEAD = 0.3
+
+
+Tell: TypeAlias = Callable[[int, int], None]
 
 
 class _Seen(NamedTuple):
@@ -64,11 +67,13 @@ class _Moved(Exception):
 class Index:
     """What is known of a workspace's files; to be closed."""
 
-    def __init__(self, root: Path, folder: Path | None = None) -> None:
+    def __init__(self, root: Path, folder: Path | None = None, *, tell: Tell | None = None) -> None:
         """Look at all files, and read those that changed.
 
-        `folder` is where what is known is kept; by default in qcode's cache.
+        `folder` is where what is known is kept; by default in qcode's cache. `tell` hears of
+        each file that was read how many were by then, and of how many.
         """
+        self._tell = tell
         self.root = Path(os.path.realpath(root))
         self._file: Path | None = _file(self.root, folder)
         self.is_partial = False
@@ -255,8 +260,10 @@ class Index:
                 yield one, None
         until = time.monotonic() + PATIENCE_S
         files = [(one.path, one.size) for one in wanted if one.has_symbols]
-        for path, its in contents(self.root, files):
+        for count, (path, its) in enumerate(contents(self.root, files), 1):
             yield by_path[path], its
+            if self._tell is not None:
+                self._tell(count, len(files))
             if time.monotonic() > until:  # the others are new to it next time, too
                 self.is_partial = True
                 return

@@ -6,6 +6,7 @@ import time
 from typing import TextIO
 
 from qcode import events
+from qcode.escapes import last_state
 from qcode.events import Event
 from qcode.ui.printable import one_line, printable
 
@@ -61,6 +62,9 @@ class Progress:
                 self._draw(f"the model writes: {self._written:,} characters")
             case events.ToolStarted(call, summary):
                 self._draw(f"{call.name} {summary} …")
+            case events.ToolOutput(_, text) if "\r" in text.replace("\r\n", "\n"):
+                # A line that is drawn anew, as progress bars are.
+                self._draw(last_state(text.rstrip("\n")))
             case events.ToolFinished(result, summary, diff, duration_s):
                 mark = "✗" if result.is_error else "✓"
                 took = f" ({duration_s:.1f} s)" if duration_s >= 1 else ""

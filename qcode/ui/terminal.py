@@ -150,8 +150,9 @@ class Terminal:
                 self.say(reason, "dim")
             case events.ProtocolSwitched(protocol):
                 self.say(f"tool calls could not be read; trying the {protocol} protocol", "dim")
-            case events.Compacted(before, after):
-                self.say(f"history compacted: {before:,} to {after:,} tokens", "dim")
+            case events.Compacted(before, after, note):
+                more = f", {note}" if note else ""
+                self.say(f"history compacted: {before:,} to {after:,} tokens{more}", "dim")
             case events.ToolStarted(call, summary):
                 self._tool_started(call, summary)
             case events.ToolOutput(call_id, text):
@@ -202,6 +203,8 @@ class Terminal:
         output.rest = shown[: LINE_COLUMNS + 1] + "\r" * rest.endswith("\r")
         if output.hidden:
             self.status(f"… {output.hidden:,} more lines")
+        elif shown and "\r" in text.replace("\r\n", "\n"):
+            self.status(shown)  # a line that is drawn anew, as progress bars are
 
     def _output_line(self, output: _Output, line: str) -> None:
         if output.shown < OUTPUT_LINES:

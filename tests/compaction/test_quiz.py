@@ -127,11 +127,15 @@ def test_planted_facts_are_known_after_three_compactions(window: int) -> None:
             compactions += 1
             assert compactor.tokens(3000, conversation.items) < window * 0.8
     in_sight = "\n".join(map(shown, conversation.items))
-    archive = Archive()
+    # With SQLite's full-text index, and without.
+    archives = (Archive(), Archive("a_module_that_no_sqlite_has"))
 
     def is_found(fact: Fact) -> bool:
-        hits = archive.search(conversation.archived, fact.query or fact.text, 6)
-        return any(fact.text in hit.text for hit in hits)
+        return all(
+            any(fact.text in hit.text for hit in archive.search(conversation.archived, words, 6))
+            for archive in archives
+            for words in [fact.query or fact.text]
+        )
 
     ledger = [fact for fact in session.facts if fact.kind != "detail"]
     details = [fact for fact in session.facts if fact.kind == "detail"]

@@ -368,7 +368,8 @@ def test_slash_commands(work: Path) -> None:
 
 def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
     seen = [call("run_shell_command", command=f"seq {number} 300") for number in range(6)]
-    with ScriptedServer([*seen, text("Done."), text("Again.")]) as server:
+    script = [*seen, text("Done."), text("It counts to 300."), text("Again.")]
+    with ScriptedServer(script) as server:
         with Screened(work, *options(server), "-y") as qcode:
             qcode.say("/compact")
             qcode.expect("there is nothing to put aside yet")
@@ -376,19 +377,29 @@ def test_the_room_in_the_window_is_shown_and_made(work: Path) -> None:
             qcode.expect("Done.")
             qcode.say("/context")
             qcode.expect("instructions")
-            qcode.expect("results of run_shell_command")
-            qcode.expect("last request: 1,000 tokens by the server's count, 0 reused")
-            qcode.say("/compact")
-            qcode.expect("history compacted:")
+            qcode.expect("  run_shell_command")
+            qcode.expect("results (1)")
+            qcode.expect("  run_shell_command")
+            qcode.expect("requests so far, by the server's count (7):")
+            qcode.expect("1.     1,000 tokens: 0 reused, 1,000 read anew; 20 written")
+            qcode.expect("7.     1,000 tokens:")
+            qcode.say("/compact how far it counts")
+            qcode.expect("tokens, with a summary of ")
             qcode.say("and again")
             qcode.expect("Again.")
             qcode.say("/context")
             qcode.expect("put aside (ledger)")
+            qcode.expect("put aside (summary)")
+            qcode.expect("20 written (for a summary)")
             qcode.say("/quit")
             assert qcode.wait() == 0
     first, last = (request.json for request in (server.requests[-2], server.requests[-1]))
     assert len(last["messages"]) < len(first["messages"])
     assert "`seq 1 300`" in str(last["messages"])
+    assert (
+        "The person wanted kept: how far it counts\n\nIt counts to 300."
+        in (last["messages"][1]["content"])
+    )
     assert [tool["function"]["name"] for tool in last["tools"]][-1] == "recall"
 
 

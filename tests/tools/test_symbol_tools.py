@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tool_bench import Bench
 
 from qcode.repomap.references import references
+from qcode.tools import indexed
 from qcode.tools.base import Touch
 from qcode.tools.schema import parse
+from qcode.workspace import Workspace
 
 SHAPES = '''\
 """Shapes, and area."""
@@ -128,6 +132,97 @@ def test_hidden_and_ignored_files_are_left_out(work: Bench) -> None:
     assert work.text("find_symbol", name="_key").startswith("Nothing")
     assert "keys.py" not in work.text("find_references", name="area")
     assert "hidden" in work.error("outline", file_path="secret/keys.py")
+
+
+@pytest.fixture
+def two(work: Bench, tmp_path: Path) -> tuple[Bench, Path]:
+    """A workspace with a directory added to it."""
+    added = (tmp_path / "added lib").resolve()
+    (added / "src").mkdir(parents=True)
+    (added / "src/round.py").write_text(
+        "class Circle: ...\n\n\ndef roundness():\n    return area\n"
+    )
+    work.context.workspace = Workspace.at(work.root, (added, added))
+    return work, added
+
+
+def test_directories_that_were_added_are_known_too(two: tuple[Bench, Path]) -> None:
+    work, added = two
+    file = f"{added}/src/round.py"
+
+    assert work.text("find_symbol", name="Circle").split("\n") == [
+        *("src/shapes.py", "11: class Circle(Shape)"),
+        *(file, "1: class Circle"),
+    ]
+    assert work.text("find_symbol", name="roundness") == f"{file}\n4: def roundness()"
+    assert work.text("find_references", name="area").split("\n")[-2:] == [file, "5:    return area"]
+    # By the very paths that were told.
+    assert work.text("outline", file_path=file).split("\n")[1] == "4-5: def roundness()"
+    assert "def roundness" in work.text("read_file", file_path=file)
+
+
+def test_a_part_of_a_name_counts_only_where_nothing_is_called_so(two: tuple[Bench, Path]) -> None:
+    work, added = two
+    (added / "src/round.py").write_text("class CircleOfFriends: ...\n")
+
+    assert "Friends" not in work.text("find_symbol", name="Circle")
+    assert "Friends" in work.text("find_symbol", name="circleoff")
+
+
+def test_a_directory_within_another_is_told_once(work: Bench) -> None:
+    for extra in (work.root / "src", work.root.parent):
+        work.context.workspace = Workspace.at(work.root, (extra,))
+
+        assert work.text("find_symbol", name="total_area") == (
+            "src/shapes.py\n17: def total_area(shapes)"
+        )
+        assert (
+            work.text("find_references", name="Circle") == "src/shapes.py\n11:class Circle(Shape):"
+        )
+
+
+def test_hidden_files_of_added_directories_are_left_out(two: tuple[Bench, Path]) -> None:
+    work, added = two
+    (added / ".qcodeignore").write_text("gone.py\n")
+    (added / "gone.py").write_text("def roundness(): ...\n")
+
+    class Rules:
+        def hidden(self, real: Path) -> str:
+            return "it is secret" if real.name == "round.py" else ""
+
+        def protected(self, written: str) -> str:
+            return ""
+
+        def writable(self, real: object) -> bool:
+            return True
+
+    work.context.guarded = Rules()
+
+    assert work.text("find_symbol", name="roundness").startswith("Nothing")
+    assert str(added) not in work.text("find_references", name="area")
+
+
+def test_who_waits_for_the_first_look_sees_how_far_it_is(
+    work: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexed, "_SILENT_S", 0.0)
+    monkeypatch.setattr(indexed, "_EVERY_S", 0.0)
+    for number in range(30):
+        work.write(f"pkg/m{number}.py", f"def f{number}(): ...\n")
+
+    work.text("find_symbol", name="f7")
+    first = list(work.printed)
+    work.text("find_symbol", name="f8")
+
+    assert first[0] == "reading what work defines: 1 of 32 files\r"
+    assert all(line.endswith(" of 32 files\r") for line in first)
+    assert work.printed == first  # nothing had to be read
+
+
+def test_a_quick_look_is_not_worth_a_line(work: Bench) -> None:
+    work.text("find_symbol", name="Circle")
+
+    assert work.printed == []
 
 
 @pytest.mark.parametrize("name", ["outline", "find_symbol", "find_references"])

@@ -40,6 +40,14 @@ def test_the_reading_of_the_prompt_is_shown() -> None:
     assert "512 of 2,048 tokens" in shown(events.PromptProgress(512, 2048), live=True)
 
 
+def test_a_line_that_a_tool_draws_anew_is_shown_while_it_is_drawn() -> None:
+    drawn = events.ToolOutput("1", "reading: 10 of 20 files\r")
+
+    assert shown(drawn, live=True) == "\r\x1b[Kreading: 10 of 20 files"
+    assert shown(drawn, live=False) == ""
+    assert shown(events.ToolOutput("1", "a line\r\n"), live=True) == ""
+
+
 def test_elsewhere_nothing_is_shown_but_retries_and_long_waits() -> None:
     assert shown(*TURN, live=False) == ""
     assert "trying again in 2.0 s (1 of 6)" in shown(events.Retrying(1, 6, 2.0, "busy"), live=False)

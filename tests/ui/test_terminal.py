@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -176,6 +177,26 @@ def test_the_redrawn_line_fits_and_is_taken_back() -> None:
 
     status = shown.split("\r\x1b[K")
     assert status == [f"● {'工具' * 9}…\n", f"{'工具' * 9}工…", "x"]
+
+
+def test_a_line_that_a_tool_draws_anew_is_the_one_that_is_redrawn() -> None:
+    parts = [events.ToolOutput(SHELL.id, f"{n} of 3 files\r") for n in (1, 2, 3)]
+    happened: list[Event] = [events.ToolStarted(SHELL, "make"), *parts, finished(SHELL)]
+    stream = io.StringIO()
+    seconds = itertools.count()
+    terminal = Terminal(
+        stream, Look(colour=False), clock=lambda: float(next(seconds)), columns=lambda: 60
+    )
+
+    for event in happened:
+        terminal.handle(event)
+
+    assert stream.getvalue().split("\r\x1b[K")[2:] == [
+        "1 of 3 files",
+        "2 of 3 files",
+        "3 of 3 files",
+        "  │ 3 of 3 files\n  ✓ done\n",
+    ]
 
 
 def test_no_status_is_drawn_into_written_text() -> None:
