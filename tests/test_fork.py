@@ -55,8 +55,8 @@ def held(folder: Path) -> JournalledHistory:
     return history
 
 
-def copied(path: Path, **how: int) -> Path:
-    return fork(path, path.parent, Masker(), **how)
+def copied(path: Path, before: int | None = None) -> Path:
+    return fork(path, path.parent, Masker(), before=before)
 
 
 def test_a_copy_has_the_conversation_and_not_its_cost(tmp_path: Path) -> None:
