@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from qcode import __version__, paths
 from qcode.cli import slash
@@ -83,7 +83,7 @@ def converse(
     """Open a session, new or that of a journal, and hold it; return the exit code."""
     added = added_directories(args)
     settings = settings_from(args, cwd)
-    look = _look()
+    look = look_of(sys.stdout)
     terminal = Terminal(sys.stdout, look)
     for warning in settings.warnings:
         terminal.say(warning)
@@ -110,10 +110,11 @@ def converse(
         return run_to_end(lambda: conversation.run(entry, first))
 
 
-def _look() -> Look:
+def look_of(stream: TextIO) -> Look:
+    """Return what a terminal can show."""
     # A locale that cannot write a character must not end the session.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
     live = os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
     return Look(colour=live and not os.environ.get("NO_COLOR"), live=live)
 
