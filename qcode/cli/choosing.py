@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qcode import journal
 from qcode.cli.sessions import folder, here, remove, table
+from qcode.cli.travel import ABORT
 from qcode.errors import UsageError
 from qcode.journal import Entry
 from qcode.ui.terminal import Look
@@ -16,6 +17,7 @@ PICKED = 20
 """Sessions offered by number."""
 
 LEAVE = "q"
+_LEAVING = (LEAVE, "quit", ABORT)
 
 
 async def choose(
@@ -71,7 +73,7 @@ def by_number(
     say("\n".join(f"{number:>3}  {line}" for number, line in enumerate(table(offered, cwd), 1)))
     while True:
         answer = (yield "number (Enter: 1, q: none) ").strip() or "1"
-        if answer.lower() in (LEAVE, "quit"):
+        if answer.lower() in _LEAVING:
             return None
         if answer.isdecimal() and 1 <= int(answer) <= len(offered):
             return offered[int(answer) - 1]

@@ -284,6 +284,24 @@ class _Conversation:
                 say(slash.help_text())
             case "new":
                 await self._begin_anew()
+            case "export" | "fork" | "rename":
+                from qcode.cli import shelf
+
+                say(getattr(shelf, command.name)(self.session, command.rest))
+            case "sessions" | "resume":
+                from qcode.cli import shelf
+
+                if command.name == "sessions":
+                    say(shelf.listed(self.session, command.rest, self.cwd))
+                elif entry := await shelf.resume(
+                    self.session, command.rest, self.cwd, look_of(sys.stdout), self._ask, say
+                ):
+                    await self._begin_anew(entry)
+            case "rewind":
+                from qcode.cli import going_back
+
+                again = await going_back.rewind(self.session, command.rest, say, self._ask)
+                self.prompt.suggest(again)
             case "model":
                 await self._model(command.rest)
             case "mode":
@@ -328,12 +346,14 @@ class _Conversation:
 
             return ABORT
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self, entry: Entry | None = None) -> None:
         save(self.learner, self.terminal.say)  # opening another begins to learn anew
-        before, self.session = self.session, self._open(None)
+        before, self.session = self.session, self._open(entry)
         await self._leave(before)
         await self._settle_sandbox()
-        self.terminal.say(f"new session {self.session.id}")
+        self.terminal.say(f"{'session' if entry else 'new session'} {self.session.id}")
+        if entry is not None:
+            self.terminal.recap(self.session.history.messages)
 
     async def _model(self, name: str) -> None:
         agent = self.session.agent
@@ -433,7 +453,8 @@ class _Conversation:
         await session.close()
         for line in lines:
             self.terminal.say(line, "dim")
-        if session.history.messages:
+        # What was gone back from can be come back to.
+        if session.history.messages or session.history.conversation.dropped:
             self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
         else:
             session.history.journal.path.unlink(missing_ok=True)
