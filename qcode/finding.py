@@ -7,7 +7,8 @@ are in its bytes, and a file no further than to where all of them were found.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from qcode.journal import Entry
 from qcode.masked import masked
 from qcode.secrets import Masker
 
+WHOLE_BYTES = 1 << 26
+"""Larger journals are read line by line alone."""
 AROUND = 40
 """Characters shown before and behind what was found."""
 
@@ -42,17 +45,25 @@ def found_in(path: Path, words: Sequence[str]) -> str | None:
     """Return the text around the first word found in a journal; None if one is not in it."""
     missing = list(words)
     shown = ""
+    looked_for = {word: _written(word) for word in missing}
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size <= WHOLE_BYTES:
+                # Most sessions do not have the words: that is seen soonest in all of one.
+                folded = _folder(looked_for.values())(file.read())
+                if not all(each in folded for each in looked_for.values()):
+                    return None
+                file.seek(0)
             next(file, b"")  # the header has what qcode tells every model
             for line in file:
-                if not any(_may_be_in(line, word) for word in missing):
+                folded = _folder(looked_for.values())(line)
+                if not any(looked_for[word] in folded for word in missing):
                     continue
                 for text in _said(line):
-                    folded = text.casefold()
-                    here = [word for word in missing if word in folded]
+                    words_here = text.casefold()
+                    here = [word for word in missing if word in words_here]
                     if here and not shown:
-                        shown = _around(text, folded.find(here[0]), len(here[0]))
+                        shown = _around(text, words_here.find(here[0]), len(here[0]))
                     missing = [word for word in missing if word not in here]
                     if not missing:
                         return shown
@@ -61,11 +72,18 @@ def found_in(path: Path, words: Sequence[str]) -> str | None:
     return None
 
 
-def _may_be_in(line: bytes, word: str) -> bool:
-    if word.isascii():
-        # As JSON writes it, but for the quotes around it.
-        return json.dumps(word)[1:-1].encode() in line.lower()
-    return json.dumps(word, ensure_ascii=False)[1:-1] in line.decode("utf-8", "replace").casefold()
+def _written(word: str) -> bytes:
+    """Return a word as it stands in a journal."""
+    return json.dumps(word, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
+
+
+def _folder(words: Iterable[bytes]) -> Callable[[bytes], bytes]:
+    """Return what makes upper and lower case the same, in no more time than these words need."""
+    return bytes.lower if all(word.isascii() for word in words) else _folded
+
+
+def _folded(data: bytes) -> bytes:
+    return data.decode("utf-8", "replace").casefold().encode("utf-8", "replace")
 
 
 def _said(line: bytes) -> Iterator[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qcode.session import Session
     from qcode.ui.terminal import Look
 
+_ENDINGS: dict[str, exporting.Format] = {".html": "html", ".htm": "html", ".json": "json"}
 LISTED = 20
 """Sessions that are listed at most."""
 
@@ -47,9 +48,7 @@ def export(session: Session, rest: str) -> str:
         words = words[1:]
     if len(words) > 1:
         raise UsageError("/export writes one file", hint="quote a name that has blanks in it")
-    ending = Path(words[0]).suffix.lower().lstrip(".") if words else ""
-    ending = {"htm": "html", "markdown": "md"}.get(ending, ending)
-    form = said or next((each for each in exporting.FORMATS if each == ending), "md")
+    form = said or _ENDINGS.get(Path(words[0]).suffix.lower() if words else "", "md")
     name = words[0] if words else f"qcode-{session.id}.{form}"
     path = session.agent.context.workspace.root / Path(name).expanduser()
     source = session.history.journal.path

@@ -26,11 +26,11 @@ def work(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def talk(work: Path, *replies: Reply, **environment: str) -> Iterator[PtyProgram]:
+def talk(work: Path, *replies: Reply, term: str = "xterm") -> Iterator[PtyProgram]:
     """Hold a session in which `one` was said, and answered by the first reply."""
     with ScriptedServer([*replies]) as server:
         options = ("--base-url", server.base_url, "-m", "scripted", "-y")
-        with PtyProgram(work, *options, "one", rows=50, columns=160, **environment) as program:
+        with PtyProgram(work, *options, "one", rows=50, columns=160, TERM=term) as program:
             program.requests = server.requests  # type: ignore[attr-defined]
             yield program
 
@@ -131,7 +131,7 @@ def test_a_dumb_terminal_chooses_by_number(work: Path) -> None:
         program.see("About cats.", "tokens in")
         program.type(CTRL_D)
         program.wait()
-    with talk(work, text("About dogs."), TERM="dumb") as program:
+    with talk(work, text("About dogs."), term="dumb") as program:
         program.see("About dogs.", "tokens in")
         program.type("/resume" + ENTER)
         program.see("number (Enter: 1, q: none)")

@@ -16,7 +16,7 @@ BLOCK_CHARS = 30_000
 """Longer blocks stay plain."""
 LINE_CHARS = 2_000
 """Blocks with longer lines, too: they are data, and lexers look back and forth in them."""
-PAGE_CHARS = 800_000
+PAGE_CHARS = 400_000
 """Of a page; what comes after stays plain."""
 
 _HUNK = re.compile(r"^@@ .*@@|^\*\*\* (?:Begin|Update|Add|Delete)", re.MULTILINE)
