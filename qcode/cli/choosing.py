@@ -57,9 +57,12 @@ async def from_list(cwd: Path, look: Look, *, but: str = "") -> Entry | None:
         yield from first
         yield from every
 
-    return await pick(
-        all_of_them(), cwd, remove=lambda entry: remove(entry.path), colour=look.colour
-    )
+    try:
+        return await pick(
+            all_of_them(), cwd, remove=lambda entry: remove(entry.path), colour=look.colour
+        )
+    except EOFError:
+        return None  # the terminal was closed
 
 
 def by_number(

@@ -167,6 +167,7 @@ summary:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offs
 .call>details>summary{padding:.35rem .8rem;font-size:.84rem;color:var(--dim)}
 .call>details>pre{margin:0;border-radius:0;max-height:36rem;overflow:auto}
 .call>header:last-child{border-bottom:0}
+.call>header+details{border-top:0}
 /* Boundaries and notes. */
 .note{color:var(--dim);font-size:.85rem}
 .bad-note{color:var(--bad)}
@@ -177,7 +178,7 @@ summary:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offs
   font-size:.88rem;
   color:var(--dim);
 }
-.old{opacity:.78}
+.old{opacity:.87}
 /* Code. Classes are ours; what they stand for is in code.py. */
 .k{color:var(--k)}
 .s{color:var(--s)}
