@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from qcode.messages import Message, ToolMessage, UserMessage
 from qcode.record import replace
@@ -77,6 +78,30 @@ class Conversation:
         del self.items[kept:]
         return first
 
+    def said(self) -> list[UserMessage]:
+        """Return what a person said so far, in order."""
+        return [each for each in self.everything() if is_said(each)]
+
+    def rewind_said(self, number: int) -> UserMessage | None:
+        """Go back to before a person's message, counted from 1; return it.
+
+        Where that was put aside, all that was comes back. None: there is no such message.
+        """
+        aside = sum(map(is_said, self.archived))
+        if not 1 <= number <= aside + sum(map(is_said, self.items)):
+            return None
+        if number <= aside:
+            self.items[:] = self.everything()
+            self.archived.clear()
+            aside = 0
+        places = [place for place, each in enumerate(self.items) if is_said(each)]
+        kept = places[number - aside - 1]
+        first = self.items[kept]
+        assert is_said(first)
+        self.dropped[:0] = self.items[kept:]
+        del self.items[kept:]
+        return first
+
     def has(self, call_id: str) -> bool:
         """Whether there is a call of that id to go back to."""
         return any(before_call(part, call_id) is not None for part in (self.items, self.archived))
@@ -90,6 +115,11 @@ class Conversation:
 def is_summary(message: Message) -> bool:
     """Whether qcode made a message of others."""
     return isinstance(message, UserMessage) and message.is_summary
+
+
+def is_said(message: Message) -> TypeGuard[UserMessage]:
+    """Whether a person said it."""
+    return isinstance(message, UserMessage) and not message.is_nudge and not message.is_summary
 
 
 def _shorter(message: Message, shortened: Mapping[str, str]) -> Message:

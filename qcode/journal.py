@@ -12,13 +12,17 @@ One JSON object a line. The first names the format:
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"rewind","call_id":…}     the history goes back to before that call
+{"type":"rewind","said":…}        … to before the person's message of that number, from 1
 {"type":"return"}                 what the last rewind dropped is there again
 {"type":"compact","opening":…,"kept":…}   only the last messages stay, after this one;
                                   `summary` is what of it the model wrote
 {"type":"aside","text":…}         to be told to the model with the next message
 {"type":"model","model":…}        another model from here on
 {"type":"protocol","protocol":…}  how the model is told of tools from here on
+{"type":"title","title":…}        what a person calls the session; nothing: no longer
 ```
+
+The header of a session that began as a copy of another one names that one as `parent`.
 
 A process may be killed at any byte. The loader takes a torn last line as never
 written, makes an interrupted answer of pieces without their message, and
@@ -39,6 +43,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from qcode import titles
 from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.masked import WrittenDown
@@ -52,6 +57,7 @@ from qcode.messages import (
     UserMessage,
     from_json,
 )
+from qcode.noted import Notes
 from qcode.secrets import Masker
 
 VERSION = 1
@@ -72,6 +78,11 @@ def new_id() -> str:
     now = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
     return f"{stamp}-{int(now % 1 * 1000):03d}{os.urandom(2).hex()}"
+
+
+def moment() -> str:
+    """Return the time as journals have it: UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def encode(record: JsonObject) -> bytes:
@@ -251,6 +262,11 @@ class Loaded:
     """What the model is still to be told with the next message."""
     damaged: int = 0
     """Lines that could not be read (not counting a torn last one)."""
+    title: str = ""
+    """What a person calls the session."""
+    parent: str = ""
+    """The id of the session that it began as a copy of."""
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def messages(self) -> list[Message]:
@@ -299,6 +315,7 @@ def load(path: Path) -> Loaded:
         model=str(header.get("model", "")),
         created=str(header.get("created", "")),
         system=str(header.get("system", "")),
+        parent=str(header.get("parent") or ""),
     )
     _replay(records[1:], loaded)
     return loaded
@@ -333,7 +350,10 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             conversation.begin_anew()
         elif kind == "rewind":
             finish_pieces()
-            conversation.rewind(str(record.get("call_id")))
+            if isinstance(number := record.get("said"), int):
+                conversation.rewind_said(number)
+            else:
+                conversation.rewind(str(record.get("call_id")))
         elif kind == "return":
             conversation.restore()
         elif kind == "compact":
@@ -356,6 +376,7 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             else:
                 finish_pieces()
             conversation.add(message)
+            loaded.notes.add(message, str(record.get("at", "")), loaded.model)
             if isinstance(message, UserMessage) and not message.is_nudge:
                 loaded.asides.clear()
         elif kind == "run":
@@ -370,12 +391,15 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             loaded.usage = loaded.usage + asked.usage
             loaded.asked.append(asked)
             if not asked.purpose:
+                loaded.notes.spent(conversation.items, asked.usage)
                 is_said = bool(conversation.items) and isinstance(
                     conversation.items[-1], AssistantMessage
                 )
                 loaded.counted = len(conversation.items) - is_said, asked.usage
         elif kind == "repair":
             loaded.repairs += 1
+        elif kind == "title":
+            loaded.title = titles.clean(str(record.get("title", "")))
     finish_pieces()
     conversation.items[:] = answer_orphans(conversation.items, started)
 
@@ -472,23 +496,33 @@ class Entry:
     modified: float
     """Seconds since the epoch."""
     title: str
+    """What a person calls it, or else the first words of its first message."""
+    first: str = ""
     """The first words of its first message."""
+    parent: str = ""
+    """The id of the session that it began as a copy of."""
 
 
 def entries(folder: Path) -> Iterator[Entry]:
     """Yield the sessions in a folder, the last used first; unreadable files are left out."""
+    files = []
+    named = set()
     try:
-        files = [
-            (item.stat().st_mtime, Path(item.path))
-            for item in os.scandir(folder)
-            if item.name.endswith(".jsonl")
-        ]
+        with os.scandir(folder) as items:
+            for item in items:
+                if item.name.endswith(titles.SUFFIX):
+                    named.add(item.name.removesuffix(titles.SUFFIX))
+                elif item.name.endswith(".jsonl"):
+                    try:
+                        files.append((item.stat().st_mtime, Path(item.path)))
+                    except FileNotFoundError:
+                        continue  # removed just now
     except FileNotFoundError:
         return
     for modified, path in sorted(files, reverse=True):
-        entry = _entry(path, modified)
-        if entry:
-            yield entry
+        if entry := _entry(path, modified):
+            title = titles.read(path) if path.stem in named else ""
+            yield replace(entry, title=title) if title else entry
 
 
 def _entry(path: Path, modified: float) -> Entry | None:
@@ -507,12 +541,14 @@ def _entry(path: Path, modified: float) -> Entry | None:
                     created=str(record.get("created", "")),
                     modified=modified,
                     title="",
+                    parent=str(record.get("parent") or ""),
                 )
             elif record and record.get("type") == "message" and entry:
                 first = from_json(record)
                 if isinstance(first, UserMessage):
                     words = Masker().mask(first.text[:400])
-                    return replace(entry, title=" ".join(words.split())[:80])
+                    first_words = " ".join(words.split())[:80]
+                    return replace(entry, title=first_words, first=first_words)
             if number > 20:
                 break
     except (OSError, KeyError, ValueError, TypeError):

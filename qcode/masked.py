@@ -11,7 +11,7 @@ from typing import Any
 from qcode.messages import JsonObject
 from qcode.secrets import Masker, StreamMasker
 
-_SAID = frozenset({"text", "before", "after", "reasoning", "arguments", "items", "notes"})
+_SAID = frozenset({"text", "before", "after", "reasoning", "arguments", "items", "notes", "title"})
 """Fields of a record in which somebody may have said a secret."""
 
 _JSON = frozenset({"arguments", "items"})

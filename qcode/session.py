@@ -12,7 +12,7 @@ from qcode.budget import Budget
 from qcode.conversation import Conversation
 from qcode.errors import QcodeError
 from qcode.events import Emit, Event, TurnEnd, TurnFinished
-from qcode.journal import Journal, usage_to_json
+from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Asked, Message, Usage, UserMessage, to_json
 from qcode.record import replace
@@ -49,7 +49,7 @@ class JournalledHistory:
 
     def append(self, message: Message) -> None:
         """Write a message to the journal, then add it."""
-        self.journal.write({"type": "message", **to_json(message)})
+        self.journal.write({"type": "message", "at": moment(), **to_json(message)})
         self.conversation.add(message)
         if isinstance(message, UserMessage) and not message.is_nudge:
             self.asides.clear()
@@ -119,6 +119,17 @@ class JournalledHistory:
         self.journal.write({"type": "rewind", "call_id": call_id})
         first = self.conversation.rewind(call_id)
         return first.text if isinstance(first, UserMessage) else ""
+
+    def rewind_said(self, number: int) -> UserMessage | None:
+        """Go back to before a person's message, counted from 1; None: there is no such one."""
+        if not 1 <= number <= len(self.conversation.said()):
+            return None
+        self.journal.write({"type": "rewind", "said": number})
+        return self.conversation.rewind_said(number)
+
+    def call_it(self, title: str) -> None:
+        """Note what a person calls the session."""
+        self.journal.write({"type": "title", "title": title})
 
     def go_on_again(self) -> bool:
         """Take back what the last rewind dropped; False if something was said since."""

@@ -63,7 +63,9 @@ def test_options_of_shown_commands_exist(command: list[str]) -> None:
 
 
 def test_every_option_named_is_in_the_help() -> None:
-    usage = "".join(qcode(*one, "--help") for one in ((), ("run",), ("doctor",), ("undo",)))
+    commands = [(), ("run",), ("doctor",), ("undo",)]
+    commands += [("sessions", one) for one in ("list", "export", "fork")]
+    usage = "".join(qcode(*one, "--help") for one in commands)
 
     assert {one for one in OPTIONS - NOT_YET if f"{one} " not in usage + " "} == set()
     assert {one for one in NOT_YET if one in usage} == set()

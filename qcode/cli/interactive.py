@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from qcode import __version__, paths
 from qcode.cli import first_paint, slash
@@ -85,7 +85,7 @@ def converse(
     """Open a session, new or that of a journal, and hold it; return the exit code."""
     added = added_directories(args)
     settings = settings_from(args, cwd)
-    look = _look()
+    look = look_of(sys.stdout)
     made = _Conversation(
         settings,
         look,
@@ -103,10 +103,11 @@ def converse(
         return nothing.exit_code
 
 
-def _look() -> Look:
+def look_of(stream: TextIO) -> Look:
+    """Return what a terminal can show."""
     # A locale that cannot write a character must not end the session.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
     live = os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
     return Look(colour=live and not os.environ.get("NO_COLOR"), live=live)
 
@@ -393,6 +394,21 @@ class _Conversation:
                 say(slash.help_text())
             case "new":
                 await self._begin_anew()
+            case "export" | "fork" | "rename":
+                from qcode.cli import shelf
+
+                say(getattr(shelf, command.name)(self.session, command.rest))
+            case "sessions":
+                from qcode.cli import shelf
+
+                say(shelf.listed(self.session, command.rest, self.cwd))
+            case "resume":
+                await self._resume(command.rest)
+            case "rewind":
+                from qcode.cli import going_back
+
+                again = await going_back.rewind(self.session, command.rest, say, self._ask)
+                self.prompt.suggest(again)
             case "model":
                 await self._model(command.rest)
             case "mode":
@@ -426,6 +442,17 @@ class _Conversation:
                 await self._backstage().show(self.session, command.rest, say)
         return True
 
+    async def _resume(self, wanted: str) -> None:
+        from qcode.cli import shelf
+
+        place = self.screen.aside() if self.screen is not None and not wanted else nullcontext()
+        async with place:
+            entry = await shelf.resume(
+                self.session, wanted, self.cwd, self.look, self._ask, self.terminal.say
+            )
+        if entry is not None:
+            await self._begin_anew(entry)
+
     @staticmethod
     def _backstage() -> ModuleType:
         """Return the time machine's commands, loaded when the first one is given."""
@@ -441,12 +468,14 @@ class _Conversation:
 
             return ABORT
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self, entry: Entry | None = None) -> None:
         save(self.learner, self.terminal.say)  # opening another begins to learn anew
-        before, self.session = self.session, self._open(None)
+        before, self.session = self.session, self._open(entry)
         await self._leave(before)
         await self._settle_sandbox()
-        self.terminal.say(f"new session {self.session.id}")
+        self.terminal.say(f"{'session' if entry else 'new session'} {self.session.id}")
+        if entry is not None:
+            self.terminal.recap(self.session.history.messages)
 
     async def _model(self, name: str) -> None:
         agent = self.session.agent
@@ -549,7 +578,8 @@ class _Conversation:
         await session.close()
         for line in lines:
             self.terminal.say(line, "dim")
-        if session.history.messages:
+        # What was gone back from can be come back to.
+        if session.history.messages or session.history.conversation.dropped:
             self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
         else:
             session.history.journal.path.unlink(missing_ok=True)

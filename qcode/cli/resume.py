@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from qcode import journal, paths
-from qcode.cli.interactive import converse, require_terminal
+from qcode.cli.choosing import LEAVE, by_number, from_list
+from qcode.cli.interactive import converse, look_of, require_terminal
 from qcode.cli.options import add_shared, enter_directory
-from qcode.cli.sessions import here, table
 from qcode.cli.start import newest_session
-from qcode.errors import UsageError
-
-PICKED = 20
-"""Sessions offered to pick from."""
+from qcode.ui.printable import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,20 +39,21 @@ def main(args: argparse.Namespace) -> int:
 
 def _pick(cwd: Path) -> journal.Entry | None:
     """Return the session a person picks; None if they pick none."""
-    every = [e for e in journal.entries(paths.state_dir() / "sessions") if e.title]
-    offered = (here(every, cwd) or every)[:PICKED]
-    if not offered:
-        raise UsageError("there is no session yet", hint="`qcode` starts one")
-    for number, line in enumerate(table(offered, cwd), start=1):
-        print(f"{number:>3}  {line}")
-    while True:
-        try:
-            answer = input("number (Enter: 1, q: none) ").strip() or "1"
-        except EOFError:
-            print()
-            return None
-        if answer.lower() in ("q", "quit"):
-            return None
-        if answer.isdecimal() and 1 <= int(answer) <= len(offered):
-            return offered[int(answer) - 1]
-        print(f"`{answer}` is not a number from 1 to {len(offered)}")
+    look = look_of(sys.stdout)
+    if look.live:
+        import asyncio
+
+        return asyncio.run(from_list(cwd, look))
+    asking = by_number(cwd, lambda text: print(printable(text)))
+    try:
+        question = next(asking)
+        while True:
+            try:
+                answer = input(question)
+            except EOFError:
+                print()
+                answer = LEAVE
+            question = asking.send(answer)
+    except StopIteration as end:
+        chosen: journal.Entry | None = end.value
+        return chosen

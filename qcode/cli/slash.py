@@ -25,6 +25,12 @@ COMMANDS = {
     "compact": "/compact [TEXT]: put aside all but the last steps now; what matters of them is "
     "kept, and with TEXT the model sums up what it asks for",
     "sandbox": "what confines commands here",
+    "sessions": "the last sessions of this directory; `/sessions WORDS`: those that have the words",
+    "resume": "/resume [ID]: go on with another session of this directory; without ID: choose it",
+    "rewind": "/rewind [N]: go back to before a message of yours and say it in other words",
+    "fork": "/fork [TITLE]: copy the conversation so far into a session of its own",
+    "rename": "/rename TITLE: what lists call this session",
+    "export": "/export [md|json|html] [FILE]: write this session to a file",
     "session": "where this session is kept and how to come back to it",
     "quit": "leave (also /exit, Ctrl-D)",
 }

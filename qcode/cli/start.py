@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -398,7 +397,7 @@ def _history(
             "id": session_id,
             "cwd": str(cwd),
             "model": chosen.target.model,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "created": journal.moment(),
             "qcode": __version__,
             "system": system,
         }

@@ -218,8 +218,8 @@ class Screen(io.TextIOBase):
             answered = await asked.answer
             return answered
         finally:
-            self.question = None
-            self.app.layout.focus(self.buffer)
+            if self.question is asked:
+                self._put_away()
             shown = "" if answered is None else answered
             self.write(f"{question}{one_line(shown, 200)}\n")
 
@@ -229,6 +229,15 @@ class Screen(io.TextIOBase):
             self.buffer.text = text
             self.buffer.cursor_position = len(text)
             self.app.invalidate()
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Leave the terminal to another application for a while."""
+        from prompt_toolkit.application.run_in_terminal import in_terminal
+
+        self._print_now()
+        async with in_terminal():
+            yield
 
     # -- for the keys
 
@@ -248,13 +257,19 @@ class Screen(io.TextIOBase):
 
     def answer(self) -> None:
         """Give what is written as the answer to the question."""
-        if self.question is not None and not self.question.answer.done():
-            self.question.answer.set_result(encodable(self._answers.text))
+        if (asked := self._put_away()) is not None:
+            asked.answer.set_result(encodable(self._answers.text))
 
     def refuse(self, error: type[BaseException]) -> None:
         """Leave the question without an answer."""
-        if self.question is not None and not self.question.answer.done():
-            self.question.answer.set_exception(error())
+        if (asked := self._put_away()) is not None:
+            asked.answer.set_exception(error())
+
+    def _put_away(self) -> Question | None:
+        """Take the question from the screen; keys go to the message again from the next one on."""
+        asked, self.question = self.question, None
+        self.app.layout.focus(self.buffer)
+        return asked
 
     def cut(self) -> None:
         """Ctrl-C: end what is under way, or clear the line, or, twice, leave."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from qcode.journal import Loaded
-from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.ui.printable import printable
 
 
@@ -26,18 +26,24 @@ def title(messages: Iterable[Message]) -> str:
 
 def markdown(session: Loaded, *, result_lines: int | None = None) -> str:
     """Return the transcript; results of tools are cut after `result_lines` if given."""
-    parts = [f"# {prose(title(session.messages) or session.id)}"]
+    said = session.conversation.everything()
+    parts = [f"# {prose(session.title or title(said) or session.id)}"]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(session)))
     if session.damaged:
         parts.append(f"*{session.damaged} damaged entries of the journal were left out.*")
-    for message in session.messages:
+    aside = len(session.conversation.archived)
+    for number, message in enumerate(said, start=1):
         parts.extend(_message(message, result_lines))
+        if (usage := session.notes.of(message).usage) is not None:
+            parts.append(f"*{spent(usage)}*")
+        if number == aside:
+            parts.append(f"*(the {aside:,} messages above were put aside to make room)*")
     return "\n\n".join(parts) + "\n"
 
 
 def _facts(session: Loaded) -> Iterator[tuple[str, str]]:
     for name, value in facts(session):
-        if name in ("session", "directory"):
+        if name in ("session", "copy of", "directory"):
             # A path may hold anything but a backquote between backquotes.
             yield name, "`{}`".format(value.replace("`", "'"))
         else:
@@ -47,16 +53,36 @@ def _facts(session: Loaded) -> Iterator[tuple[str, str]]:
 def facts(session: Loaded) -> Iterator[tuple[str, str]]:
     """Yield what is known of the session, each in one safe line."""
     usage = session.usage
+    notes = [session.notes.of(message) for message in session.conversation.everything()]
+    models = list(dict.fromkeys([*(note.model for note in notes if note.model), session.model]))
+    last = max((note.at for note in notes), default="")
     for name, value in (
         ("session", session.id),
+        ("copy of", session.parent),
         ("directory", session.cwd),
-        ("model", session.model),
+        ("model" if len(models) == 1 else "models", ", ".join(models)),
         ("created", session.created),
-        ("tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"),
+        ("last message", last),
+        ("tokens", f"{usage.input_tokens:,} in{_cached(usage)}, {usage.output_tokens:,} out"),
+        ("cost", "" if usage.cost_usd is None else _dollars(usage.cost_usd)),
         ("calls repaired", f"{session.repairs:,}" if session.repairs else ""),
     ):
         if line := " ".join(printable(value).split()):
             yield name, line
+
+
+def spent(usage: Usage) -> str:
+    """Return the tokens of a request in one line, and what they cost if that is known."""
+    cost = "" if usage.cost_usd is None else f" · {_dollars(usage.cost_usd)}"
+    return f"{usage.input_tokens:,} tokens in{_cached(usage)}, {usage.output_tokens:,} out{cost}"
+
+
+def _cached(usage: Usage) -> str:
+    return f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+
+
+def _dollars(cost: float) -> str:
+    return f"${cost:,.4f}"
 
 
 def _message(message: Message, result_lines: int | None) -> Iterator[str]:

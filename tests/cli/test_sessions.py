@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -197,3 +199,197 @@ def test_an_exported_page_says_what_was_said(
     assert text.startswith("<!doctype html>")
     assert "<h1>Fix the bug</h1>" in text
     assert "\n49</pre>" in text
+
+
+def test_an_export_replaces_nothing_unless_told_to(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold("s1", here, TALK).close()
+    talk = here / "talk.html"
+    talk.write_text("mine")
+    talk.chmod(0o640)
+    link = here / "link.html"
+    link.symlink_to("talk.html")
+    arguments = ["sessions", "export", "s1", "--format", "html", "-o"]
+
+    for path in (talk, link):
+        assert run_command([*arguments, str(path)]) == 2
+        assert "is there already; --force replaces it" in capsys.readouterr().err
+    assert talk.read_text() == "mine"
+
+    assert run_command([*arguments, str(link), "--force"]) == 0
+    assert talk.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert link.is_symlink()
+    assert talk.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in here.iterdir() if "talk" in path.name) == ["talk.html"]
+
+
+def test_an_export_that_does_not_fit_leaves_what_was_there(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold("s1", here, TALK).close()
+    talk = here / "talk.html"
+    talk.write_text("mine")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        for name in ("talk.html", "new.html"):
+            arguments = ["sessions", "export", "s1", "--format", "html", "--force", "-o", name]
+            assert run_command(arguments) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert "cannot write `new.html`: File too large" in capsys.readouterr().err
+    assert talk.read_text() == "mine"
+    assert [path.name for path in here.iterdir() if path.is_file()] == ["talk.html"]
+
+
+@pytest.mark.parametrize("path", ["no/such/talk.md", "."])
+def test_where_nothing_can_be_written_is_told(
+    path: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold("s1", here, TALK).close()
+
+    assert run_command(["sessions", "export", "s1", "-o", path, "--force"]) == 2
+    assert f"cannot write `{path}`" in capsys.readouterr().err
+
+
+def test_an_export_goes_into_a_pipe(here: Path) -> None:
+    hold("s1", here, TALK).close()
+    os.mkfifo(here / "pipe")
+    with subprocess.Popen(["cat", here / "pipe"], stdout=subprocess.PIPE) as cat:
+        assert run_command(["sessions", "export", "s1", "-o", "pipe"]) == 0
+        out, _ = cat.communicate(timeout=20)
+    assert out.startswith(b"# Fix the bug\n")
+
+
+def test_a_session_that_is_open_can_be_exported_and_copied(here: Path) -> None:
+    journal = hold("s1", here, TALK)
+
+    assert run_command(["sessions", "export", "s1", "-o", "talk.md"]) == 0
+    assert run_command(["sessions", "fork", "s1"]) == 0
+    assert run_command(["sessions", "rename", "s1", "x"]) == 2
+
+    assert len(list(journal.path.parent.glob("*.jsonl"))) == 2
+
+
+def test_json_has_what_the_journal_tells_of_each_message(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = hold("s1", here, [])
+    journal.write({"type": "message", "at": "2026-01-02T03:04:06Z", **to_json(UserMessage("a"))})
+    journal.write({"type": "message", **to_json(AssistantMessage("b"))})
+    journal.write({"type": "usage", "input": 5, "output": 6, "cached": 1, "cost_usd": 0.5})
+    opening = to_json(UserMessage("ledger", is_summary=True))
+    journal.write({"type": "compact", "opening": opening, "kept": 1})
+    journal.write({"type": "title", "title": "Named"})
+    journal.close()
+
+    assert run_command(["sessions", "export", "s1", "--format", "json"]) == 0
+
+    whole = json.loads(capsys.readouterr().out)
+    usage = {"input_tokens": 5, "output_tokens": 6, "cached_tokens": 1, "cost_usd": 0.5}
+    assert (whole["title"], whole["usage"]) == ("Named", usage)
+    assert whole["messages"] == [
+        {"role": "user", "text": "a", "at": "2026-01-02T03:04:06Z", "put_aside": True},
+        {"role": "assistant", "text": "b", "model": "scripted", "usage": usage},
+    ]
+
+
+def test_a_copy_is_listed_with_what_it_is_a_copy_of(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold("s1", here, [*TALK, UserMessage("And then?")]).close()
+
+    assert run_command(["sessions", "fork", "s1", "--before", "2", "--title", "Other way"]) == 0
+    out = capsys.readouterr()
+    name = out.out.strip()
+    assert out.err == f"`qcode resume {name}` goes on with it\n"
+
+    assert run_command(["sessions"]) == 0
+    listed = sorted(capsys.readouterr().out.splitlines())
+    assert listed[0].startswith(name)
+    assert listed[0].endswith("scripted Other way (copy of s1)")
+    assert listed[1].endswith("scripted Fix the bug")
+    assert run_command(["sessions", "show", name]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("# Other way\n")
+    assert "copy of: `s1`" in shown
+    assert "And then?" not in shown
+    assert run_command(["sessions", "fork", "s1", "--before", "3"]) == 2
+    assert "no message 3 of yours; they are 1 to 2" in capsys.readouterr().err
+
+
+def test_a_session_is_called_what_a_person_says(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = hold("s1", here, TALK, age=60)
+    journal.close()
+    hold("s2", here, TALK).close()
+
+    assert run_command(["sessions", "rename", "s1", "The", "\x1b[2Jparser"]) == 0
+    assert capsys.readouterr().out == "s1  The parser\n"
+    assert run_command(["sessions"]) == 0
+    assert [line.split(maxsplit=4)[4] for line in capsys.readouterr().out.splitlines()] == [
+        "Fix the bug", "The parser",
+    ]  # fmt: skip
+
+    assert run_command(["sessions", "rename", "s1"]) == 0
+    assert capsys.readouterr().out == "s1  (no title)\n"
+    assert run_command(["sessions", "rename", "s1", "again"]) == 0
+    assert run_command(["sessions", "rm", "s1"]) == 0
+    assert sorted(path.name for path in journal.path.parent.iterdir()) == ["s2.jsonl"]
+
+
+def test_sessions_are_found_by_words_said_in_them(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold("s1", here, [UserMessage("x"), AssistantMessage("It is the Größe \x1b[2Jof A")]).close()
+    call = ToolCall("c1", "run_shell_command", json.dumps({"command": 'make "all"'}))
+    hold("s2", here, [UserMessage("zebra"), AssistantMessage("", "", (call,))], age=60).close()
+    hold("s3", here / "elsewhere", TALK, age=90).close()
+
+    def found(*arguments: str) -> list[str]:
+        assert run_command(["sessions", "list", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    first = found("--search", "GRÖSSE a of")
+    assert first[0].startswith("s1 ")
+    assert first[1].strip() == "It is the Größe of A"
+    assert found("--search", "größe make") == []
+    assert found("--search", "make all")[0].startswith("s2 ")
+    assert found("--search", "scripted zebra")[0].startswith("s2 ")
+    assert found("--search", "assistant") == []
+    assert found("--search", "bug") == []
+    assert found("--all", "--search", "bug on it")[0].startswith("s3 ")
+    (entry,) = json.loads("\n".join(found("--json", "--search", "größe")))
+    assert (entry["id"], entry["found"]) == ("s1", "It is the Größe of A")
+
+
+def test_a_damaged_journal_is_searched_as_far_as_it_is_read(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = hold("s1", here, [UserMessage("x")])
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write(b'{"needle": \n[1]\n{"type":"message","text":7,"tool_calls":["needle"]}\n')
+        file.write(b'{"type":"message","role":"user","text":"\xff"}\n')
+        file.write(b'{"type":"message","role":"user","text":"a needle"}\n{"type":"mess')
+
+    assert run_command(["sessions", "--search", "needle"]) == 0
+    assert "needle" in capsys.readouterr().out
+    assert run_command(["sessions", "--search", "nothing"]) == 0
+    assert "no session has all of these words" in capsys.readouterr().err
+
+
+def test_what_was_found_shows_no_secret(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = "ghp_" + "A1b2" * 9
+    journal = hold("s1", here, [UserMessage("x")])
+    with journal.path.open("a") as file:
+        said = UserMessage(f"{'word ' * 60}{token} needle")
+        file.write(json.dumps({"type": "message", **to_json(said)}) + "\n")
+    journal.close()
+
+    for words in ("needle", token[5:20]):
+        assert run_command(["sessions", "--search", words]) == 0
+        assert token[8:16] not in capsys.readouterr().out
