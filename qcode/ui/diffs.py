@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
 
+from qcode.ui.cards import more
 from qcode.ui.code import Highlighter, Lexer, lexer_for_path
 from qcode.ui.patch import Row, marked, rows
 from qcode.ui.printable import fit
@@ -58,12 +59,6 @@ def diff_lines(
     if len(every) > len(shown):
         out.append([(fit(more(len(every) - len(shown), pointer), columns), "dim")])
     return [paint(line, theme) for line in out]
-
-
-def more(count: int, pointer: str = "") -> str:
-    """Return what says that lines are left out, and where they are to be seen."""
-    where = f" ({pointer})" if pointer else ""
-    return f"… {count:,} more line{'s' * (count != 1)}{where}"
 
 
 def _as_written(

@@ -7,9 +7,11 @@ Colours never carry meaning alone: signs and words do, and `NONE` shows nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Literal, TypeAlias
+
+from qcode.record import Record
 
 Ground: TypeAlias = Literal["dark", "light", "none"]
 """What the text stands on; `none` is for no colours at all."""
@@ -24,15 +26,13 @@ class Depth(IntEnum):
     TRUE = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
+class Theme(Record):
     """How roles look."""
 
     ground: Ground = "dark"
     depth: Depth = Depth.SIXTEEN
     spoken: bool = False
     """Words instead of signs, for who has the screen read out."""
-    _codes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def colour(self) -> bool:
@@ -50,10 +50,7 @@ class Theme:
         Raises:
             KeyError: there is no such role.
         """
-        found = self._codes.get(style)
-        if found is None:
-            found = self._codes[style] = self._code(style)
-        return found
+        return _code(self.ground, self.depth, style)
 
     def paint(self, safe: str, style: str) -> str:
         """Return safe text in a style, which ends before the line does."""
@@ -66,23 +63,25 @@ class Theme:
         sign, word = MARKS[name]
         return word if self.spoken else sign
 
-    def _code(self, style: str) -> str:
-        looks = [ROLES[role] for role in style.split()]
-        if not self.colour:
-            return ""
-        codes = [code for look in looks if (code := self._look(look))]
-        return ";".join(codes)
 
-    def _look(self, look: Look) -> str:
-        full, basic = look.on(self.ground)
-        if self.depth is Depth.SIXTEEN:
-            return basic
-        text, _, tint = full.partition(" on ")
-        # The nearest of 256 colours is no worse for text and takes half the bytes.
-        codes = [look.attributes, _colour(text, Depth.MANY)]
-        if tint:
-            codes.append(_colour(tint, self.depth, background=True))
-        return ";".join(code for code in codes if code)
+@lru_cache(maxsize=1000)
+def _code(ground: Ground, depth: Depth, style: str) -> str:
+    looks = [ROLES[role] for role in style.split()]
+    if ground == "none" or depth is Depth.NONE:
+        return ""
+    return ";".join(code for look in looks if (code := _look(look, ground, depth)))
+
+
+def _look(look: Look, ground: Ground, depth: Depth) -> str:
+    full, basic = look.on(ground)
+    if depth is Depth.SIXTEEN:
+        return basic
+    text, _, tint = full.partition(" on ")
+    # The nearest of 256 colours is no worse for text and takes half the bytes.
+    codes = [look.attributes, _colour(text, Depth.MANY)]
+    if tint:
+        codes.append(_colour(tint, depth, background=True))
+    return ";".join(code for code in codes if code)
 
 
 def _colour(name: str, depth: Depth, *, background: bool = False) -> str:
@@ -96,8 +95,7 @@ def _colour(name: str, depth: Depth, *, background: bool = False) -> str:
     return ";".join(colour.get_ansi_codes(foreground=not background))
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Record):
     """A role's colours: `#rrggbb`, or `#rrggbb on #rrggbb`, and codes where there are but 16."""
 
     dark: str = ""
@@ -184,7 +182,7 @@ def choose(
     `spoken` is for screen readers: no colours, and words instead of signs.
     """
     if spoken:
-        return replace(NONE, spoken=True)
+        return Theme("none", Depth.NONE, spoken=True)
     depth = depth_of(environment)
     if ground == "none" or depth is Depth.NONE:
         return NONE
