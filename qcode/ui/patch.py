@@ -42,7 +42,8 @@ def rows(diff: str) -> list[Row]:
     while at < len(lines):
         line = lines[at]
         if hunk := _HUNK.match(line):
-            out.append(Row("hunk", hunk[5], int(hunk[3])))
+            if hunk[5] or not out or out[-1].kind != "file":  # else there is nothing to say
+                out.append(Row("hunk", hunk[5], int(hunk[3])))
             body, at = _hunk(lines, at + 1, hunk)
             out += body
         elif line.startswith("diff --git ") or _is_head(lines, at):

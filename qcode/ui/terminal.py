@@ -92,6 +92,8 @@ class Terminal:
         self._clock = clock
         self._columns = columns
         self._at_start = True
+        self._is_apart = True
+        """Whether what comes next stands apart from what is before it."""
         self._flow: Literal["", "text", "reasoning"] = ""
         """What is being written."""
         self._printing = Printing()
@@ -173,6 +175,8 @@ class Terminal:
                 return
             self.end_line()
             self._flow = flow
+            if flow == "text" and self._theme.colour:
+                self._gap()
             self._redrawn_at = 0.0  # it is told at once that something else goes on
         self._answer_shown = True
         if not self._theme.colour:
@@ -207,6 +211,7 @@ class Terminal:
         elif flow == "text":
             assert self._answer is not None
             self._put(self._answer.flush())
+            self._gap()
         elif flow:
             self._thinking.add(self._printing.flush())
             self._thought, self._thinking = self._thinking, Reasoning()
@@ -418,6 +423,10 @@ class Terminal:
         """Return the columns to write in; some terminals wrap as soon as the last is filled."""
         return self._columns() - 1
 
+    def _gap(self) -> None:
+        if not self._is_apart:
+            self._put("\n")
+
     def _print(self, line: Line) -> None:
         self._put(f"{paint(line, self._theme)}\n")
 
@@ -428,6 +437,7 @@ class Terminal:
         self._stream.write(self._paint(safe, colour))
         self._stream.flush()
         self._at_start = safe.endswith("\n")
+        self._is_apart = safe == "\n" or safe.endswith("\n\n")
 
     def _paint(self, safe: str, colour: Colour) -> str:
         # A newline inside the colour would paint the rest of the line on some terminals.

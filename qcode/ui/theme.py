@@ -66,19 +66,19 @@ class Theme(Record):
 
 @lru_cache(maxsize=1000)
 def _code(ground: Ground, depth: Depth, style: str) -> str:
-    looks = [ROLES[role] for role in style.split()]
+    shades = [ROLES[role] for role in style.split()]
     if ground == "none" or depth is Depth.NONE:
         return ""
-    return ";".join(code for look in looks if (code := _look(look, ground, depth)))
+    return ";".join(code for each in shades if (code := _shade(each, ground, depth)))
 
 
-def _look(look: Look, ground: Ground, depth: Depth) -> str:
-    full, basic = look.on(ground)
+def _shade(shades: Shades, ground: Ground, depth: Depth) -> str:
+    full, basic = shades.on(ground)
     if depth is Depth.SIXTEEN:
         return basic
     text, _, tint = full.partition(" on ")
     # The nearest of 256 colours is no worse for text and takes half the bytes.
-    codes = [look.attributes, _colour(text, Depth.MANY)]
+    codes = [shades.attributes, _colour(text, Depth.MANY)]
     if tint:
         codes.append(_colour(tint, depth, background=True))
     return ";".join(code for code in codes if code)
@@ -95,7 +95,7 @@ def _colour(name: str, depth: Depth, *, background: bool = False) -> str:
     return ";".join(colour.get_ansi_codes(foreground=not background))
 
 
-class Look(Record):
+class Shades(Record):
     """A role's colours: `#rrggbb`, or `#rrggbb on #rrggbb`, and codes where there are but 16."""
 
     dark: str = ""
@@ -112,43 +112,43 @@ class Look(Record):
         return self.dark, self.dark_basic
 
 
-def _both(attributes: str) -> Look:
-    return Look("", "", attributes, attributes, attributes)
+def _both(attributes: str) -> Shades:
+    return Shades("", "", attributes, attributes, attributes)
 
 
-ROLES: Mapping[str, Look] = {
-    "dim": Look("#8a8a8a", "#6c6c6c", "2", "2"),
-    "accent": Look("#5fd7d7", "#005f87", "36", "34"),
-    "ok": Look("#87d787", "#006700", "32", "32"),
-    "error": Look("#ff8787", "#af0000", "31", "31"),
-    "warning": Look("#ffd787", "#875f00", "33", "33"),
-    "user": Look("#5fd7d7", "#005f87", "36", "34", "1"),
+ROLES: Mapping[str, Shades] = {
+    "dim": Shades("#8a8a8a", "#6c6c6c", "2", "2"),
+    "accent": Shades("#5fd7d7", "#005f87", "36", "34"),
+    "ok": Shades("#87d787", "#006700", "32", "32"),
+    "error": Shades("#ff8787", "#af0000", "31", "31"),
+    "warning": Shades("#ffd787", "#875f00", "33", "33"),
+    "user": Shades("#5fd7d7", "#005f87", "36", "34", "1"),
     # of Markdown
-    "heading": Look("#87afff", "#0000af", "1", "1", "1"),
+    "heading": Shades("#87afff", "#0000af", "1", "1", "1"),
     "strong": _both("1"),
     "emph": _both("3"),
     "strike": _both("9"),
-    "code": Look("#ffd787", "#870087", "33", "35"),
-    "link": Look("#87afff", "#0000af", "4", "4", "4"),
-    "quote": Look("#b2b2b2", "#4e4e4e", "", ""),
-    "bar": Look("#8a8a8a", "#767676", "2", "2"),
-    "bullet": Look("#5fd7d7", "#005f87", "36", "34"),
+    "code": Shades("#ffd787", "#870087", "33", "35"),
+    "link": Shades("#87afff", "#0000af", "4", "4", "4"),
+    "quote": Shades("#b2b2b2", "#4e4e4e", "", ""),
+    "bar": Shades("#8a8a8a", "#767676", "2", "2"),
+    "bullet": Shades("#5fd7d7", "#005f87", "36", "34"),
     # of code
-    "keyword": Look("#d7afff", "#8700af", "35", "35"),
-    "string": Look("#87d787", "#006700", "32", "32"),
-    "comment": Look("#949494", "#6c6c6c", "2", "2"),
-    "number": Look("#ffaf87", "#af3a00", "36", "34"),
-    "name": Look("#87d7ff", "#005faf", "34", "34"),
-    "kind": Look("#ffd787", "#875f00", "33", "33"),
+    "keyword": Shades("#d7afff", "#8700af", "35", "35"),
+    "string": Shades("#87d787", "#006700", "32", "32"),
+    "comment": Shades("#949494", "#6c6c6c", "2", "2"),
+    "number": Shades("#ffaf87", "#af3a00", "36", "34"),
+    "name": Shades("#87d7ff", "#005faf", "34", "34"),
+    "kind": Shades("#ffd787", "#875f00", "33", "33"),
     # of diffs
-    "added": Look("#87d787", "#006700", "32", "32"),
-    "removed": Look("#ff8787", "#af0000", "31", "31"),
-    "added_line": Look(" on #12301c", " on #e6f7e9"),
-    "removed_line": Look(" on #3b181b", " on #fdeaea"),
-    "added_word": Look(" on #005f00", " on #afd7af", "7", "7"),
-    "removed_word": Look(" on #870000", " on #ffafaf", "7", "7"),
-    "gutter": Look("#8a8a8a", "#6c6c6c", "2", "2"),
-    "hunk": Look("#87afff", "#005f87", "36", "34"),
+    "added": Shades("#87d787", "#006700", "32", "32"),
+    "removed": Shades("#ff8787", "#af0000", "31", "31"),
+    "added_line": Shades(" on #12301c", " on #e6f7e9"),
+    "removed_line": Shades(" on #3b181b", " on #fdeaea"),
+    "added_word": Shades(" on #005f00", " on #afd7af", "7", "7"),
+    "removed_word": Shades(" on #870000", " on #ffafaf", "7", "7"),
+    "gutter": Shades("#8a8a8a", "#6c6c6c", "2", "2"),
+    "hunk": Shades("#87afff", "#005f87", "36", "34"),
     "path": _both("1"),
 }
 

@@ -272,7 +272,7 @@ def test_an_answer_in_colour_is_read_as_markdown() -> None:
 
     shown = seen([*map(events.TextDelta, pieces), events.CallStarted(0, "x")], COLOUR)
 
-    assert bare(shown) == "One\n\n• two\n\n  py\n  x = 1\n\nend\n"
+    assert bare(shown) == "One\n\n• two\n\n  py\n  x = 1\n\nend\n\n"
     assert "\x1b[1mOne\x1b[0m" in shown
 
 
@@ -293,7 +293,7 @@ def test_reasoning_in_colour_is_folded_and_kept() -> None:
     terminal.handle(events.ReasoningDelta("well\x1b[2J."))
     terminal.handle(events.TextDelta("So.\n\n"))
 
-    assert bare(stream.getvalue()) == "∴ thought for 3.2 s, 2 words (Ctrl-R shows)\nSo.\n"
+    assert bare(stream.getvalue()) == "∴ thought for 3.2 s, 2 words (Ctrl-R shows)\n\nSo.\n"
     assert terminal.last_reasoning == "Hm, well."
 
 
@@ -302,7 +302,7 @@ def test_a_diff_in_colour_is_numbered() -> None:
 
     shown = seen([events.ToolStarted(SHELL, "make"), finished(SHELL, diff=diff)], COLOUR)
 
-    assert bare(shown).splitlines()[2:] == ["  x  +1 −1", "  …   ", "  4 - a", "  4 + b"]
+    assert bare(shown).splitlines()[2:] == ["  x  +1 −1", "  4 - a", "  4 + b"]
 
 
 def test_a_list_of_things_to_do_is_shown() -> None:
