@@ -6,16 +6,17 @@ import io
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 from qcode import events
-from qcode.escapes import Plain, last_state
 from qcode.events import Event, TurnEnd
-from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
+from qcode.messages import Message, ToolCall, Usage
 from qcode.ui import cards
 from qcode.ui.cards import Reasoning
+from qcode.ui.outputs import Outputs
 from qcode.ui.printable import Printing, fit, one_line, printable
+from qcode.ui.recap import recap
 from qcode.ui.runs import Line, paint
 from qcode.ui.theme import NONE, Depth, Theme
 
@@ -30,9 +31,6 @@ PREVIEW_COLUMNS = 4000
 """More than of a diff: a person is about to allow what they see."""
 OUTPUT_LINES = 20
 """Of one command, while it runs."""
-RECAP_MESSAGES = 6
-RECAP_LINES = 40
-"""Of one message when a session is reopened."""
 LINE_COLUMNS = 400
 """Longer lines are cut; they are data or minified code."""
 
@@ -47,16 +45,6 @@ class Look:
     colour: bool = True
     live: bool = True
     """Whether a line can be taken back; False for dumb terminals."""
-
-
-@dataclass(slots=True)
-class _Output:
-    """What a running command printed: lines shown, lines kept back, an unfinished one."""
-
-    shown: int = 0
-    hidden: int = 0
-    rest: str = ""
-    plain: Plain = field(default_factory=lambda: Plain(lambda text: text))
 
 
 def usage_line(usage: Usage, seconds: float | None = None) -> str:
@@ -113,7 +101,7 @@ class Terminal:
         self._previewed: set[str] = set()
         self._steps: dict[str, int] = {}
         """Call to the number by which what it changed can be taken back."""
-        self._outputs: dict[str, _Output] = {}
+        self._outputs = Outputs(OUTPUT_LINES, LINE_COLUMNS)
 
     def handle(self, event: Event) -> None:
         """Show one event."""
@@ -245,22 +233,13 @@ class Terminal:
         self.status(f"{call.name} …")
 
     def _tool_output(self, call_id: str, text: str) -> None:
-        output = self._outputs.setdefault(call_id, _Output())
-        *lines, rest = (output.rest + output.plain.feed(text)).split("\n")
-        for line in lines:
-            self._output_line(output, last_state(line))
-        shown = last_state(rest)
-        # A program that never ends its line must not fill the memory.
-        output.rest = shown[: LINE_COLUMNS + 1] + "\r" * rest.endswith("\r")
-        if output.hidden:
-            self.status(f"… {output.hidden:,} more lines")
+        self._say_output(self._outputs.feed(call_id, text))
+        if hidden := self._outputs.hidden(call_id):
+            self.status(f"… {hidden:,} more lines")
 
-    def _output_line(self, output: _Output, line: str) -> None:
-        if output.shown < OUTPUT_LINES:
-            output.shown += 1
+    def _say_output(self, lines: Sequence[str]) -> None:
+        for line in lines:
             self.say(f"{self._bar()}{fit(line, LINE_COLUMNS)}", "dim")
-        else:
-            output.hidden += 1
 
     def _bar(self) -> str:
         """Return what stands before a line that a command printed."""
@@ -268,11 +247,10 @@ class Terminal:
 
     def _tool_finished(self, event: events.ToolFinished) -> None:
         result = event.result
-        output = self._outputs.pop(result.call_id, _Output())
-        if rest := last_state(output.rest + output.plain.flush()):
-            self._output_line(output, rest)
-        if output.hidden:
-            self.say(f"{self._bar()}… {output.hidden:,} more lines", "dim")
+        lines, hidden = self._outputs.finish(result.call_id)
+        self._say_output(lines)
+        if hidden:
+            self.say(f"{self._bar()}… {hidden:,} more lines", "dim")
         call, about = self._calls.pop(result.call_id, (None, ""))
         # Calls run side by side: the line says whose end it is.
         apart = call is None or self._last_call != result.call_id
@@ -334,42 +312,8 @@ class Terminal:
 
     def recap(self, messages: Sequence[Message]) -> None:
         """Show the end of a reopened session."""
-        last = messages[-RECAP_MESSAGES:]
-        if len(last) < len(messages):
-            self.say(f"… {len(messages) - len(last):,} earlier messages", "dim")
-        for message in last:
-            match message:
-                case UserMessage(text, is_nudge):
-                    who = "qcode:" if is_nudge else ">"
-                    self._recap_text(f"{who} {text.strip()}", "dim" if is_nudge else "cyan")
-                case AssistantMessage():
-                    self._recap_answer(message.text.strip())
-                    if message.interrupted:
-                        self.say("interrupted")
-                    for call in message.tool_calls:
-                        self._print(cards.started(call, call.arguments, self._theme, self._room()))
-                case ToolMessage():
-                    mark = self._theme.mark("error" if message.is_error else "ok")
-                    first = message.text.strip().split("\n", 1)[0]
-                    self.say(self._cut(f"  {mark} {first}"), "dim")
-
-    def _recap_answer(self, text: str) -> None:
-        if not self._theme.colour:
-            self._recap_text(text, "")
-            return
         self.end_line()
-        answer = self._new_answer()
-        lines = (answer.feed(text) + answer.flush()).splitlines(keepends=True)
-        self._put("".join(lines[:RECAP_LINES]))
-        if len(lines) > RECAP_LINES:
-            self.say(cards.more(len(lines) - RECAP_LINES), "dim")
-
-    def _recap_text(self, text: str, colour: Colour) -> None:
-        lines = printable(text).split("\n") if text else []
-        for line in lines[:RECAP_LINES]:
-            self.say(line, colour)
-        if len(lines) > RECAP_LINES:
-            self.say(f"… {len(lines) - RECAP_LINES:,} more lines", "dim")
+        self._put(recap(messages, self._theme, self._room()))
 
     # -- lines
 
@@ -414,10 +358,6 @@ class Terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._status = ""
-
-    def _cut(self, text: str) -> str:
-        indent = len(text) - len(text.lstrip())
-        return " " * indent + one_line(text, self._columns() - 1 - indent)
 
     def _room(self) -> int:
         """Return the columns to write in; some terminals wrap as soon as the last is filled."""
