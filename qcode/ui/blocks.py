@@ -84,7 +84,7 @@ class Blocks:
             self._empty(matched)
             return
         lazy = isinstance(self.leaf, Paragraph) and not inside
-        if lazy and not self._begins(rest, interrupts=False):
+        if lazy and not self._begins(rest):
             self._add(rest)
             return
         sibling = self._containers[matched] if not inside else None
@@ -193,16 +193,11 @@ class Blocks:
         self._emit(code.take(self._room()))
         return True
 
-    def _begins(self, rest: str, *, interrupts: bool) -> bool:
+    def _begins(self, rest: str) -> bool:
         """Return whether a line begins a block rather than to go on with a paragraph."""
-        if _HEADING.match(rest) or _RULE.fullmatch(rest) or _QUOTE.match(rest):
-            return True
-        if _FENCE.fullmatch(rest):
-            return True
-        item = _ITEM.match(rest)
-        if not item or not interrupts:
-            return item is not None
-        return bool(rest[item.end() :].strip()) and item[3] in (None, "1")
+        return any(mark.match(rest) for mark in (_HEADING, _QUOTE, _ITEM)) or any(
+            mark.fullmatch(rest) for mark in (_RULE, _FENCE)
+        )
 
     def _leaf(self, rest: str) -> None:
         leaf = self.leaf

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KEPT_BREAK_COLUMNS = 60
 """A line shorter than this was ended on purpose; longer ones were broken to some width."""
 
+LINKS = 50
+"""Brackets of a paragraph that may begin links; where there are more, all show as written."""
+
 _STYLES = {"em": "emph", "strong": "strong", "s": "strike"}
 _SPECIAL = frozenset("\\`*_~[]!<&\n")
 """Without one of these a text has nothing to be read."""
@@ -30,7 +33,9 @@ def inline(source: str, style: str = "") -> list[Run]:
     """Return the runs of a paragraph's source."""
     if _SPECIAL.isdisjoint(source):
         return [(source, style)] if source else []
-    tokens = _parser().parseInline(source)[0].children or []
+    # Looking for the end of each would take time in proportion to their square.
+    with_links = source.count("[") <= LINKS
+    tokens = _parser(with_links).parseInline(source)[0].children or []
     runs = list(_runs(tokens, style))
     # A character may be written by its number: nothing that a terminal obeys comes in so.
     if "&" in source:
@@ -39,7 +44,7 @@ def inline(source: str, style: str = "") -> list[Run]:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser(with_links: bool) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     class Parser(MarkdownIt):
@@ -54,7 +59,8 @@ def _parser() -> MarkdownIt:
         def normalizeLinkText(self, link: str) -> str:  # noqa: N802
             return link
 
-    return Parser("commonmark", {"html": False}).enable("strikethrough").disable("html_inline")
+    parser = Parser("commonmark", {"html": False}).enable("strikethrough").disable("html_inline")
+    return parser if with_links else parser.disable(["link", "image"])
 
 
 def _runs(tokens: Sequence[Token], base: str) -> Iterator[Run]:

@@ -16,7 +16,7 @@ from qcode.ui.grid import Side
 from qcode.ui.inline import KEPT_BREAK_COLUMNS, inline
 from qcode.ui.runs import Line, Run, chopped, expanded, wrapped
 
-PART_CHARACTERS = 1_200
+PART_CHARACTERS = 1_000
 """Of a paragraph that are read as one; what is longer is finished in parts."""
 TABLE_ROWS = 100
 TABLE_CHARACTERS = 16_000

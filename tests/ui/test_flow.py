@@ -39,7 +39,7 @@ MARKS = st.sampled_from([
     *("---", "===", "***", "|", "| a | b |\n|---|:-:|\n", "|x|y|\n", "<b>", "</b>", "<br>"),
     *("[", "](", ")", "![", "[x]: /u 't'\n", "[x]", "<http://u.v>", "&amp;", "&#x202e;"),
     *("\\", "\\*", "\\\n", "/*", "*/", '"""', "'", "def f():\n", "工具", "😀", "é", "\r\n"),
-    *("\x1b[31m", "\u200b", "a" * 70, "\x1b]0;t\x07"),
+    *("\x1b[31m", "\u200b", "a" * 70, "ab " * 340, "\x1b]0;t\x07"),
 ])  # fmt: skip
 MARKDOWN = st.lists(WORDS | MARKS, max_size=60).map("".join)
 
@@ -74,7 +74,7 @@ def test_no_word_is_lost_or_doubled(text: str) -> None:
     text = re.sub(r"[abcdefgh]+", lambda run: f"{run[0]}Q{next(numbered)}Q", text)
     wanted = re.findall(r"Q\d+Q", printable(text))
 
-    found = re.findall(r"Q\d+Q", bare(printed([text], 1000)))
+    found = re.findall(r"Q\d+Q", bare(printed([text], 10_000)))
 
     assert found == wanted
 
@@ -204,6 +204,10 @@ def test_a_link_tells_where_it_leads() -> None:
     assert "\x1b]" not in printed([text])
 
 
+def test_brackets_without_end_begin_no_links() -> None:
+    assert lines(f"{'[' * 100}a](b) *c*", 200) == [f"{'[' * 100}a](b) c"]
+
+
 def test_a_table_fits_the_columns() -> None:
     text = "| name | text |\n|---|--:|\n| a | one two three four |\n| 工具 | x | more |\n\nafter"
 
@@ -249,6 +253,19 @@ def test_a_line_without_an_end_does_not_stay() -> None:
     shown = "".join(flow.feed("x" * 100) for _ in range(100))
 
     assert bare(shown).count("x") > 10_000 - PART_CHARACTERS - LINE_CHARACTERS
+
+
+@pytest.mark.parametrize("mark", ["- ", "# ", "> ", "```", "1. ", "| "])
+def test_a_line_that_is_taken_in_pieces_begins_nothing_in_its_middle(mark: str) -> None:
+    text = "word " * (LINE_CHARACTERS // 5) + f"{mark}no block"
+
+    assert " ".join(lines(text, 40)) == text
+
+
+def test_a_line_of_code_that_is_taken_in_pieces_does_not_end_it() -> None:
+    text = f"~~~\n{'word ' * (LINE_CHARACTERS // 5)}~~~\n*in*\n"
+
+    assert lines(text)[-1] == "  *in*"
 
 
 def test_lines_ended_on_purpose_stay_apart() -> None:
