@@ -31,6 +31,8 @@ WINDOW_CHARACTERS = 8_000
 
 _Span: TypeAlias = tuple[int, int, str]
 """Where a styled piece begins and ends, and its style; positions in the window."""
+_Place: TypeAlias = tuple[int, tuple[str, ...]]
+"""Where a line begins, and the states that a lexer is in there."""
 
 _STYLES: Mapping[str, str] = {
     "Keyword": "keyword",
@@ -66,43 +68,51 @@ class Highlighter:
     lexer: Lexer | None
     _window: str = ""
     _states: tuple[str, ...] = ("root",)
+    _open: tuple[str, str] | None = None
+    """What ends a piece that the window ends in, and its style."""
 
     def line(self, text: str) -> Line:
         """Return the runs of the next line, which has no newline in it."""
         if self.lexer is None or not text.strip():
-            if self._window:
+            if self._window and not self._open:
                 self._window += f"{text}\n"
             return [(text, "")]
+        if self._open and self._open[0] not in text:
+            return [(text, self._open[1])]
         begins = len(self._window)
-        window = self._window = f"{self._window}{text}\n"
-        spans, states, last = self._read(window)
-        self._move(last, states)
-        return _styled(text, begins, spans)
+        self._window += f"{text}\n"
+        return _styled(text, begins, self._read(self._window))
 
     def copy(self) -> Highlighter:
         """Return one that goes on from here by itself."""
         return replace(self)
 
-    def _move(self, last: int, states: tuple[str, ...]) -> None:
-        """Let the window begin where the last piece did."""
+    def _move(self, places: Sequence[_Place]) -> None:
+        """Let the window begin at the last of the places."""
         window = self._window
-        if len(window) > WINDOW_CHARACTERS or window.count("\n", last) > WINDOW_LINES:
+        last, states = places[-1] if places else (0, self._states)
+        if len(window) - last > WINDOW_CHARACTERS or window.count("\n", last) > WINDOW_LINES:
             last = len(window)
         self._window, self._states = window[last:], states
 
-    def _read(self, window: str) -> tuple[list[_Span], tuple[str, ...], int]:
-        """Return spans, and where and in which states the last piece began."""
+    def _read(self, window: str) -> list[_Span]:
         assert self.lexer is not None
-        spans, states, last = _lexed(self.lexer, window, self._states)
+        self._open = None
+        spans, places = _lexed(self.lexer, window, self._states)
         for opener, closer in _closers(self.lexer):
             at = _unread(window, opener, spans) if opener in window else -1
             if at < 0:
                 continue
-            closed, _, _ = _lexed(self.lexer, window + closer, self._states)
-            if any(start == at and style in ("comment", "string") for start, _, style in closed):
-                # Till its end has come, all that follows belongs to it.
-                return closed, self._states, 0
-        return spans, states, last
+            closed, _ = _lexed(self.lexer, window + closer, self._states)
+            for start, _, style in closed:
+                if start == at and style in ("comment", "string"):
+                    # Till its end has come, all that follows belongs to it.
+                    self._open = closer, style
+                    # At the opener itself a lexer has gone astray already.
+                    self._move([(0, self._states), *(p for p in places if 0 < p[0] < at)])
+                    return closed
+        self._move(places)
+        return spans
 
 
 def highlighted(lines: Sequence[str], lexer: Lexer | None) -> list[Line]:
@@ -164,7 +174,7 @@ def _closers(lexer: Lexer) -> list[tuple[str, str]]:
     """Return the pairs that mean something to a lexer."""
     out = []
     for opener, closer in _CLOSERS.items():
-        spans, _, _ = _lexed(lexer, f"{opener} a{closer}\n", ("root",))
+        spans, _ = _lexed(lexer, f"{opener} a{closer}\n", ("root",))
         if any(start == 0 and style in ("comment", "string") for start, _, style in spans):
             out.append((opener, closer))
     return out
@@ -181,10 +191,8 @@ def _unread(window: str, opener: str, spans: Sequence[_Span]) -> int:
     return at
 
 
-def _lexed(
-    lexer: Lexer, text: str, states: tuple[str, ...]
-) -> tuple[list[_Span], tuple[str, ...], int]:
-    """Return spans, and the states and the place at the beginning of the last line or piece."""
+def _lexed(lexer: Lexer, text: str, states: tuple[str, ...]) -> tuple[list[_Span], list[_Place]]:
+    """Return spans, and the places from which on the text may be read again."""
     from pygments.lexer import (  # type: ignore[import-untyped]
         ExtendedRegexLexer,
         LexerContext,
@@ -198,24 +206,25 @@ def _lexed(
                 _add(spans, at, at + len(value), _style(kind))
         except Exception:  # noqa: BLE001 - hundreds of lexers of others; text must go on
             spans = []
-        return spans, ("root",), len(text)
+        return spans, [(len(text), ("root",))]
     context: Any = LexerContext(text, 0, list(states))
     # Of any lexer by expressions this runs the same rules, and lets the states be seen.
     reading: Iterator[tuple[int, object, str]] = ExtendedRegexLexer.get_tokens_unprocessed(
         lexer, context=context
     )
-    kept, place, last = states, 0, ""
+    places: list[_Place] = []
+    last = ""
     try:
         for at, kind, last in reading:
             if at == 0 or text[at - 1] == "\n":
-                kept, place = tuple(context.stack), at
+                places.append((at, tuple(context.stack)))
             _add(spans, at, at + len(last), _style(kind))
     except Exception:  # noqa: BLE001 - as above
-        return spans, ("root",), len(text)
+        return spans, [(len(text), ("root",))]
     # A line that ended with nothing open is done with; else its last piece may go on.
     if not last.strip():
-        kept, place = tuple(context.stack), len(text)
-    return spans, kept, place
+        places.append((len(text), tuple(context.stack)))
+    return spans, places
 
 
 def _add(spans: list[_Span], start: int, end: int, style: str) -> None:

@@ -83,12 +83,12 @@ def test_a_file_is_highlighted_as_it_would_be_at_once() -> None:
 
     from qcode.ui.code import _lexed, _styled
 
-    spans, _, _ = _lexed(lexer, code, ("root",))
+    spans, _ = _lexed(lexer, code, ("root",))
     at_once = "".join(f"[{s}]" * len(t) for t, s in _styled(code.replace("\n", " "), 0, spans))
     assert abs(len(styled) - len(at_once)) < len(at_once) / 50
 
 
-@pytest.mark.parametrize("opened", ["/* never ended", '"""', "x = `"])
+@pytest.mark.parametrize("opened", ["/* never ended", '"""', "x = `", "a */ /* b", "<!-- -->"])
 @pytest.mark.parametrize("language", ["js", "c", "python"])
 def test_what_is_kept_is_bounded(language: str, opened: str) -> None:
     highlighter = Highlighter(lexer_for(language))
@@ -96,6 +96,7 @@ def test_what_is_kept_is_bounded(language: str, opened: str) -> None:
 
     for _ in range(500):
         highlighter.line("some text that goes on and on")
+        highlighter.line(opened)
 
     assert len(highlighter._window) <= WINDOW_CHARACTERS + 100
 
