@@ -35,10 +35,11 @@ from qcode.evals.bench_process import Ended, Probe, run
 from qcode.evals.bench_report import COLUMNS, PYTHON, Section, busyness, marks, table, verdicts
 from qcode.evals.bench_sandbox import measure as confining
 from qcode.evals.bench_server import Json, ModelServer, Play, Wire
+from qcode.evals.bench_ui import measure as showing
 
 SECTIONS = (
     *("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox"),
-    "map",
+    *("map", "ui"),
 )
 LIMIT_S = 120.0
 SPAWN = """\
@@ -478,6 +479,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "checkpoints": "keeping the state of a repository's files",
         "sandbox": "commands in the sandbox, beside the same without one",
         "map": "the map of a large tree, and searching it",
+        "ui": f"showing {options.kb:g} kB of an answer as it is written",
     }
     measure: Mapping[str, Callable[[], Section]] = {
         "startup": bench.startup,
@@ -489,6 +491,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "checkpoints": lambda: keeping(options.files),
         "sandbox": lambda: confining(12 * options.runs),
         "map": lambda: mapping(options.tree, options.runs),
+        "ui": lambda: showing(options.kb),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
@@ -528,6 +531,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("-n", dest="runs", type=_positive, default=7, metavar="RUNS", help="rounds (%(default)s)")
     add("--steps", type=_positive, default=50, help="of a session (%(default)s)")
     add("--mb", type=float, default=0.5, help="of each answer to decode (%(default)s)")
+    add("--kb", type=float, default=50.0, help="of each answer to show (%(default)s)")
     add("--files", type=file_counts, default=SIZES, metavar="N,N", help="in repositories to keep")
     add("--tree", type=_positive, default=FILES, metavar="N", help="files to map (%(default)s)")
     add("--only", type=_sections, default=SECTIONS, metavar="A,B", help=", ".join(SECTIONS))

@@ -89,7 +89,23 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
             out.append(Mark(f"added to a command by {tier}", added, limit, "ms"))
             growth = statistics.median(figures["growth"])
             out.append(Mark(f"the same from 300 MB, {tier}", growth, 1.25, "×"))
-    return out + _map_marks(sections.get("map", {}))
+    return out + _map_marks(sections.get("map", {})) + _ui_marks(sections.get("ui", {}))
+
+
+def _ui_marks(section: Section) -> list[Mark]:
+    def most(figure: str) -> tuple[float, str]:
+        return max((statistics.median(of[figure]), name) for name, of in section.items())
+
+    if not section:
+        return []
+    typical = statistics.median(section["prose and code"]["bytes"])
+    (share, costly), (growth, growing), (kept, large) = map(most, ("share", "growth", "kept_kb"))
+    return [
+        Mark("showing an answer, share of a core", share, 10, "%", costly),
+        Mark("showing five times the text, a character", growth, 1.5, "×", growing),
+        Mark("bytes printed for a byte of an answer", typical, 2, "×"),
+        Mark("memory that grows with an answer", kept, 1000, "kB", large),
+    ]
 
 
 def _map_marks(section: Section) -> list[Mark]:
@@ -185,6 +201,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("MB/s by 64", "mb_s_64", 1),
         *(Column("by 1,024", "mb_s_1024", 1), Column("by 65,536", "mb_s_65536", 1)),
         *(Column("× join", "times_base", 1), Column("growth", "growth", 2)),
+    ),
+    "ui": (
+        *(Column("% of a core", "share", 2), Column("growth", "growth", 2)),
+        *(Column("bytes a byte", "bytes", 2), Column("kept kB", "kept_kb")),
+        *(Column("× rich once", "times_rich", 2), Column("plain %", "plain", 2)),
     ),
     "edits": (
         *(Column("edit ms", "edit_ms", 2), Column("growth", "edit_growth", 2)),

@@ -81,7 +81,7 @@ def seen(text: str, *, before: str = "") -> str:
     text = before + text
     if any(map(text.__contains__, _JOINERS)) or not _SELECTING.isdisjoint(text):
         text = _compiled(_ODD).sub(lambda found: _written_out(ord(found[0])), text)
-    return text.translate(_SEEN)[len(before) :]
+    return text.translate(_SEEN)[len(before.translate(_SEEN)) :]
 
 
 _SELECTING = frozenset(map(chr, range(0xFE00, 0xFE10)))
@@ -171,7 +171,7 @@ class Plain:
         shown = seen(self._returns(text), before=self._before)
         final = text[-1]
         counts = final in _SELECTING or _compiled(f"[{_JOINABLE}]").match(final)
-        self._before = final if counts and final.isprintable() else ""
+        self._before = final if counts else ""
         return shown
 
 

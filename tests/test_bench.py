@@ -36,7 +36,20 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
 ) -> None:
     file = tmp_path / "figures.json"
 
-    few = ["-n", "1", "--steps", "2", "--mb", "0.01", "--files", "30,60", "--tree", "90"]
+    few = [
+        "-n",
+        "1",
+        "--steps",
+        "2",
+        "--mb",
+        "0.01",
+        "--files",
+        "30,60",
+        "--tree",
+        "90",
+        "--kb",
+        "2",
+    ]
     code = bench.main([*few, "--peers", "none", "--json", str(file)])
 
     found = json.loads(file.read_text())
@@ -57,7 +70,7 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
     assert list(found["sections"]["checkpoints"]) == ["30 files", "60 files"]
     assert found["sections"]["checkpoints"]["30 files"]["changed_growth"] == [1]
     assert min(found["sections"]["edits"]["5,000 lines"]["edit_ms"]) > 0
-    assert len(found["marks"]) == 21 + 2 * len(found["sections"]["sandbox"])
+    assert len(found["marks"]) == 25 + 2 * len(found["sections"]["sandbox"])
     for mark in found["marks"]:
         assert mark["name"] in printed
 

@@ -42,6 +42,7 @@ from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
 from qcode.ui.standing import Standing
 from qcode.ui.terminal import Look, Terminal, usage_line
+from qcode.ui.theme import choose
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -174,11 +175,16 @@ class _Conversation:
                 interrupt=self._interrupt,
                 cycle=self._cycle,
                 earlier=lambda: None,
-                expand=lambda: None,
+                expand=self._reveal,
                 status=self.standing.line,
             )
             self.terminal = Terminal(
-                screen, self.look, columns=screen.columns, activity=screen.activity
+                screen,
+                self.look,
+                columns=screen.columns,
+                theme=choose(os.environ),
+                reveal="Ctrl-O shows",
+                live=screen,
             )
             first_paint.clear()
             async with screen.shown():
@@ -292,6 +298,11 @@ class _Conversation:
         self.interrupted = True  # before its turn began, it ends with its first event
         self.terminal.status("interrupting …")
         return True
+
+    def _reveal(self) -> None:
+        """Print what was folded."""
+        thought = self.terminal.last_reasoning
+        self.terminal.say(thought or "the model did not think aloud", "dim")
 
     def _cycle(self) -> None:
         """Go to the next approval mode."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +16,7 @@ from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.events import ApprovalNeeded, Event
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
+from qcode.ui.visible import visible
 
 Ask = Callable[[str], Awaitable[str]]
 """Shows a question and returns the line typed after it; what was typed before does not count.
@@ -29,37 +29,8 @@ PAUSE_S = 0.3
 """Between what is asked about and the line for the answer: time to stop typing."""
 SUMMARY_COLUMNS = 120
 IN_SUMMARY = ("command", "file_path", "notebook_path")
-FOLDED_SPACES = 40
-FOLDED_LINES = 6
 _SPEECH = ("description", "explanation", "reason")
 """Arguments in which a model speaks for itself."""
-
-
-def visible(text: str) -> str:
-    """Return the text with all that cannot be seen written out, and long gaps folded."""
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_visible, text))
-    text = _GAP.sub(lambda gap: f"[… {len(gap.group()):,} spaces …]", text)
-    return _EMPTY.sub(lambda gap: f"\n[… {gap.group().count(chr(10)) - 1:,} empty lines …]\n", text)
-
-
-_GAP = re.compile(rf"[ \t]{{{FOLDED_SPACES},}}")
-_EMPTY = re.compile(rf"\n(?:[ \t]*\n){{{FOLDED_LINES},}}")
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and marks that look like nothing."""
-
-
-def _visible(character: str) -> str:
-    if " " <= character <= "~" or character in "\n\t":
-        return character
-    code = ord(character)
-    if code < 0xA0:
-        return f"\\x{code:02x}"
-    # Variation selectors carry bytes that nobody sees.
-    selects = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
-    if character.isprintable() and character not in _BLANK and not selects:
-        return character
-    return f"\\u{{{code:x}}}"
 
 
 def heading(request: ApprovalRequest) -> str:

@@ -36,9 +36,13 @@ class HeldOutput(Vt100_Output):
                 self.flush()
 
     def flush(self) -> None:
-        """Write what is there, unless more is to come."""
-        if not self._held:
+        """Write what is there, unless more is to come or the terminal is gone."""
+        if self._held:
+            return
+        try:
             super().flush()
+        except OSError:
+            self._buffer.clear()  # it was closed; the hangup ends the session
 
 
 class Drawing(Application[None]):

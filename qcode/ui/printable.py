@@ -7,6 +7,8 @@ goes to the terminal before it went through here.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from qcode.escapes import Plain, is_unseen, lines_for_returns, plain
 
 
@@ -72,6 +74,14 @@ def fit(line: str, columns: int) -> str:
     return "".join(out) + "…" if columns > 0 else ""
 
 
+def width(text: str) -> int:
+    """Return how many columns a safe text without tabs takes at most."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_width, text))
+
+
+@lru_cache(maxsize=4096)
 def _width(character: str) -> int:
     """Return at most how many columns a character takes."""
     from wcwidth import wcwidth

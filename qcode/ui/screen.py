@@ -107,8 +107,7 @@ class Screen(io.TextIOBase):
         self.question: Question | None = None
         self.waiting: list[str] = []
         """Messages typed that were not taken yet, for the person to see."""
-        self.tail: Callable[[int], Sequence[str]] | None = None
-        """Returns the last lines of what is not finished, styled."""
+        self._tail: Callable[[int], Sequence[str]] | None = None
         self._activity = ""
         self._submitted: asyncio.Queue[str | None] = asyncio.Queue()
         self._said: deque[str] = deque()
@@ -159,6 +158,11 @@ class Screen(io.TextIOBase):
         if text != self._activity:
             self._activity = text
             self.app.invalidate()
+
+    def show_tail(self, tail: Callable[[int], Sequence[str]] | None) -> None:
+        """Show the last lines of what is being written; None: no more."""
+        self._tail = tail
+        self.app.invalidate()
 
     def busy(self, is_busy: bool) -> None:
         """Say whether the model is at work."""
@@ -357,6 +361,11 @@ class Screen(io.TextIOBase):
             output.write_raw(text.replace("\n", "\r\n"))
             self.app.draw()
 
+    def _closed(self) -> None:
+        """End what waits for keys: there are none any more."""
+        self.refuse(EOFError)
+        self._submitted.put_nowait(None)
+
     async def _tick(self) -> None:
         """Keep clocks going while there is something to wait for."""
         while True:
@@ -371,6 +380,7 @@ class Screen(io.TextIOBase):
         running = asyncio.ensure_future(
             self.app.run_async(pre_run=ready.set, set_exception_handler=False, handle_sigint=False)
         )
+        running.add_done_callback(lambda _running: self._closed())
         ticking = asyncio.ensure_future(self._tick())
         starting = asyncio.ensure_future(ready.wait())
         await asyncio.wait({starting, running}, return_when=asyncio.FIRST_COMPLETED)
@@ -454,7 +464,7 @@ class Screen(io.TextIOBase):
         )
 
     def _tail_text(self) -> AnyFormattedText:
-        lines = list(self.tail(TAIL_ROWS)) if self.tail is not None else []
+        lines = list(self._tail(TAIL_ROWS)) if self._tail is not None else []
         if self._rest:
             lines.append(self._rest[-TAIL_ROWS * self.columns() :])
         return ANSI("\n".join(lines[-TAIL_ROWS:])) if lines else ""

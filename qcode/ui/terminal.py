@@ -6,14 +6,22 @@ import io
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from qcode import events
-from qcode.escapes import Plain, last_state
 from qcode.events import Event, TurnEnd
-from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
+from qcode.messages import Message, ToolCall, Usage
+from qcode.ui import cards
+from qcode.ui.cards import Reasoning
+from qcode.ui.outputs import Outputs
 from qcode.ui.printable import Printing, fit, one_line, printable
+from qcode.ui.recap import recap
+from qcode.ui.runs import Line, paint
+from qcode.ui.theme import NONE, Depth, Theme
+
+if TYPE_CHECKING:
+    from qcode.ui.flow import Flow
 
 Colour: TypeAlias = Literal["", "dim", "red", "green", "cyan"]
 
@@ -23,13 +31,12 @@ PREVIEW_COLUMNS = 4000
 """More than of a diff: a person is about to allow what they see."""
 OUTPUT_LINES = 20
 """Of one command, while it runs."""
-RECAP_MESSAGES = 6
-RECAP_LINES = 40
-"""Of one message when a session is reopened."""
+SAID_LINES = 40
+"""Of what the person said."""
 LINE_COLUMNS = 400
 """Longer lines are cut; they are data or minified code."""
 
-_CODES = {"dim": "2", "red": "31", "green": "32", "cyan": "36"}
+_ROLES = {"dim": "dim", "red": "error", "green": "ok", "cyan": "accent", "": ""}
 _REDRAW_S = 0.1
 
 
@@ -40,16 +47,6 @@ class Look:
     colour: bool = True
     live: bool = True
     """Whether a line can be taken back; False for dumb terminals."""
-
-
-@dataclass(slots=True)
-class _Output:
-    """What a running command printed: lines shown, lines kept back, an unfinished one."""
-
-    shown: int = 0
-    hidden: int = 0
-    rest: str = ""
-    plain: Plain = field(default_factory=lambda: Plain(lambda text: text))
 
 
 def usage_line(usage: Usage, seconds: float | None = None) -> str:
@@ -75,6 +72,18 @@ class Stream(Protocol):
         ...
 
 
+class Live(Protocol):
+    """Shows below what is printed what is not finished yet."""
+
+    def activity(self, text: str, /) -> None:
+        """Say what is going on; nothing: no longer."""
+        ...
+
+    def show_tail(self, tail: Callable[[int], Sequence[str]] | None, /) -> None:
+        """Show the last lines of what is being written, so many as are asked for; None: no more."""
+        ...
+
+
 class Terminal:
     """Prints events as they come. All foreign text is made printable here."""
 
@@ -85,30 +94,45 @@ class Terminal:
         *,
         clock: Callable[[], float] = time.monotonic,
         columns: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
-        activity: Callable[[str], None] | None = None,
+        theme: Theme | None = None,
+        reveal: str = "",
+        live: Live | None = None,
     ) -> None:
-        """Print to `stream`; `activity` says elsewhere what is going on, by default a line here."""
-        self._activity = activity
+        """Print to a stream; `reveal` tells how folded reasoning is shown ("Ctrl-O shows").
+
+        `live` shows what goes on and what is not finished yet; by default the last line does.
+        """
         self._stream: Stream = stream
+        self._live = live
+        chosen = theme or Theme("dark", Depth.SIXTEEN)
+        self._theme = chosen if look.colour else NONE if chosen.colour else chosen
+        self._reveal = reveal
         self._look = look
         self._clock = clock
         self._columns = columns
         self._at_start = True
+        self._is_apart = True
+        """Whether what comes next stands apart from what is before it."""
         self._flow: Literal["", "text", "reasoning"] = ""
+        """What is being written."""
         self._printing = Printing()
-        """Of the flow."""
+        """Of the flow, where it is shown as it is written."""
+        self._answer: Flow | None = None
+        self._thinking = Reasoning()
+        self._thinking_since = 0.0
+        self._thought = Reasoning()
         self._status = ""
         self._redrawn_at = 0.0
         self._turn_began = 0.0
         self._repaired = 0
         self._answer_shown = False
         self._arguments = 0
-        self._calls: dict[str, str] = {}
+        self._calls: dict[str, tuple[ToolCall, str]] = {}
         self._last_call = ""
         self._previewed: set[str] = set()
         self._steps: dict[str, int] = {}
         """Call to the number by which what it changed can be taken back."""
-        self._outputs: dict[str, _Output] = {}
+        self._outputs = Outputs(OUTPUT_LINES, LINE_COLUMNS)
 
     def handle(self, event: Event) -> None:
         """Show one event."""
@@ -160,7 +184,7 @@ class Terminal:
             case events.ToolFinished():
                 self._tool_finished(event)
             case events.ErrorRaised(message):
-                self.say(f"✗ {' '.join(message.split())}", "red")
+                self.say(f"{self._theme.mark('error')} {' '.join(message.split())}", "red")
             case events.TurnFinished():
                 self._turn_finished(event)
 
@@ -173,65 +197,119 @@ class Terminal:
                 return
             self.end_line()
             self._flow = flow
+            if flow == "text" and self._theme.colour:
+                self._gap()
+            self._redrawn_at = 0.0  # it is told at once that something else goes on
         self._answer_shown = True
-        if self._activity is not None:
-            self._activity("the model thinks …" if flow == "reasoning" else "the model writes …")
-        self._put(self._printing.feed(text), "dim" if flow == "reasoning" else "")
+        if self._live is not None:
+            self._live.activity(
+                "the model thinks …" if flow == "reasoning" else "the model writes …"
+            )
+        if not self._theme.colour:
+            self._put(self._printing.feed(text))
+        elif flow == "text":
+            answer = self._answer = self._answer or self._new_answer()
+            answer.resize(self._room())
+            self._put(answer.feed(text))
+            if self._live is not None:
+                self._live.show_tail(answer.tail)
+            elif self._is_due():
+                self._draw("".join(answer.tail(1)))
+        else:
+            self._think(text)
+
+    def _new_answer(self) -> Flow:
+        # It takes a while to load: not before there is an answer.
+        from qcode.ui.flow import Flow
+
+        return Flow(self._theme, self._room())
+
+    def _think(self, text: str) -> None:
+        if not self._thinking.words:
+            self._thinking_since = self._clock()
+        self._thinking.add(self._printing.feed(text))
+        told = f"{self._theme.mark('thought')} {self._thinking.end(self._room() - 4)}"
+        if self._live is not None:
+            self._live.activity(told)
+        elif self._is_due():
+            self._draw(self._paint(told, "dim"))
+
+    def _end_flow(self) -> None:
+        flow, self._flow = self._flow, ""
+        if self._live is not None:
+            self._live.show_tail(None)
+        if not self._theme.colour:
+            self._put(self._printing.flush())
+        elif flow == "text":
+            assert self._answer is not None
+            self._put(self._answer.flush())
+            self._gap()
+        elif flow:
+            self._thinking.add(self._printing.flush())
+            self._thought, self._thinking = self._thinking, Reasoning()
+            took = self._clock() - self._thinking_since
+            self._print(
+                cards.thought(self._thought, took, self._theme, self._room(), pointer=self._reveal)
+            )
+
+    @property
+    def last_reasoning(self) -> str:
+        """What the model thought last, printable; the end of it where it was very long.
+
+        Empty where it was shown as it came.
+        """
+        return (self._thinking if self._thinking.words else self._thought).text
 
     def _retrying(self, event: events.Retrying) -> None:
         wait = f" in {event.wait_s:.1f} s" if event.wait_s >= 0.05 else ""
         void = "; what was shown of this answer is void" if self._answer_shown else ""
         self._answer_shown = False
         self.say(
-            f"↻ {' '.join(event.reason.split())}; trying again{wait} "
+            f"{self._theme.mark('again')} {' '.join(event.reason.split())}; trying again{wait} "
             f"({event.attempt} of {event.of}){void}"
         )
 
     def _tool_started(self, call: ToolCall, summary: str) -> None:
-        self._calls[call.id] = summary
+        self._calls[call.id] = call, summary
         self._last_call = call.id
-        self.say(self._cut(f"● {call.name} {summary}"), "cyan")
+        self.end_line()
+        self._print(cards.started(call, summary, self._theme, self._room()))
         self.status(f"{call.name} …")
 
     def _tool_output(self, call_id: str, text: str) -> None:
-        output = self._outputs.setdefault(call_id, _Output())
-        *lines, rest = (output.rest + output.plain.feed(text)).split("\n")
-        for line in lines:
-            self._output_line(output, last_state(line))
-        shown = last_state(rest)
-        # A program that never ends its line must not fill the memory.
-        output.rest = shown[: LINE_COLUMNS + 1] + "\r" * rest.endswith("\r")
-        if output.hidden:
-            self.status(f"… {output.hidden:,} more lines")
-        elif shown and "\r" in text.replace("\r\n", "\n"):
-            self.status(shown)  # a line that is drawn anew, as progress bars are
+        self._say_output(self._outputs.feed(call_id, text))
+        if hidden := self._outputs.hidden(call_id):
+            self.status(f"… {hidden:,} more lines")
+        elif redrawn := self._outputs.redrawn(call_id, text):
+            self.status(redrawn)
 
-    def _output_line(self, output: _Output, line: str) -> None:
-        if output.shown < OUTPUT_LINES:
-            output.shown += 1
-            self.say(f"  │ {fit(line, LINE_COLUMNS)}", "dim")
-        else:
-            output.hidden += 1
+    def _say_output(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.say(f"{self._bar()}{fit(line, LINE_COLUMNS)}", "dim")
+
+    def _bar(self) -> str:
+        """Return what stands before a line that a command printed."""
+        return "  " if self._theme.spoken else "  │ "
 
     def _tool_finished(self, event: events.ToolFinished) -> None:
         result = event.result
-        output = self._outputs.pop(result.call_id, _Output())
-        if rest := last_state(output.rest + output.plain.flush()):
-            self._output_line(output, rest)
-        if output.hidden:
-            self.say(f"  │ … {output.hidden:,} more lines", "dim")
-        summary = event.summary or result.text.strip().split("\n", 1)[0]
-        started = self._calls.pop(result.call_id, None)
-        if started is None or self._last_call != result.call_id:
-            # Calls run side by side: the line says whose end it is.
-            summary = f"{result.name} {started or ''}: {summary}"
-        took = f" ({event.duration_s:.1f} s)" if event.duration_s >= 1 else ""
-        if step := self._steps.pop(result.call_id, 0):
-            took += f" · step {step}"
-        if result.is_error:
-            self.say(self._cut(f"  ✗ {summary}{took}"), "red")
-        else:
-            self.say(self._cut(f"  ✓ {summary}{took}"), "green")
+        lines, hidden = self._outputs.finish(result.call_id)
+        self._say_output(lines)
+        if hidden:
+            self.say(f"{self._bar()}… {hidden:,} more lines", "dim")
+        call, about = self._calls.pop(result.call_id, (None, ""))
+        # Calls run side by side: the line says whose end it is.
+        apart = call is None or self._last_call != result.call_id
+        step = self._steps.pop(result.call_id, 0)
+        self.end_line()
+        self._print(
+            cards.finished(
+                event, self._theme, self._room(), step=step, whose=about if apart else None
+            )
+        )
+        if call and call.name == "todo_write" and not result.is_error:
+            for line in cards.todos(call.arguments, self._theme, self._room()):
+                self._print(line)
         if result.call_id not in self._previewed:
             self._diff(event.diff, lines=DIFF_LINES, columns=LINE_COLUMNS)
         self._previewed.discard(result.call_id)
@@ -247,50 +325,43 @@ class Terminal:
             line += f" · {self._repaired} call{'s' * (self._repaired > 1)} repaired"
             self._repaired = 0
         self.say(line, "dim")
-        if self._activity is not None:
-            self._activity("")
+        if self._live is not None:
+            self._live.activity("")
 
     # -- what others show, too
 
     def preview(self, call_id: str, diff: str) -> None:
         """Show what a call will do before a person is asked; its diff is not shown again."""
         self._previewed.add(call_id)
-        self._diff(diff, lines=PREVIEW_LINES, columns=PREVIEW_COLUMNS)
+        if self._theme.colour:
+            # What is broken over lines is all there, unlike what a terminal is left to break.
+            whole = "\n".join(fit(line, PREVIEW_COLUMNS) for line in printable(diff).split("\n"))
+            self._print_diff(whole, lines=PREVIEW_LINES, whole=True)
+        else:
+            self._diff(diff, lines=PREVIEW_LINES, columns=PREVIEW_COLUMNS)
 
     def _diff(self, diff: str, *, lines: int, columns: int) -> None:
+        if self._theme.colour:
+            self._print_diff(diff, lines=lines, whole=False)
+            return
         every = printable(diff).rstrip("\n").split("\n") if diff else []
         for line in every[:lines]:
-            self.say(f"  {fit(line, columns)}", _diff_colour(line))
+            self.say(f"  {fit(line, columns)}")
         if len(every) > lines:
-            self.say(f"  … {len(every) - lines:,} more lines", "dim")
+            self.say(f"  {cards.more(len(every) - lines)}")
+
+    def _print_diff(self, diff: str, *, lines: int, whole: bool) -> None:
+        from qcode.ui.diffs import diff_lines
+
+        self.end_line()
+        room = self._room() - 2
+        for line in diff_lines(diff, self._theme, room, lines=lines, whole=whole, loose=whole):
+            self._put(f"  {line}\n")
 
     def recap(self, messages: Sequence[Message]) -> None:
         """Show the end of a reopened session."""
-        last = messages[-RECAP_MESSAGES:]
-        if len(last) < len(messages):
-            self.say(f"… {len(messages) - len(last):,} earlier messages", "dim")
-        for message in last:
-            match message:
-                case UserMessage(text, is_nudge):
-                    who = "qcode:" if is_nudge else ">"
-                    self._recap_text(f"{who} {text.strip()}", "dim" if is_nudge else "cyan")
-                case AssistantMessage():
-                    self._recap_text(message.text.strip(), "")
-                    if message.interrupted:
-                        self.say("interrupted")
-                    for call in message.tool_calls:
-                        self.say(self._cut(f"● {call.name} {call.arguments}"), "cyan")
-                case ToolMessage():
-                    mark = "✗" if message.is_error else "✓"
-                    first = message.text.strip().split("\n", 1)[0]
-                    self.say(self._cut(f"  {mark} {first}"), "dim")
-
-    def _recap_text(self, text: str, colour: Colour) -> None:
-        lines = printable(text).split("\n") if text else []
-        for line in lines[:RECAP_LINES]:
-            self.say(line, colour)
-        if len(lines) > RECAP_LINES:
-            self.say(f"… {len(lines) - RECAP_LINES:,} more lines", "dim")
+        self.end_line()
+        self._put(recap(messages, self._theme, self._room()))
 
     # -- lines
 
@@ -301,10 +372,10 @@ class Terminal:
     def said(self, text: str) -> None:
         """Print what the person said."""
         lines = printable(text.strip()).split("\n")
-        for number, line in enumerate(lines[:RECAP_LINES]):
+        for number, line in enumerate(lines[:SAID_LINES]):
             self.say(f"{'  ' if number else '> '}{line}", "cyan")
-        if len(lines) > RECAP_LINES:
-            self.say(f"  … {len(lines) - RECAP_LINES:,} more lines", "dim")
+        if len(lines) > SAID_LINES:
+            self.say(f"  … {len(lines) - SAID_LINES:,} more lines", "dim")
 
     def say(self, text: str, colour: Colour = "") -> None:
         """Print finished lines."""
@@ -314,33 +385,37 @@ class Terminal:
     def end_line(self) -> None:
         """Take the redrawn line away and end the line being written, if any."""
         if self._flow:
-            self._put(self._printing.flush(), "dim" if self._flow == "reasoning" else "")
-            self._flow = ""
+            self._end_flow()
         self._clear_status()
         if not self._at_start:
             self._put("\n")
 
     def status(self, text: str) -> None:
         """Redraw the line that says what is going on; not in the middle of written text."""
-        if self._activity is not None:
-            self._activity(one_line(text, self._columns()))
-            return
+        if self._live is not None:
+            self._live.activity(one_line(text, self._room()))
+        elif self._is_due():
+            self._draw(self._paint(one_line(text, self._room()), "dim"))
+
+    def _is_due(self) -> bool:
+        """Return whether the redrawn line may be drawn now."""
         if not self._look.live or not self._at_start:
+            return False
+        return not self._status or self._clock() - self._redrawn_at >= _REDRAW_S
+
+    def _draw(self, safe: str) -> None:
+        if not safe and not self._status:
             return
-        now = self._clock()
-        if self._status and now - self._redrawn_at < _REDRAW_S:
-            return
-        self._redrawn_at = now
-        # The last column stays free: some terminals wrap as soon as it is filled.
-        self._status = one_line(text, self._columns() - 1)
-        self._stream.write(f"\r\x1b[K{self._paint(self._status, 'dim')}")
+        self._redrawn_at = self._clock()
+        self._status = safe
+        self._stream.write(f"\r\x1b[K{safe}")
         self._stream.flush()
 
     def idle(self) -> None:
         """Say that nothing is going on any more."""
         self._clear_status()
-        if self._activity is not None:
-            self._activity("")
+        if self._live is not None:
+            self._live.activity("")
 
     def _clear_status(self) -> None:
         if self._status:
@@ -348,9 +423,16 @@ class Terminal:
             self._stream.flush()
             self._status = ""
 
-    def _cut(self, text: str) -> str:
-        indent = len(text) - len(text.lstrip())
-        return " " * indent + one_line(text, self._columns() - 1 - indent)
+    def _room(self) -> int:
+        """Return the columns to write in; some terminals wrap as soon as the last is filled."""
+        return self._columns() - 1
+
+    def _gap(self) -> None:
+        if not self._is_apart:
+            self._put("\n")
+
+    def _print(self, line: Line) -> None:
+        self._put(f"{paint(line, self._theme)}\n")
 
     def _put(self, safe: str, colour: Colour = "") -> None:
         if not safe:
@@ -359,18 +441,8 @@ class Terminal:
         self._stream.write(self._paint(safe, colour))
         self._stream.flush()
         self._at_start = safe.endswith("\n")
+        self._is_apart = safe == "\n" or safe.endswith("\n\n")
 
     def _paint(self, safe: str, colour: Colour) -> str:
-        if not colour or not self._look.colour:
-            return safe
         # A newline inside the colour would paint the rest of the line on some terminals.
-        body = safe.rstrip("\n")
-        return f"\x1b[{_CODES[colour]}m{body}\x1b[0m{safe[len(body) :]}" if body else safe
-
-
-def _diff_colour(line: str) -> Colour:
-    if line.startswith(("+++", "---")):
-        return "dim"
-    if line.startswith("@@"):
-        return "cyan"
-    return "green" if line.startswith("+") else "red" if line.startswith("-") else ""
+        return self._theme.paint(safe, _ROLES[colour])

@@ -49,8 +49,9 @@ BYTES: dict[str, bytes] = {
     "UTF-16": "a\x1b[2J".encode("utf-16"),
 }
 
-_OURS = re.compile(rb"\r\x1b\[K|\x1b\[(?:0|1|2|31|32|36)m")
-"""The redrawn line and colours."""
+_LOOK = rb"(?:[0123479]|3[1-6])"
+_OURS = re.compile(rb"\r\x1b\[K|\x1b\[%b(?:;%b)*m" % (_LOOK, _LOOK))
+"""The redrawn line, colours and what else letters may look like; not concealed, not blinking."""
 
 _NO_TEXT = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069"

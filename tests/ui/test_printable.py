@@ -6,7 +6,7 @@ import json
 from unicodedata import category
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
@@ -60,6 +60,8 @@ PARTS = st.sampled_from(
 )
 
 
+@example(["\U0002ebe1", "\u200d\ufe0f"])  # of no category in older tables
+@example(["\U0001bca0", "\u200d\U0001f469"])
 @given(st.lists(st.lists(PARTS).map("".join) | st.text(st.characters(codec=None))))
 def test_pieces_come_to_what_the_whole_does(pieces: list[str]) -> None:
     printing = Printing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -12,6 +13,7 @@ from qcode import events
 from qcode.events import Event, TurnEnd
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.ui.terminal import DIFF_LINES, OUTPUT_LINES, Look, Terminal, usage_line
+from qcode.ui.theme import Depth, Theme
 
 PLAIN = Look(colour=False, live=False)
 READ = ToolCall("c1", "read_file", '{"file_path":"a.py"}')
@@ -277,3 +279,81 @@ def test_a_progress_bar_of_a_command_is_shown_as_it_ends() -> None:
     )
 
     assert shown.splitlines()[1:-1] == ["  │ done", "  │ next"]
+
+
+COLOUR = Look(colour=True, live=False)
+
+
+def bare(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+def test_an_answer_in_colour_is_read_as_markdown() -> None:
+    pieces = ["# On", "e\n\n", "- *tw", "o*\n", "```py\nx = 1\n", "```\nend"]
+
+    shown = seen([*map(events.TextDelta, pieces), events.CallStarted(0, "x")], COLOUR)
+
+    assert bare(shown) == "One\n\n• two\n\n  py\n  x = 1\n\nend\n\n"
+    assert "\x1b[1mOne\x1b[0m" in shown
+
+
+def test_what_is_not_done_of_an_answer_is_redrawn() -> None:
+    shown = seen([events.TextDelta("one *two* thr")], Look())
+
+    assert shown == "\r\x1b[Kone \x1b[3mtwo\x1b[0m thr"
+
+
+def test_reasoning_in_colour_is_folded_and_kept() -> None:
+    stream = io.StringIO()
+    times = iter([1.0, 4.2, 4.2, 4.2])
+    terminal = Terminal(
+        stream, COLOUR, clock=lambda: next(times), columns=lambda: 60, reveal="Ctrl-R shows"
+    )
+
+    terminal.handle(events.ReasoningDelta("Hm, "))
+    terminal.handle(events.ReasoningDelta("well\x1b[2J."))
+    terminal.handle(events.TextDelta("So.\n\n"))
+
+    assert bare(stream.getvalue()) == "∴ thought for 3.2 s, 2 words (Ctrl-R shows)\n\nSo.\n"
+    assert terminal.last_reasoning == "Hm, well."
+
+
+def test_a_diff_in_colour_is_numbered() -> None:
+    diff = "--- a/x\n+++ b/x\n@@ -4 +4 @@\n-a\n+b\n"
+
+    shown = seen([events.ToolStarted(SHELL, "make"), finished(SHELL, diff=diff)], COLOUR)
+
+    assert bare(shown).splitlines()[2:] == ["  x  +1 −1", "  4 - a", "  4 + b"]
+
+
+def test_a_list_of_things_to_do_is_shown() -> None:
+    call = ToolCall("c1", "todo_write", '{"todos":[{"content":"a","status":"completed"}]}')
+
+    shown = seen([events.ToolStarted(call, "1 of 1 done"), finished(call, summary="1 of 1 done")])
+
+    assert shown.splitlines()[1:] == ["  ✓ 1 of 1 done", "    ☑ a"]
+
+
+def test_a_screen_reader_gets_words() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(
+        stream, COLOUR, columns=lambda: 60, theme=Theme("none", Depth.NONE, spoken=True)
+    )
+
+    terminal.handle(events.ToolStarted(SHELL, "make"))
+    terminal.handle(events.ToolOutput("c2", "out\n"))
+    terminal.handle(finished(SHELL, is_error=True))
+    terminal.handle(events.ErrorRaised("no", 1))
+
+    assert stream.getvalue() == (
+        "start: run_shell_command make\n  out\n  failed: done\nfailed: no\n"
+    )
+
+
+def test_what_is_asked_about_is_shown_to_its_end() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(stream, COLOUR, columns=lambda: 41)
+
+    terminal.preview("c1", f"+{'x' * 100}evil\n-- a\n")
+
+    assert "".join(bare(stream.getvalue()).split()) == f"+{'x' * 100}evil--a"
