@@ -26,6 +26,7 @@ from string import Template
 from qcode.evals.bench_checkpoints import SIZES
 from qcode.evals.bench_checkpoints import measure as keeping
 from qcode.evals.bench_checkpoints import sizes as file_counts
+from qcode.evals.bench_complete import measure as completing
 from qcode.evals.bench_decoder import measure as decoding
 from qcode.evals.bench_editing import measure as editing
 from qcode.evals.bench_map import FILES
@@ -38,7 +39,7 @@ from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 
 SECTIONS = (
     *("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox"),
-    "map",
+    *("map", "complete"),
 )
 LIMIT_S = 120.0
 SPAWN = """\
@@ -478,6 +479,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "checkpoints": "keeping the state of a repository's files",
         "sandbox": "commands in the sandbox, beside the same without one",
         "map": "the map of a large tree, and searching it",
+        "complete": "completing what is pointed at with `@`",
     }
     measure: Mapping[str, Callable[[], Section]] = {
         "startup": bench.startup,
@@ -489,6 +491,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "checkpoints": lambda: keeping(options.files),
         "sandbox": lambda: confining(12 * options.runs),
         "map": lambda: mapping(options.tree, options.runs),
+        "complete": lambda: completing(10 * options.tree),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"

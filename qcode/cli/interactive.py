@@ -33,7 +33,7 @@ from qcode.cli.start import (
 )
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
-from qcode.mentions.complete import Paths
+from qcode.mentions.complete import Mentionable
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
 from qcode.receipt import Receipt
@@ -122,6 +122,7 @@ class _Conversation:
     """Reads messages and commands, sends them, and leaves things whole at the end."""
 
     session: Session
+    mentionable: Mentionable
     learner: Learner | None
 
     def __init__(
@@ -208,8 +209,18 @@ class _Conversation:
         )
         self.learner = learner_of(session)
         context = session.agent.context
-        self.prompt.complete_by(Paths(context.workspace.root, context.is_hidden).candidates)
+        self.mentionable = Mentionable(context.workspace.root, context.is_hidden)
+        self._complete()
         return session
+
+    def _complete(self) -> None:
+        """Have commands, their arguments and mentions completed in what is typed."""
+        from qcode.cli.arguments import usual
+        from qcode.ui.complete import Completing
+
+        arguments = usual(self.cwd, lambda: (self.chosen.target.model, self.settings.model or ""))
+        commands = slash.COMMANDS
+        self.prompt.complete_by(Completing(commands, arguments, self.mentionable.candidates))
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -259,6 +270,7 @@ class _Conversation:
         try:
             command = slash.parse(text)
             if command is None:
+                self.mentionable.use(text)
                 await self._send(text.strip())
                 return True
             return await self._obey(command)

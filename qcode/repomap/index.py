@@ -70,7 +70,7 @@ class Index:
         `folder` is where what is known is kept; by default in qcode's cache.
         """
         self.root = Path(os.path.realpath(root))
-        self._file: Path | None = _file(self.root, folder)
+        self._file: Path | None = file_of(self.root, folder)
         self.is_partial = False
         """Not all files were looked at: there are too many, or it took too long."""
         try:
@@ -262,14 +262,15 @@ class Index:
                 return
 
 
-def _file(root: Path, folder: Path | None) -> Path:
+def file_of(root: Path, folder: Path | None = None) -> Path:
+    """Return where what is known of a workspace is kept; `root` is its real path."""
     name = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
     return (folder or paths.cache_dir() / "repomap") / f"{name}.db"
 
 
 def forget(root: Path, folder: Path | None = None) -> None:
     """Throw away what is kept of a workspace."""
-    _forget(_file(Path(os.path.realpath(root)), folder))
+    _forget(file_of(Path(os.path.realpath(root)), folder))
 
 
 def _forget(file: Path | None) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session, get_app
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
+from prompt_toolkit.completion import Completer, DynamicCompleter, ThreadedCompleter
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.history import FileHistory
@@ -21,8 +20,8 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
-from qcode.mentions.complete import typed
 from qcode.secrets import Masker
+from qcode.ui.complete import is_completable
 from qcode.ui.printable import encodable
 
 
@@ -31,14 +30,14 @@ class Prompt:
 
     def __init__(self, history: Path, *, completes: bool = True) -> None:
         self._suggested = ""
-        self._mentions = _Mentions()
+        self._completer: Completer | None = None
         self._messages: PromptSession[str] = PromptSession(
             history=_History(history),
             multiline=True,
             key_bindings=_keys(),
-            completer=self._mentions if completes else None,
+            completer=DynamicCompleter(lambda: self._completer) if completes else None,
             # Otherwise room for the menu would be kept below each prompt.
-            complete_while_typing=Condition(_is_mentioning),
+            complete_while_typing=Condition(_is_completed_while_typing),
         )
 
     async def message(self) -> str:
@@ -57,9 +56,9 @@ class Prompt:
         )
         return encodable(text)
 
-    def complete_by(self, candidates: Callable[[str], Sequence[str]]) -> None:
-        """Complete what is typed behind an `@` by these."""
-        self._mentions.candidates = candidates
+    def complete_by(self, completer: Completer) -> None:
+        """Complete what is typed by this from now on; it runs in a thread."""
+        self._completer = ThreadedCompleter(completer)
 
     def suggest(self, text: str) -> None:
         """Have the next message begin with a text that can be changed."""
@@ -80,21 +79,8 @@ class Prompt:
         return encodable(text)
 
 
-def _is_mentioning() -> bool:
-    return typed(get_app().current_buffer.document.text_before_cursor) is not None
-
-
-class _Mentions(Completer):
-    """Completes mentions."""
-
-    def __init__(self) -> None:
-        self.candidates: Callable[[str], Sequence[str]] = lambda _fragment: ()
-
-    def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
-        fragment = typed(document.text_before_cursor)
-        if fragment is not None:
-            for text in self.candidates(fragment):
-                yield Completion(text, start_position=-len(fragment))
+def _is_completed_while_typing() -> bool:
+    return is_completable(get_app().current_buffer.document.text_before_cursor)
 
 
 class _History(FileHistory):
