@@ -278,8 +278,8 @@ class _Conversation:
             self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
             return True
 
-    async def _send(self, text: str) -> None:
-        async with aclosing(self.session.send(text)) as turn:
+    async def _send(self, text: str, *, said: str | None = None) -> None:
+        async with aclosing(self.session.send(text, said=said)) as turn:
             async for event in turn:
                 self.receipt.handle(event)
                 if self.learner is not None:
@@ -293,6 +293,11 @@ class _Conversation:
                 return False
             case "help":
                 say(slash.help_text())
+            case "init":
+                from qcode.cli.init import init_message
+
+                asked = await asyncio.to_thread(init_message, self.session, command.rest)
+                await self._send(asked, said=command.rest)
             case "new":
                 await self._begin_anew()
             case "model":

@@ -11,6 +11,7 @@ from qcode.errors import UsageError
 COMMANDS = {
     "help": "this list",
     "new": "start a new session (also /clear)",
+    "init": "/init [WISHES]: have AGENTS.md written, or the present one made better",
     "model": "/model NAME: another model, the history is kept; without NAME: which one it is",
     "mode": "/mode plan|default|auto-edit|yolo: how much is done without asking",
     "undo": "/undo [STEP]: take back the last change, or all from a step on; `/undo -h` tells more",
