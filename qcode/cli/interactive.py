@@ -88,7 +88,10 @@ def converse(
     for warning in settings.warnings:
         terminal.say(warning)
     try:
-        chosen = choose_model(settings, terminal.say, local=args.local)
+        chosen = _chosen(args, settings, terminal.say)
+        if chosen is None:
+            settings = settings_from(args, cwd)
+            chosen = choose_model(settings, terminal.say, local=args.local)
     except NoModelError as nothing:
         # The one message of several lines; the dispatcher would make one of them.
         print(nothing, file=sys.stderr)
@@ -108,6 +111,22 @@ def converse(
             reload=lambda: settings_from(args, cwd),
         )
         return run_to_end(lambda: conversation.run(entry, first))
+
+
+def _chosen(
+    args: argparse.Namespace, settings: Settings, say: Callable[[str], None]
+) -> Chosen | None:
+    """Return the model to use; None if a person has just had one written to their settings."""
+    try:
+        return choose_model(settings, say, local=args.local)
+    except NoModelError:
+        if args.config or args.no_config:  # what is written would not count
+            raise
+        from qcode.cli.first_run import set_up
+
+        if not set_up(paths.config_dir() / "config.toml", say):
+            raise
+        return None
 
 
 def _look() -> Look:
