@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
+    "config": "what is set and where (`get`), `set` one of it, `path` of your file",
     "trust": "let the settings in this folder loosen what is asked and what may be touched",
     "local": "the embedded local model: up, down, status",
 }

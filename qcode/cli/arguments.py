@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from qcode import journal, paths, profiles
+from qcode.config import KEYS
 from qcode.permissions import Mode
 
 Known = Callable[[], Iterable[tuple[str, str]]]
@@ -27,6 +28,17 @@ _FIXED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "export": (("md", "Markdown"), ("json", "JSON"), ("html", "a page that loads nothing")),
     "memory": (("show", "prints the files"),),
     "facts": (("forget", "by NUMBER, or all"),),
+    "cost": (("steps", "each step"),),
+    "jobs": (("kill", "ends one, by NUMBER"),),
+    "permissions": (
+        ("allow", "RULE, e.g. shell(make *), from now on"),
+        ("remove", "by NUMBER: to be asked again"),
+    ),
+    "doctor": (("deep", "sends a long prompt, too"),),
+    "config": (
+        *((f"set {key}", "writes it to your file") for key in KEYS),
+        *((key, "shows its value") for key in KEYS),
+    ),
 }
 """What never changes, by command."""
 

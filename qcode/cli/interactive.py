@@ -8,14 +8,14 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode import __version__, paths
-from qcode.cli import slash
+from qcode.cli import asides, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save, store_of
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
@@ -168,6 +168,8 @@ class _Conversation:
         self.approver = TerminalApprover(terminal, prompt.line, self._interrupt)
         self.receipt = Receipt()
         self.signal: int | None = None
+        self.aside: asyncio.Future[str] | None = None
+        """What is under way and is no turn."""
 
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
@@ -259,6 +261,8 @@ class _Conversation:
             loop.add_signal_handler(number, stop, number)
 
     def _interrupt(self) -> None:
+        if self.aside is not None:
+            self.aside.cancel()
         # A second time it also ends what the first one waits for.
         if self.session.interrupt():
             self.terminal.status("interrupting …")
@@ -327,6 +331,14 @@ class _Conversation:
                 self._memory(command.rest)
             case "facts":
                 self._facts(command.rest)
+            case "doctor":
+                from qcode.cli.doctor import in_session
+
+                target = self.chosen.target
+                closing = await self._aside(in_session(target, self.cwd, command.rest, say))
+                say(closing or "interrupted; nothing was kept")
+            case name if name in asides.NAMES:
+                say(await asides.answer(self.session, name, command.rest))
             case "usage":
                 say(usage_line(self.session.history.usage))
             case "context" | "compact":
@@ -347,6 +359,16 @@ class _Conversation:
             case "diff":
                 await self._backstage().show(self.session, command.rest, say)
         return True
+
+    async def _aside(self, work: Coroutine[None, None, str]) -> str | None:
+        """Return what comes of something that is no turn; None if the person interrupts it."""
+        self.aside = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({self.aside})
+            return None if self.aside.cancelled() else self.aside.result()
+        finally:
+            self.aside.cancel()
+            self.aside = None
 
     @staticmethod
     def _backstage() -> ModuleType:

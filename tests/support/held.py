@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,13 @@ def held(
     base_url: str = "http://127.0.0.1:9/v1",
     window: int | None = 131_072,
     note: Callable[[str], None] = lambda _text: None,
+    runner: asyncio.Runner | None = None,
     **settings: Any,
 ) -> Iterator[Session]:
-    """Yield a session in a folder, without a sandbox; nothing is asked of a server yet."""
+    """Yield a session in a folder, without a sandbox; nothing is asked of a server yet.
+
+    What runs its turns has to be the `runner` that it is closed by.
+    """
     usual: dict[str, Any] = {
         "sandbox": Level.OFF,
         "checkpoints": False,
@@ -45,4 +49,11 @@ def held(
     try:
         yield session
     finally:
-        asyncio.run(session.close())
+        (runner.run if runner else asyncio.run)(session.close())
+
+
+async def said(session: Session, text: str) -> None:
+    """Hold one turn to its end."""
+    async with aclosing(session.send(text)) as events:
+        async for _event in events:
+            pass
