@@ -28,6 +28,7 @@ COMMANDS = {
     "config": "what is set and where (`get`), `set` one of it, `path` of your file",
     "trust": "let the settings in this folder loosen what is asked and what may be touched",
     "local": "the embedded local model: up, down, status",
+    "completion": "print the script with which bash, zsh or fish completes commands and options",
 }
 """Name to one line of help. The module is `qcode.cli.<name>`."""
 
