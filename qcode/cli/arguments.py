@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from qcode import journal, paths, profiles
 from qcode.config import KEYS
@@ -79,10 +80,18 @@ def models(present: Iterable[str]) -> list[tuple[str, str]]:
     return list(known.items())
 
 
-def usual(cwd: Path, present: Callable[[], Iterable[str]]) -> Arguments:
-    """Return what is known in a session; `present` are the models of the settings and in use."""
+def usual(
+    cwd: Path,
+    present: Callable[[], Iterable[str]],
+    more: Mapping[str, Known] = MappingProxyType({}),
+) -> Arguments:
+    """Return what is known in a session; `present` are the models of the settings and in use.
+
+    `more` is by command what others know of.
+    """
     return Arguments(
         {
+            **more,
             "model": lambda: models(present()),
             "resume": lambda: sessions(paths.state_dir() / "sessions", cwd),
         }

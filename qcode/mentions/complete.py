@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from qcode.mentions.gather import Gatherer
+from qcode.mentions.gather import Gatherer, leads_on
+from qcode.mentions.haystack import PART, quality
 from qcode.record import Record
 from qcode.tools.ignore import rules_at
 
 SHOWN = 40
 """At most."""
+_USED = 50
+"""Paths pointed at before that are remembered."""
 _NAMES = 8
 """Names that files define, where files may be meant, too."""
 PATIENCE_S = 0.25
@@ -60,14 +63,16 @@ class Mentionable:
         self._is_hidden = is_hidden
         self._gatherer = gatherer or Gatherer(root)
         self._patience_s = patience_s
+        self._used: tuple[str, ...] = ()
+        """The latest first."""
 
     def use(self, text: str) -> None:
         """Note what a person pointed at in a message: it is offered earlier from then on."""
         from qcode.mentions.parse import mentions
 
-        for mention in mentions(text) if "@" in text else ():
-            if mention.kind == "path":
-                self._gatherer.use(mention.value)
+        found = mentions(text) if "@" in text else ()
+        new = [mention.value for mention in reversed(found) if mention.kind == "path"]
+        self._used = tuple(dict.fromkeys((*new, *self._used)))[:_USED]
 
     def candidates(self, fragment: str) -> list[Candidate]:
         """Return what a fragment may become, the likeliest first.
@@ -99,23 +104,25 @@ class Mentionable:
             )
         gathered = self._gatherer.look(self._patience_s)
         if not fragment and gathered is not None:
-            yield from map(_path, gathered.recent[: SHOWN // 2])
+            recent = [*gathered.paths.find("", len(self._used), self._used), *gathered.recent]
+            yield from map(_path, recent[: SHOWN // 2])
         if gathered is None or not fragment or fragment.endswith("/") or fragment[0] == ".":
             yield from map(_path, self._in_folder(fragment))
         if gathered is None or not fragment:
             return
-        paths = gathered.paths.find(fragment, SHOWN)
+        paths = gathered.paths.find(fragment, SHOWN, self._used)
         yield from map(_path, paths[: SHOWN - _NAMES])
         if "/" not in fragment and len(fragment) > 1:
-            yield from self._names(fragment, _NAMES)
+            yield from self._names(fragment, _NAMES, worst=PART)
         yield from map(_path, paths[SHOWN - _NAMES :])
 
-    def _names(self, part: str, most: int) -> Iterable[Candidate]:
+    def _names(self, part: str, most: int, *, worst: int = 99) -> Iterable[Candidate]:
         gathered = self._gatherer.look(self._patience_s)
         if gathered is None:
             return
         for name in gathered.names.find(part, most):
-            if re.fullmatch(r"[^\s\"@<>|`]+", name):
+            fits = quality(name, part)[0] <= worst
+            if fits and re.fullmatch(r"[^\s\"@<>|`]+", name):
                 yield Candidate(f"{_SYMBOL}{name}", "symbol", "where it is defined")
 
     def _in_folder(self, fragment: str) -> list[str]:
@@ -130,7 +137,7 @@ class Mentionable:
         base = "" if real == self._root else f"{real.relative_to(self._root).as_posix()}/"
         try:
             with os.scandir(real) as entries:
-                every = sorted((entry.name, entry.is_dir()) for entry in entries)
+                every = sorted((entry.name, leads_on(entry)) for entry in entries)
         except OSError:
             return []
         prefix = f"{folder}/" if folder else ""

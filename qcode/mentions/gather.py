@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from qcode.errors import QcodeError
 from qcode.mentions.haystack import Haystack
 from qcode.record import Record
 from qcode.tools.ignore import Left, folders
@@ -19,7 +20,8 @@ from qcode.tools.ignore import Left, folders
 MOST = 200_000
 """Files; what is beyond is not found by its name."""
 FRESH_S = 5.0
-"""For so long what was gathered is not gathered again, and for ten times as long as it took."""
+"""For so long what was gathered is not gathered again, and for ten times as long as it took, a
+few minutes at most."""
 _NEW = 200
 """Files that git does not track yet and that count as changed; if there are more, none does."""
 
@@ -28,35 +30,33 @@ class Gathered(Record):
     """What was found."""
 
     paths: Haystack
-    """Files, and directories with a final `/`: those used or changed lately first."""
+    """Files, and directories with a final `/`: those changed lately first."""
     names: Haystack
     """Names that files define, as far as they are known."""
     recent: tuple[str, ...]
-    """Files used or changed lately, the latest first."""
+    """Files changed lately, the latest first."""
 
 
 class Gatherer:
     """Gathers in a thread, never two at once; what is old serves until there is something new."""
 
     def __init__(
-        self, root: Path, *, changed_lately: Callable[[Path], Iterable[str]] | None = None
+        self,
+        root: Path,
+        *,
+        changed_lately: Callable[[Path], Iterable[str]] | None = None,
+        fresh_s: float = FRESH_S,
     ) -> None:
         """`changed_lately` returns files, the latest first; None: git is asked."""
         self._root = root
+        self._fresh_s = fresh_s
         self._changed_lately = changed_lately or _recent_files
-        self._used: dict[str, None] = {}
         self._gathered: Gathered | None = None
         self._is_new = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._again_at = 0.0
         """On the monotonic clock."""
-
-    def use(self, path: str) -> None:
-        """Note that a path was pointed at; it is offered earlier from the next time on."""
-        self._used.pop(path, None)
-        self._used[path] = None
-        self._again_at = 0.0
 
     def look(self, patience_s: float) -> Gathered | None:
         """Return what is known, having it gathered if it is old; waits only for the first time.
@@ -73,22 +73,22 @@ class Gatherer:
 
     def _gather(self) -> None:
         begin = time.monotonic()
-        self._again_at = begin + FRESH_S
         try:
             from qcode.repomap.names import known_names
 
             files, new = _files(self._root)
             names = Haystack(known_names(self._root))
-            used = [path for path in reversed(list(self._used)) if path in files]
             before = self._gathered
             lately = [path for path in before.recent if path in files] if before else []
-            self._publish(files, names, (*used, *new, *lately))
+            self._publish(files, names, (*new, *lately))
             lately = [path for path in self._changed_lately(self._root) if path in files]
-            self._publish(files, names, (*used, *new, *lately))
+            self._publish(files, names, (*new, *lately))
         finally:
             self._is_new.set()
             took = time.monotonic() - begin
-            self._again_at = time.monotonic() + max(FRESH_S, 10 * took)
+            self._again_at = time.monotonic() + max(
+                self._fresh_s, min(10 * took, 60 * self._fresh_s)
+            )
 
     def _publish(self, files: set[str], names: Haystack, recent: tuple[str, ...]) -> None:
         recent = tuple(dict.fromkeys(recent))
@@ -109,7 +109,7 @@ def _files(root: Path) -> tuple[set[str], list[str]]:
     found: set[str] = set()
     for base, entries in folders(root, root):
         found.update(
-            f"{base}{entry.name}{'/' if _leads_on(entry) else ''}"
+            f"{base}{entry.name}{'/' if leads_on(entry) else ''}"
             for entry in entries
             if entry.name.isprintable()
         )
@@ -127,9 +127,12 @@ def _files(root: Path) -> tuple[set[str], list[str]]:
     return found, new if len(new) <= _NEW else []
 
 
-def _leads_on(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a link to a directory."""
-    return entry.is_symlink() and entry.is_dir()
+def leads_on(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a directory, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, or to where nobody may look
+        return False
 
 
 def _tracked(root: Path) -> set[str] | None:
@@ -156,4 +159,7 @@ def _recent_files(root: Path) -> list[str]:
 
     if not enclosing(str(root)):  # no need to start a program
         return []
-    return list(recent_files(root))
+    try:
+        return list(recent_files(root))
+    except QcodeError:  # there is no sandbox for it; that is told where it matters
+        return []

@@ -11,6 +11,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 MOST = 400
 """Hits that one way of looking comes to, at most."""
@@ -18,6 +19,9 @@ _SCATTERED = 200
 """The same for letters that need not stand together."""
 _PIECE = 1 << 18
 """Characters that are looked through at once: about 2 ms."""
+PART = 4
+"""The worst kind of what has all that was typed in its last part in one piece, or as
+beginnings of words."""
 _WORD_START = re.compile(r"(?:^|[^A-Za-z0-9])[A-Za-z0-9]|[a-z0-9][A-Z]|[A-Z](?=[A-Z][a-z])")
 
 
@@ -30,19 +34,32 @@ class Haystack:
         self._whole = _Lines([text.lower() for text in texts])
         self._ends = _Lines([last_part(text).lower() for text in texts])
         """Their last parts."""
+        self._known = frozenset(texts)
 
-    def find(self, typed: str, most: int) -> list[str]:
-        """Return what may be meant, the likeliest first: at most about so many."""
+    def find(self, typed: str, most: int, first: Sequence[str] = ()) -> list[str]:
+        """Return what may be meant, the likeliest first: at most so many.
+
+        Of those that fit equally well, the ones in `first` come before the others.
+        """
         needle = typed.lower()
+        ahead = {text: place for place, text in enumerate(first) if text in self._known}
         if not needle:
-            return list(self.texts[:most])
-        found: dict[int, None] = {}
+            return list(dict.fromkeys((*ahead, *self.texts[: most + len(ahead)])))[:most]
+        in_order = _in_order(needle)
+        found = {text: 0 for text in ahead if in_order.search(f"\n{text.lower()}")}
         for hits in self._ways(needle):
-            found.update(dict.fromkeys(hits))
+            for number in hits:
+                found[self.texts[number]] = number
             if len(found) >= most:
                 break
-        ranked = sorted(found, key=lambda number: (quality(self.texts[number], typed), number))
-        return [self.texts[number] for number in ranked[:most]]
+
+        def place(text: str) -> tuple[tuple[int, int, int], int, int]:
+            if text in ahead:
+                kind, _, _ = quality(text, typed)
+                return (kind, -1, 0), ahead[text], 0
+            return quality(text, typed), len(ahead), found[text]
+
+        return sorted(found, key=place)[:most]
 
     def _ways(self, needle: str) -> Iterator[Sequence[int]]:
         """Yield what is found by one way of looking after the other, the strictest first."""
@@ -147,7 +164,7 @@ def quality(text: str, typed: str) -> tuple[int, int, int]:
         kind = 1
     elif (at := low_end.find(needle)) >= 0:
         kind = 2 if at in _starts(end) else 4
-    elif all(letter in "/._-" or letter.isalnum() for letter in needle) and _initials(end, needle):
+    elif len(needle) > 1 and _by_words(end, needle):
         kind = 3
     elif (at := low.find(needle)) >= 0:
         kind = 5 if at in _starts(text) else 6
@@ -163,7 +180,18 @@ def _starts(text: str) -> set[int]:
     return {match.end() - 1 for match in _WORD_START.finditer(text)}
 
 
-def _initials(end: str, needle: str) -> bool:
-    """Whether what was typed are first letters of words, in order."""
-    first = "".join(end[at] for at in sorted(_starts(end))).lower()
-    return len(needle) > 1 and bool(_in_order(needle).search(f"\n{first}"))
+def _by_words(end: str, needle: str) -> bool:
+    """Whether what was typed are beginnings of words, in order; some may be left out."""
+    at = [*sorted(_starts(end)), len(end)]
+    reached = {0}
+    """How much of it is found so far, in each of the ways."""
+    for start, stop in pairwise(at):
+        word = end[start:stop].lower()
+        for begun in tuple(reached):
+            done = begun
+            for letter, wanted in zip(word, needle[begun:], strict=False):
+                if letter != wanted:
+                    break
+                done += 1
+                reached.add(done)
+    return len(needle) in reached

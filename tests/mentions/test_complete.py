@@ -44,8 +44,9 @@ def mentionable(
     *,
     is_hidden: Callable[[Path], bool] = lambda _real: False,
     lately: Callable[[Path], Iterable[str]] | None = None,
+    fresh_s: float = 3600.0,
 ) -> Mentionable:
-    gatherer = Gatherer(root, changed_lately=lately)
+    gatherer = Gatherer(root, changed_lately=lately, fresh_s=fresh_s)
     return Mentionable(root, is_hidden, gatherer=gatherer, patience_s=PATIENCE_S)
 
 
@@ -112,6 +113,18 @@ def test_git_decides_what_there_is_and_what_comes_first(tmp_path: Path) -> None:
     assert not {"lib/part_4.py", "lib/secret_part.py"} & set(found)
     assert texts(it.candidates(".log")) == ["kept.log"]
     assert texts(it.candidates(""))[:2] == ["lib/new_part.py", "lib/part_3.py"]
+    below = mentionable(root / "lib")
+    assert set(texts(below.candidates("part"))) == {
+        *("new_part.py", "part_0.py", "part_1.py", "part_2.py", "part_3.py"),
+    }
+
+
+def test_links_that_lead_nowhere_are_files(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "gone").symlink_to("nothing")
+
+    assert texts(mentionable(tmp_path).candidates("c")) == ["circle"]
+    assert texts(mentionable(tmp_path).candidates("")) == ["circle", "gone"]
 
 
 def test_what_was_pointed_at_comes_first_from_then_on(tmp_path: Path) -> None:
@@ -121,11 +134,13 @@ def test_what_was_pointed_at_comes_first_from_then_on(tmp_path: Path) -> None:
     assert it._gatherer._thread is not None
     it._gatherer._thread.join()
 
-    it.use("look at @c/part.py and @nowhere.py")
-    it.candidates("part")
-    it._gatherer._thread.join()
+    it.use("look at @b/part.py and @nowhere.py")
+    it.use("and at @c/part.py")
 
     assert texts(it.candidates("part")) == ["c/part.py", "b/part.py", "a/part.py"]
+    assert texts(it.candidates(""))[:2] == ["c/part.py", "b/part.py"]
+    assert texts(it.candidates("a")) == ["a/", "c/part.py", "b/part.py", "a/part.py"]
+    assert it.candidates("nowhere") == []
 
 
 def test_names_are_known_where_there_is_a_map_and_none_is_made(tmp_path: Path) -> None:
@@ -188,14 +203,13 @@ def test_there_is_an_end_to_it(tmp_path: Path) -> None:
 
 def test_a_changed_tree_is_seen_in_the_end(tmp_path: Path) -> None:
     write(tmp_path, "one.py")
-    it = mentionable(tmp_path, lately=lambda _: ())
+    it = mentionable(tmp_path, lately=lambda _: (), fresh_s=0)
     assert texts(it.candidates("two")) == []
     write(tmp_path, "two.py")
-    assert it._gatherer._thread is not None
-    it._gatherer._thread.join()
-
-    it.use("@two.py")
-    it.candidates("two")
-    it._gatherer._thread.join()
+    for _ in range(2):
+        assert it._gatherer._thread is not None
+        it._gatherer._thread.join()
+        it._gatherer.look(0)
+        it._gatherer._thread.join()
 
     assert texts(it.candidates("two")) == ["two.py"]

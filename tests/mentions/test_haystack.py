@@ -17,6 +17,7 @@ from qcode.mentions.haystack import _PIECE, MOST, Haystack, last_part
         ("tu", ["tui.py", "test_ui.py", "statue.py"]),
         ("ic", ["ic.go", "InlineCode.go", "basic.go"]),
         ("src/st", ["src/store.py", "lib/src/store.py", "source/cast.py"]),
+        ("NaT", ["NameTable", "nothing_at_all", "renameAllTables"]),
         ("App", ["App.tsx", "app.tsx"]),
     ],
 )
