@@ -540,6 +540,23 @@ def test_tab_completes_what_is_pointed_at(work: Path) -> None:
         assert said.endswith('<content of="lib/parser.py">\nparse = 1\n</content>')
 
 
+def test_commands_and_what_they_take_are_offered(work: Path) -> None:
+    with (
+        ScriptedServer([]) as server,
+        Qcode(work, *options(server), TERM="xterm-256color") as qcode,
+    ):
+        qcode.ready()
+        qcode.type("/perm")
+        qcode.expect("the rules in force")  # beside the command, in the menu
+        qcode.type(CTRL_C + "/mode aut")
+        qcode.expect("asks before commands")
+        qcode.type("\t" + ENTER)
+        qcode.expect("mode: auto-edit")
+        qcode.ready()
+        qcode.type(CTRL_D)
+        assert qcode.wait() == 0
+
+
 def test_facts_are_learned_shown_and_forgotten(work: Path) -> None:
     (work / "Makefile").write_text("test:\n\t@true\n")
     script = [call("run_shell_command", command="make test"), text("It passes."), text("Yes.")]
