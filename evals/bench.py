@@ -26,6 +26,7 @@ from string import Template
 from qcode.evals.bench_checkpoints import SIZES
 from qcode.evals.bench_checkpoints import measure as keeping
 from qcode.evals.bench_checkpoints import sizes as file_counts
+from qcode.evals.bench_complete import measure as completing
 from qcode.evals.bench_decoder import measure as decoding
 from qcode.evals.bench_editing import measure as editing
 from qcode.evals.bench_map import FILES
@@ -39,7 +40,7 @@ from qcode.evals.bench_ui import measure as showing
 
 SECTIONS = (
     *("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox"),
-    *("map", "ui"),
+    *("map", "ui", "complete"),
 )
 LIMIT_S = 120.0
 SPAWN = """\
@@ -480,6 +481,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "sandbox": "commands in the sandbox, beside the same without one",
         "map": "the map of a large tree, and searching it",
         "ui": f"showing {options.kb:g} kB of an answer as it is written",
+        "complete": "completing what is pointed at with `@`",
     }
     measure: Mapping[str, Callable[[], Section]] = {
         "startup": bench.startup,
@@ -492,6 +494,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "sandbox": lambda: confining(12 * options.runs),
         "map": lambda: mapping(options.tree, options.runs),
         "ui": lambda: showing(options.kb),
+        "complete": lambda: completing(10 * options.tree),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
     system = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"

@@ -89,6 +89,10 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
             out.append(Mark(f"added to a command by {tier}", added, limit, "ms"))
             growth = statistics.median(figures["growth"])
             out.append(Mark(f"the same from 300 MB, {tier}", growth, 1.25, "×"))
+    for name, figures in sections.get("complete", {}).items():
+        key = statistics.median(figures["key_ms"])
+        out.append(Mark("completion, a keystroke", key, 10, "ms", name))
+        out.append(Mark("the same, to a plain look", figures["times"][0], 1, "×", name))
     return out + _map_marks(sections.get("map", {})) + _ui_marks(sections.get("ui", {}))
 
 
@@ -228,6 +232,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *(Column("warm s", "warm_s", 2), Column("one changed", "changed_s", 2)),
         *(Column("peak MB", "peak_mb"), Column("tool ms", "tool_ms", 1)),
         *(Column("rg ms", "rg_ms", 1), Column("× rg", "times", 2)),
+    ),
+    "complete": (
+        *(Column("gathered s", "gathered_s", 2), Column("key ms", "key_ms", 1)),
+        *(Column("slow key ms", "slow_ms", 1), Column("plain ms", "plain_ms", 1)),
+        Column("× plain", "times", 2),
     ),
 }
 

@@ -178,6 +178,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "compaction_summary": (bool,),
 }
 
+KEYS: Mapping[str, tuple[type, ...]] = _KINDS
+"""All keys of a configuration file, and of which types their values are."""
+
 _CHOICES: Mapping[str, type[StrEnum]] = {
     "approval_mode": Mode,
     "sandbox": Level,
@@ -345,6 +348,24 @@ def _loosens(key: str, value: Any, present: Any) -> bool:
 
 def _looser(mode: Mode, present: Mode | None) -> bool:
     return _STRICTNESS.index(mode) > _STRICTNESS.index(present or Mode.DEFAULT)
+
+
+def checked(key: str, value: Any, file: Path) -> Any:
+    """Return a key's value as settings have it.
+
+    Raises:
+        UsageError: there is no such key, or its value is of another kind.
+    """
+    return _check(key, value, file)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return what stands in a configuration file; nothing where there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    return _read(file)
 
 
 def _check(key: str, value: Any, file: Path) -> Any:

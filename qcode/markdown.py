@@ -29,16 +29,25 @@ def _without_fences(text: str) -> str:
     fence = ""
     for line in text.split("\n"):
         if fence:
-            bare = line.strip(" \t\r")
-            is_end = len(bare) >= len(fence) and bare == fence[0] * len(bare)
             out.append(" " * len(line))
-            fence = "" if is_end else fence
-        elif opened := _FENCE.match(line):
-            fence = opened[1]
+            fence = "" if is_end_of(fence, line) else fence
+        elif fence := fence_of(line):
             out.append(" " * len(line))
         else:
             out.append(line)
     return "\n".join(out)
+
+
+def fence_of(line: str) -> str:
+    """Return the signs with which a line begins a block of code; nothing if it begins none."""
+    opened = _FENCE.match(line)
+    return opened[1] if opened else ""
+
+
+def is_end_of(fence: str, line: str) -> bool:
+    """Whether a line ends a block that began with these signs."""
+    bare = line.strip(" \t\r")
+    return len(bare) >= len(fence) and bare == fence[0] * len(bare)
 
 
 def _without_comments(text: str) -> str:

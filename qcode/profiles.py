@@ -76,6 +76,21 @@ def load(base_url: str | None, model: str) -> Profile | None:
     return profile
 
 
+def every() -> list[Profile]:
+    """Return all profiles, the latest first."""
+    found = []
+    with contextlib.suppress(OSError):
+        for path in sorted((cache_dir() / "profiles").glob("*.json")):
+            try:
+                with path.open("rb") as file:
+                    profile = _parse(json.loads(file.read(_MAX_BYTES)))
+            except (OSError, ValueError, RecursionError):
+                continue
+            if profile is not None:
+                found.append(profile)
+    return sorted(found, key=lambda profile: profile.checked, reverse=True)
+
+
 def save(profile: Profile) -> Path:
     """Write a profile, whole or not at all; return its file.
 

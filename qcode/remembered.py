@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
+from qcode.settings_file import string
 
 _HEAD = "# What qcode may do without asking, by workspace. Delete a line to be asked again.\n"
 
@@ -31,6 +30,20 @@ def add(file: Path, root: Path, rules: Iterable[str]) -> None:
         UsageError: the file is there and cannot be read.
         OSError: it cannot be written.
     """
+    _change(file, root, lambda known: (*known, *rules))
+
+
+def remove(file: Path, root: Path, rule: str) -> None:
+    """Forget a rule of a workspace; nothing happens if it is not known.
+
+    Raises:
+        UsageError: the file is there and cannot be read.
+        OSError: it cannot be written.
+    """
+    _change(file, root, lambda known: (each for each in known if each != rule))
+
+
+def _change(file: Path, root: Path, change: Callable[[tuple[str, ...]], Iterable[str]]) -> None:
     import fcntl
 
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,7 +51,9 @@ def add(file: Path, root: Path, rules: Iterable[str]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two sessions may be answered at once
         known = _all(file)
-        known[str(root)] = tuple(dict.fromkeys((*known.get(str(root), ()), *rules)))
+        rules = tuple(dict.fromkeys(change(known.pop(str(root), ()))))
+        if rules:
+            known[str(root)] = rules
         descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         try:
             with open(descriptor, "w", encoding="utf-8") as new:
@@ -83,12 +98,6 @@ def _all(file: Path) -> dict[str, tuple[str, ...]]:
 def _written(known: dict[str, tuple[str, ...]]) -> str:
     parts = [_HEAD]
     for root in sorted(known):
-        lines = "".join(f"  {_string(rule)},\n" for rule in known[root])
-        parts.append(f"\n[{_string(root)}]\nallow = [\n{lines}]\n")
+        lines = "".join(f"  {string(rule)},\n" for rule in known[root])
+        parts.append(f"\n[{string(root)}]\nallow = [\n{lines}]\n")
     return "".join(parts)
-
-
-def _string(text: str) -> str:
-    # As JSON writes it, but for DEL and for halves of surrogate pairs, which TOML does not take.
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return re.sub("\x7f", r"\\u007f", json.dumps(text, ensure_ascii=False))

@@ -17,6 +17,8 @@ from qcode.sandbox.repositories import enclosing, git_dirs, read_small
 PATIENCE_S = 0.008
 """For looking at the files; of a tree that takes longer, only the branch is told."""
 _LARGEST = 4 * 1024 * 1024
+_LARGEST_LISTED = 64 * 1024 * 1024
+"""Bytes of an index that is read for its names alone."""
 _OPERATIONS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -69,6 +71,27 @@ def state(directory: str) -> Hashable:
         except OSError:
             times.append((path, 0, 0))
     return tuple(times)
+
+
+def tracked(directory: str) -> set[str] | None:
+    """Return the files below a directory that git tracks, relative to it; None: not known."""
+    top = enclosing(directory)
+    dirs = git_dirs(top) if top else None
+    if dirs is None:
+        return None
+    index = f"{dirs.git_dir}/index"
+    try:
+        if os.stat(index).st_size > _LARGEST_LISTED:
+            return None
+        with open(index, "rb") as file:
+            data = file.read(_LARGEST_LISTED)
+        names = [os.fsdecode(name) for name, _, _, _ in _entries(data)]
+    except (OSError, IndexError, ValueError, struct.error):
+        return None
+    if directory == top:
+        return set(names)
+    inside = f"{os.path.relpath(directory, top)}/"
+    return {name.removeprefix(inside) for name in names if name.startswith(inside)}
 
 
 def _changed(top: str, index: str) -> tuple[str, ...] | None:

@@ -70,7 +70,7 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
     assert list(found["sections"]["checkpoints"]) == ["30 files", "60 files"]
     assert found["sections"]["checkpoints"]["30 files"]["changed_growth"] == [1]
     assert min(found["sections"]["edits"]["5,000 lines"]["edit_ms"]) > 0
-    assert len(found["marks"]) == 25 + 2 * len(found["sections"]["sandbox"])
+    assert len(found["marks"]) == 27 + 2 * len(found["sections"]["sandbox"])
     for mark in found["marks"]:
         assert mark["name"] in printed
 

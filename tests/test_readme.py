@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from qcode.cli import slash
+from qcode.config import KEYS
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
@@ -19,7 +22,7 @@ COMMANDS = [
 ]
 OPTIONS = set(re.findall(r"`(--[a-z-]+)", README)) - {"--require-hashes", "--no-deps"}
 NOT_YET = {"--protect", "--attempts"}
-SUBCOMMANDS = ("run", "local", "doctor", "undo", "redo", "checkpoints", "diff")
+SUBCOMMANDS = ("run", "local", "doctor", "undo", "redo", "checkpoints", "diff", "config")
 
 
 def qcode(*arguments: str) -> str:
@@ -81,6 +84,14 @@ def test_every_command_is_named() -> None:
     commands = re.findall(r"^  ([a-z]+) ", qcode("--help").partition("commands:")[2], re.MULTILINE)
 
     assert {one for one in commands if f"qcode {one}" not in README} == set()
+
+
+def test_every_slash_command_is_named() -> None:
+    assert {name for name in slash.COMMANDS if f"`/{name}" not in README} - {"help"} == set()
+
+
+def test_every_key_of_the_configuration_is_named() -> None:
+    assert {key for key in KEYS if f"`{key}" not in README} == set()
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])

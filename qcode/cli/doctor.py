@@ -23,7 +23,7 @@ from qcode.config import Settings
 from qcode.doctor import place
 from qcode.doctor.check import Check
 from qcode.doctor.examination import Examination
-from qcode.errors import QcodeError
+from qcode.errors import QcodeError, UsageError
 from qcode.providers.registry import Target, resolve
 from qcode.ui.printable import one_line, printable
 
@@ -87,6 +87,31 @@ def _check(args: argparse.Namespace) -> int:
     else:
         print(_closing(examination, checks))
     return examination.code
+
+
+async def in_session(target: Target, cwd: Path, text: str, say: Callable[[str], None]) -> str:
+    """Check a session's endpoint and this machine, saying each finding; return the last lines.
+
+    What is found is kept for later sessions. To be cancelled when the person wants no more.
+
+    Raises:
+        UsageError: it is not understood.
+    """
+    if text not in ("", "deep"):
+        raise UsageError(f"`/doctor` does not know `{text}`", hint="`/doctor` or `/doctor deep`")
+    examination = Examination(
+        target,
+        environ=os.environ,
+        own_prompt_tokens=_own_prompt_tokens(),
+        deep=text == "deep",
+    )
+    found: list[Check] = []
+    async with aclosing(_all(examination, cwd)) as checks:
+        async for check in checks:
+            found.append(check)
+            say("\n".join(lines(check)))
+    _keep(examination)
+    return _closing(examination, found).strip("\n")
 
 
 def _target(args: argparse.Namespace, settings: Settings) -> Target:

@@ -8,19 +8,20 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from qcode import __version__, paths
-from qcode.cli import first_paint, slash
+from qcode.cli import asides, first_paint, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save, store_of
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import run_to_end
 from qcode.cli.start import (
+    Chosen,
     NoModelError,
     choose_model,
     compactor_for,
@@ -33,7 +34,7 @@ from qcode.cli.start import (
 from qcode.context import output_limit
 from qcode.errors import QcodeError, UsageError
 from qcode.events import Heard, TurnStarted
-from qcode.mentions.complete import Paths
+from qcode.mentions.complete import Mentionable
 from qcode.permissions import Mode
 from qcode.providers.registry import make_provider
 from qcode.receipt import Receipt
@@ -93,6 +94,8 @@ def converse(
         cwd=cwd,
         added=added,
         local=args.local,
+        # With these, what is written to the settings would not count.
+        may_set_up=not (args.config or args.no_config),
         reload=lambda: settings_from(args, cwd),
     )
     try:
@@ -125,6 +128,7 @@ class _Conversation:
     """Reads messages and commands, sends them, and leaves things whole at the end."""
 
     session: Session
+    mentionable: Mentionable
     learner: Learner | None
 
     def __init__(
@@ -135,6 +139,7 @@ class _Conversation:
         cwd: Path,
         added: tuple[Path, ...],
         local: bool,
+        may_set_up: bool,
         reload: Callable[[], Settings],
     ) -> None:
         """Prepare it; `reload` reads the settings anew, once the folder is trusted."""
@@ -144,10 +149,13 @@ class _Conversation:
         self.cwd = cwd
         self.added = added
         self.local = local
+        self.may_set_up = may_set_up
         self.receipt = Receipt()
         self.signal: int | None = None
         self.sending = self.interrupted = self.is_open = False
         self.standing = Standing(cwd)
+        self.aside: asyncio.Future[str] | None = None
+        """What is under way and is no turn."""
 
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
@@ -161,17 +169,13 @@ class _Conversation:
                 self.screen: Screen | None = None
                 self.prompt: Prompt | Screen = prompt
                 return await self._hold(entry, first)
-        from qcode.ui.complete import Completing
         from qcode.ui.prompt import quiet_keys
         from qcode.ui.screen import Screen, session_of
 
-        self.completing = Completing()
-        self.completing.commands = dict(slash.COMMANDS)
         with quiet_keys(), session_of():
             self.prompt = self.screen = screen = Screen(
                 history,
                 colour=self.look.colour,
-                completer=self.completing,
                 interrupt=self._interrupt,
                 cycle=self._cycle,
                 earlier=lambda: None,
@@ -199,18 +203,7 @@ class _Conversation:
         )
         for warning in self.settings.warnings:
             self.terminal.say(warning)
-        # Off the loop: servers are asked which models they have.
-        notes: list[str] = []
-        self.terminal.status("looking for the model …")
-        try:
-            self.chosen = await asyncio.to_thread(
-                choose_model, self.settings, notes.append, local=self.local
-            )
-        finally:
-            self.terminal.end_line()
-            for note in notes:
-                self.terminal.say(note)
-        self.terminal.idle()
+        self.chosen = await self._choose()
         await self._ask_for_trust()
         self.session = self._open(entry)
         self._handle_signals()
@@ -226,6 +219,43 @@ class _Conversation:
         finally:
             await self._leave(self.session)
         return 0 if self.signal is None else 128 + self.signal
+
+    async def _choose(self) -> Chosen:
+        """Return the model that will answer; where there is none, a person may set one up.
+
+        Raises:
+            NoModelError: there is none.
+        """
+        try:
+            return await self._look_for_model()
+        except NoModelError:
+            if not self.may_set_up:
+                raise
+        from qcode.cli.first_run import set_up
+
+        async with self.screen.aside() if self.screen is not None else nullcontext():
+            plain = Terminal(sys.stdout, self.look)
+            # On the loop: nothing else is to be done, and a thread would outlive an interrupt.
+            if not set_up(paths.config_dir() / "config.toml", plain.say):
+                from qcode.local.discover import CHOICES as INSTEAD
+
+                raise NoModelError(INSTEAD)
+        self.settings = self.reload()
+        return await self._look_for_model()
+
+    async def _look_for_model(self) -> Chosen:
+        # Off the loop: servers are asked which models they have.
+        notes: list[str] = []
+        self.terminal.status("looking for the model …")
+        try:
+            return await asyncio.to_thread(
+                choose_model, self.settings, notes.append, local=self.local
+            )
+        finally:
+            self.terminal.end_line()
+            for note in notes:
+                self.terminal.say(note)
+            self.terminal.idle()
 
     async def _ask_for_trust(self) -> None:
         """Ask about what the folder's own settings would loosen, if it is not trusted with it."""
@@ -270,9 +300,19 @@ class _Conversation:
         self.learner = learner_of(session)
         context = session.agent.context
         self.standing.of(session)
-        if self.screen is not None:
-            self.completing.candidates = Paths(context.workspace.root, context.is_hidden).candidates
+        self.mentionable = Mentionable(context.workspace.root, context.is_hidden)
+        self._complete()
         return session
+
+    def _complete(self) -> None:
+        """Have commands, their arguments and mentions completed in what is typed."""
+        from qcode.cli.arguments import usual
+        from qcode.ui.complete import Completing
+
+        arguments = usual(self.cwd, lambda: (self.chosen.target.model, self.settings.model or ""))
+        commands = slash.COMMANDS
+        if self.screen is not None:
+            self.screen.complete_by(Completing(commands, arguments, self.mentionable.candidates))
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -292,6 +332,9 @@ class _Conversation:
             loop.add_signal_handler(number, stop, number)
 
     def _interrupt(self) -> bool:
+        if self.aside is not None:
+            self.aside.cancel()
+            return True
         # A second time it also ends what the first one waits for.
         if not self.session.interrupt() and not self.sending:
             return False
@@ -341,6 +384,7 @@ class _Conversation:
         try:
             command = slash.parse(text)
             if command is None:
+                self.mentionable.use(text)
                 await self._send(text.strip())
                 return True
             if self.screen is not None:
@@ -350,15 +394,15 @@ class _Conversation:
             self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
             return True
 
-    async def _send(self, text: str) -> None:
+    async def _send(self, text: str, *, said: str | None = None) -> None:
         screen = self.screen
         self.sending, self.interrupted = True, False
         if screen is not None:
-            self.terminal.said(text)
+            self.terminal.said(text if said is None else f"/init {said}")
             screen.busy(True)
             listening = asyncio.ensure_future(self._listen(screen))
         try:
-            async with aclosing(self.session.send(text)) as turn:
+            async with aclosing(self.session.send(text, said=said)) as turn:
                 async for event in turn:
                     if isinstance(event, TurnStarted) and self.interrupted:
                         self.session.interrupt()
@@ -403,6 +447,11 @@ class _Conversation:
                 return False
             case "help":
                 say(slash.help_text())
+            case "init":
+                from qcode.cli.init import init_message
+
+                asked = await asyncio.to_thread(init_message, self.session, command.rest)
+                await self._send(asked, said=command.rest)
             case "new":
                 await self._begin_anew()
             case "export" | "fork" | "rename":
@@ -428,6 +477,14 @@ class _Conversation:
                 self._memory(command.rest)
             case "facts":
                 self._facts(command.rest)
+            case "doctor":
+                from qcode.cli.doctor import in_session
+
+                target = self.chosen.target
+                closing = await self._aside(in_session(target, self.cwd, command.rest, say))
+                say(closing or "interrupted; nothing was kept")
+            case name if name in asides.NAMES:
+                say(await asides.answer(self.session, name, command.rest))
             case "usage":
                 say(usage_line(self.session.history.usage))
             case "context":
@@ -463,6 +520,20 @@ class _Conversation:
             )
         if entry is not None:
             await self._begin_anew(entry)
+
+    async def _aside(self, work: Coroutine[None, None, str]) -> str | None:
+        """Return what comes of something that is no turn; None if the person interrupts it."""
+        self.aside = asyncio.ensure_future(work)
+        if self.screen is not None:
+            self.screen.busy(True)
+        try:
+            await asyncio.wait({self.aside})
+            return None if self.aside.cancelled() else self.aside.result()
+        finally:
+            self.aside.cancel()
+            self.aside = None
+            if self.screen is not None:
+                self.screen.busy(False)
 
     @staticmethod
     def _backstage() -> ModuleType:

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from qcode.approvals import Approver
     from qcode.compaction.ledger import Touched
 
+EMBEDDED_PREFIX = "local/"
+"""Of a model's name: the embedded one, as `qcode local up` takes it."""
+
 Note = Callable[[str], None]
 """Tells a person something that is neither answer nor error."""
 
@@ -84,9 +87,11 @@ def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
 
 def _choose(settings: Settings, note: Note, *, local: bool) -> Chosen:
     window = settings.context_window
+    named = settings.model
+    if settings.base_url is None and named is not None and named.startswith(EMBEDDED_PREFIX):
+        settings, local = replace(settings, model=named.removeprefix(EMBEDDED_PREFIX)), True
     if local:
         return _embedded(settings, note)
-    named = settings.model
     if settings.base_url is None and (named is None or "/" not in named):
         try:
             return Chosen(_resolve(settings, settings.base_url, named), window)

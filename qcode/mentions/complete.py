@@ -1,23 +1,45 @@
-"""Which paths a mention that is being typed may become."""
+"""What a mention that is being typed may become: files, directories, names, changes."""
 
 from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from qcode.tools.ignore import rules_at, walk
+from qcode.mentions.gather import Gatherer, leads_on
+from qcode.mentions.haystack import PART, quality
+from qcode.record import Record
+from qcode.tools.ignore import rules_at
 
 SHOWN = 40
 """At most."""
-_WALKED = 3000
-"""Files that are looked through for a name anywhere."""
-_FRESH_S = 5.0
-"""For so long what was walked is not walked again."""
+_USED = 50
+"""Paths pointed at before that are remembered."""
+_NAMES = 8
+"""Names that files define, where files may be meant, too."""
+PATIENCE_S = 0.25
+"""For the first look at the files; then what stands in the directory is all there is."""
 _TYPED = re.compile(r"(?<![^\s(\[{<,;:=\"'])@(\"[^\"\n]*|[^\s\"@]*)\Z")
-_GIT = ("git:diff", "git:staged")
+_GIT = {
+    "git:diff": "what is not staged",
+    "git:staged": "what is staged",
+    "git:HEAD~1": "what that commit changed",
+}
+_SYMBOL = "symbol:"
+
+Kind: TypeAlias = Literal["file", "directory", "symbol", "git"]
+
+
+class Candidate(Record):
+    """What a mention may become."""
+
+    text: str
+    """As it stands behind the `@`; quoted where there are blanks."""
+    kind: Kind
+    about: str = ""
+    """A few words for the person."""
 
 
 def typed(before: str) -> str | None:
@@ -26,27 +48,85 @@ def typed(before: str) -> str | None:
     return None if found is None else found[1]
 
 
-class Paths:
-    """The paths of a workspace, but for ignored and hidden ones."""
+class Mentionable:
+    """What can be pointed at in a workspace, but for what is ignored or hidden."""
 
-    def __init__(self, root: Path, is_hidden: Callable[[Path], bool]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        is_hidden: Callable[[Path], bool],
+        *,
+        gatherer: Gatherer | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._root = root
         self._is_hidden = is_hidden
-        self._walked: list[str] = []
-        self._walked_at = -_FRESH_S
+        self._gatherer = gatherer or Gatherer(root)
+        self._patience_s = patience_s
+        self._used: tuple[str, ...] = ()
+        """The latest first."""
 
-    def candidates(self, fragment: str) -> list[str]:
-        """Return what a fragment may become, the nearest first; quoted where there are blanks."""
+    def use(self, text: str) -> None:
+        """Note what a person pointed at in a message: it is offered earlier from then on."""
+        from qcode.mentions.parse import mentions
+
+        found = mentions(text) if "@" in text else ()
+        new = [mention.value for mention in reversed(found) if mention.kind == "path"]
+        self._used = tuple(dict.fromkeys((*new, *self._used)))[:_USED]
+
+    def candidates(self, fragment: str) -> list[Candidate]:
+        """Return what a fragment may become, the likeliest first.
+
+        Quick but for the first time, when it may wait `patience_s` for a look at the files:
+        not to be called where an event loop runs.
+        """
         fragment = fragment.removeprefix('"')
         if fragment.startswith(("/", "~", "..")):
             return []
-        found = [one for one in _GIT if fragment and one.startswith(fragment)]
-        found += self._in_folder(fragment)
+        found: dict[str, Candidate] = {}
+        for one in self._likely(fragment):
+            if one.kind in ("file", "directory") and self._is_hidden(self._root / one.text):
+                continue
+            found.setdefault(one.text, one)
+            if len(found) >= SHOWN:
+                break
+        return [_quoted(one) for one in found.values()]
+
+    def _likely(self, fragment: str) -> Iterator[Candidate]:
+        if fragment.startswith(_SYMBOL):
+            yield from self._names(fragment.removeprefix(_SYMBOL), SHOWN)
+            return
+        if fragment:
+            yield from (
+                Candidate(text, "git", about)
+                for text, about in _GIT.items()
+                if text.startswith(fragment)
+            )
+        gathered = self._gatherer.look(self._patience_s)
+        if not fragment and gathered is not None:
+            recent = [*gathered.paths.find("", len(self._used), self._used), *gathered.recent]
+            yield from map(_path, recent[: SHOWN // 2])
+        if gathered is None or not fragment or fragment.endswith("/") or fragment[0] == ".":
+            yield from map(_path, self._in_folder(fragment))
+        if gathered is None or not fragment:
+            return
+        paths = gathered.paths.find(fragment, SHOWN, self._used)
+        yield from map(_path, paths[: SHOWN - _NAMES])
         if "/" not in fragment and len(fragment) > 1:
-            found += self._anywhere(fragment.lower())
-        return [f'"{one}"' if " " in one else one for one in dict.fromkeys(found)][:SHOWN]
+            yield from self._names(fragment, _NAMES, worst=PART)
+        yield from map(_path, paths[SHOWN - _NAMES :])
+
+    def _names(self, part: str, most: int, *, worst: int = 99) -> Iterable[Candidate]:
+        gathered = self._gatherer.look(self._patience_s)
+        if gathered is None:
+            return
+        for name in gathered.names.find(part, most):
+            fits = quality(name, part)[0] <= worst
+            if fits and re.fullmatch(r"[^\s\"@<>|`]+", name):
+                yield Candidate(f"{_SYMBOL}{name}", "symbol", "where it is defined")
 
     def _in_folder(self, fragment: str) -> list[str]:
+        """Return what stands in the directory that is typed and begins with the rest."""
         folder, name = os.path.split(fragment)
         real = Path(os.path.realpath(self._root / folder))
         if real != self._root and self._root not in real.parents:
@@ -57,7 +137,7 @@ class Paths:
         base = "" if real == self._root else f"{real.relative_to(self._root).as_posix()}/"
         try:
             with os.scandir(real) as entries:
-                every = sorted((entry.name, entry.is_dir()) for entry in entries)
+                every = sorted((entry.name, leads_on(entry)) for entry in entries)
         except OSError:
             return []
         prefix = f"{folder}/" if folder else ""
@@ -69,22 +149,14 @@ class Paths:
             and each != ".git"
             and each.isprintable()
             and not rules.ignore(base + each, is_directory=is_folder)
-            and not self._is_hidden(real / each)
         ]
 
-    def _anywhere(self, name: str) -> list[str]:
-        now = time.monotonic()
-        if now - self._walked_at >= _FRESH_S:
-            self._walked = []
-            for count, entry in enumerate(walk(self._root, self._root)):
-                if count >= _WALKED:
-                    break
-                self._walked.append(entry.path)
-            self._walked_at = now
-        return [
-            path
-            for path in self._walked
-            if path.rpartition("/")[2].lower().startswith(name)
-            and path.isprintable()
-            and not self._is_hidden(self._root / path)
-        ]
+
+def _path(text: str) -> Candidate:
+    return Candidate(text, "directory" if text.endswith("/") else "file")
+
+
+def _quoted(one: Candidate) -> Candidate:
+    if " " not in one.text:
+        return one
+    return Candidate(f'"{one.text}"', one.kind, one.about)

@@ -75,7 +75,7 @@ class Index:
         """
         self._tell = tell
         self.root = Path(os.path.realpath(root))
-        self._file: Path | None = _file(self.root, folder)
+        self._file: Path | None = file_of(self.root, folder)
         self.is_partial = False
         """Not all files were looked at: there are too many, or it took too long."""
         try:
@@ -269,14 +269,15 @@ class Index:
                 return
 
 
-def _file(root: Path, folder: Path | None) -> Path:
+def file_of(root: Path, folder: Path | None = None) -> Path:
+    """Return where what is known of a workspace is kept; `root` is its real path."""
     name = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
     return (folder or paths.cache_dir() / "repomap") / f"{name}.db"
 
 
 def forget(root: Path, folder: Path | None = None) -> None:
     """Throw away what is kept of a workspace."""
-    _forget(_file(Path(os.path.realpath(root)), folder))
+    _forget(file_of(Path(os.path.realpath(root)), folder))
 
 
 def _forget(file: Path | None) -> None:

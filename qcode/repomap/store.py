@@ -42,6 +42,11 @@ Damaged = (sqlite3.DatabaseError, ValueError, TypeError, OverflowError)
 """What reading a file of another form, or a damaged one, raises."""
 
 
+def identity(root: Path) -> str:
+    """Return what a file says of itself under `is`: its form, and whose it is."""
+    return f"{_FORMAT} {os.fsencode(root).hex()}"
+
+
 class Row(NamedTuple):
     """What is known of a file, but for its content."""
 
@@ -81,7 +86,7 @@ class Store:
             self._db.execute("PRAGMA synchronous=OFF" if path is None else "PRAGMA synchronous=1")
             if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
                 self._begin()
-            elif self.about("is") != self._is():
+            elif self.about("is") != identity(self._root):
                 raise sqlite3.DatabaseError("it is of another form or workspace")
         except BaseException:
             self._db.close()
@@ -92,11 +97,8 @@ class Store:
         if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
-            self.tell("is", self._is())
+            self.tell("is", identity(self._root))
         self._db.execute("COMMIT")
-
-    def _is(self) -> str:
-        return f"{_FORMAT} {os.fsencode(self._root).hex()}"
 
     def close(self) -> None:
         """Let go of the file."""

@@ -66,6 +66,28 @@ def start(
     return PlainChild(process)
 
 
+def feed(argv: Sequence[str], data: bytes, *, env: Mapping[str, str], timeout_s: float) -> bool:
+    """Hand data to a program of the person's and return whether it took it.
+
+    What it leaves in the background goes on: a clipboard is held by whoever filled it.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            cwd="/",
+            env=env,
+            input=data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout_s,
+            start_new_session=True,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 class PlainChild:
     """A process that leads a group; what left the group is not found again.
 

@@ -37,6 +37,7 @@ from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
+from qcode.ui.complete import is_completable
 from qcode.ui.drawing import Drawing, HeldOutput
 from qcode.ui.keys import bindings
 from qcode.ui.pasted import Pasted
@@ -85,7 +86,6 @@ class Screen(io.TextIOBase):
         history: Path,
         *,
         colour: bool = True,
-        completer: Completer | None = None,
         interrupt: Callable[[], bool] = lambda: False,
         cycle: Callable[[], None] = lambda: None,
         earlier: Callable[[], None] = lambda: None,
@@ -125,7 +125,6 @@ class Screen(io.TextIOBase):
             name=DEFAULT_BUFFER,
             multiline=True,
             history=History(history),
-            completer=ThreadedCompleter(completer) if completer else None,
             complete_while_typing=Condition(self._completes),
             enable_history_search=False,
         )
@@ -178,6 +177,10 @@ class Screen(io.TextIOBase):
     def columns(self) -> int:
         """Return how wide the terminal is."""
         return self.app.output.get_size().columns
+
+    def complete_by(self, completer: Completer) -> None:
+        """Complete what is typed by this from now on; it runs in a thread."""
+        self.buffer.completer = ThreadedCompleter(completer)
 
     def hint(self, text: str) -> None:
         """Show a word of help for a moment."""
@@ -309,12 +312,7 @@ class Screen(io.TextIOBase):
         self.app.invalidate()
 
     def _completes(self) -> bool:
-        text = self.buffer.document.text_before_cursor
-        if text.startswith("/") and "\n" not in text:
-            return True
-        from qcode.mentions.complete import typed
-
-        return typed(text) is not None
+        return is_completable(self.buffer.document.text_before_cursor)
 
     def _await_sight(self, asked: Question) -> None:
         loop = asyncio.get_running_loop()

@@ -11,11 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scripted_server import (
-    Json,
     Reply,
     ScriptedServer,
     Stall,
@@ -29,9 +27,16 @@ from scripted_server import (
     stream,
     text,
 )
-from terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, Screened
-
-DEADLINE_S = 20.0
+from terminal import (
+    ALT_ENTER,
+    CTRL_C,
+    CTRL_D,
+    DEADLINE_S,
+    ENTER,
+    Screened,
+    conversation,
+    options,
+)
 
 
 @pytest.fixture
@@ -41,23 +46,9 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def options(server: ScriptedServer) -> tuple[str, ...]:
-    return ("--base-url", server.base_url, "-m", "scripted")
-
-
 def sessions() -> list[Path]:
     folder = Path(os.environ["XDG_STATE_HOME"]) / "qcode/sessions"
     return sorted(folder.glob("*.jsonl"))
-
-
-def conversation(request: Json) -> list[tuple[str, Any]]:
-    """Return role and text of what was sent, and check that each call is answered at once."""
-    messages = request["messages"]
-    for position, message in enumerate(messages):
-        wanted = [one["id"] for one in message.get("tool_calls") or ()]
-        following = messages[position + 1 : position + 1 + len(wanted)]
-        assert [answer.get("tool_call_id") for answer in following] == wanted
-    return [(m["role"], m.get("content")) for m in messages if m["role"] != "system"]
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -561,6 +552,23 @@ def test_tab_completes_what_is_pointed_at(work: Path) -> None:
         (_, said) = conversation(server.requests[0].json)[0]
         assert said.startswith("what is in @lib/parser.py\n\n")
         assert said.endswith('<content of="lib/parser.py">\nparse = 1\n</content>')
+
+
+def test_commands_and_what_they_take_are_offered(work: Path) -> None:
+    with (
+        ScriptedServer([]) as server,
+        Screened(work, *options(server), TERM="xterm-256color") as qcode,
+    ):
+        qcode.ready()
+        qcode.type("/perm")
+        qcode.expect("the rules in force")  # beside the command, in the menu
+        qcode.type(CTRL_C + "/mode aut")
+        qcode.expect("asks before commands")
+        qcode.type("\t" + ENTER)
+        qcode.expect("mode: auto-edit")
+        qcode.ready()
+        qcode.type(CTRL_D)
+        assert qcode.wait() == 0
 
 
 def test_facts_are_learned_shown_and_forgotten(work: Path) -> None:

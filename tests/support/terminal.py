@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyte
+from scripted_server import Json, ScriptedServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEADLINE_S = 30.0
@@ -227,6 +228,20 @@ def _alike(one: str, other: str) -> int:
     """Return how many characters two texts begin with that are the same."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def options(server: ScriptedServer) -> tuple[str, ...]:
+    return ("--base-url", server.base_url, "-m", "scripted")
+
+
+def conversation(request: Json) -> list[tuple[str, Any]]:
+    """Return role and text of what was sent, and check that each call is answered at once."""
+    messages = request["messages"]
+    for position, message in enumerate(messages):
+        wanted = [one["id"] for one in message.get("tool_calls") or ()]
+        following = messages[position + 1 : position + 1 + len(wanted)]
+        assert [answer.get("tool_call_id") for answer in following] == wanted
+    return [(m["role"], m.get("content")) for m in messages if m["role"] != "system"]
 
 
 def spent_cpu_s(pid: int) -> float:

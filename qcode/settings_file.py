@@ -1,0 +1,189 @@
+"""Changing one key of a person's TOML file, and leaving the rest of it as it stands.
+
+Comments, order and line ends stay. The file is replaced as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qcode.errors import UsageError
+from qcode.files_safe import read_small
+
+_STRING = re.compile(
+    r"\"\"\"(?:[^\"\\]|\\.|\"(?!\"\"))*\"{3,5}|'''(?:[^']|'(?!''))*'{3,5}"
+    r"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'",
+    re.DOTALL,
+)
+_KEY = re.compile(r"[ \t]*(?:([A-Za-z0-9_-]+)|\"([^\"\\\n]*)\"|'([^'\n]*)')[ \t]*(\.|=)[ \t]*")
+
+
+class _Statement(NamedTuple):
+    """A key at the top of a file."""
+
+    key: str
+    is_dotted: bool
+    """`key.more = …`, which is a part of a table."""
+    begin: int
+    """Of its value."""
+    end: int
+    """Where its value ends; a comment may follow."""
+
+
+def change(file: Path, key: str, value: Any) -> None:
+    """Set a key in a file, which is made if there is none.
+
+    Raises:
+        UsageError: the file cannot be read or written, or the key stands there in a form that
+            is not changed by rule.
+    """
+    import fcntl
+
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A link stays one: people keep such files elsewhere.
+        real = Path(os.path.realpath(file))
+        lock = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                data, mode = read_small(real), real.stat().st_mode & 0o777
+            except FileNotFoundError:
+                data, mode = b"", 0o600
+            text = data.decode("utf-8")
+            _replace(real, changed(text, key, value), mode)
+        finally:
+            os.close(lock)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"`{file}` is not UTF-8", hint="mend it by hand") from error
+    except ValueError as error:
+        raise UsageError(f"`{key}` cannot be set in `{file}`: {error}", hint="by hand") from error
+    except OSError as error:
+        raise UsageError(f"cannot change `{file}`: {error.strerror}") from error
+
+
+def changed(text: str, key: str, value: Any) -> str:
+    """Return the text of a file with a key set; pure.
+
+    Raises:
+        ValueError: it is no TOML, or the key is a table that is written in parts.
+    """
+    import tomllib
+
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix(mark)
+    before = tomllib.loads(body)
+    new = _set(body, key, written(value))
+    if tomllib.loads(new) != {**before, key: value}:
+        raise ValueError("it is written in a way that only you can change")
+    return mark + new
+
+
+def _set(text: str, key: str, value: str) -> str:
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    last = 0
+    for statement in _statements(text):
+        if statement.key == key and not statement.is_dotted:
+            return text[: statement.begin] + value + text[statement.end :]
+        last = _line_end(text, statement.end)
+    line = f"{key} = {value}{line_end}"
+    if last:
+        lead = "" if text[:last].endswith("\n") else line_end
+        return text[:last] + lead + line + text[last:]
+    table = re.search(r"^[ \t]*\[", text, re.MULTILINE)
+    at = table.start() if table else len(text)
+    lead = line_end if text[:at] and not text[:at].endswith("\n") else ""
+    return text[:at] + lead + line + (line_end if table else "") + text[at:]
+
+
+def _statements(text: str) -> Iterator[_Statement]:
+    """Yield the keys that stand before the first table."""
+    at = 0
+    while at < len(text):
+        if text[at] in " \t\r\n":
+            at += 1
+        elif text[at] == "#":
+            at = _line_end(text, at)
+        elif found := _KEY.match(text, at):
+            begin = found.end()
+            if is_dotted := found[4] == ".":
+                while (more := _KEY.match(text, begin)) is not None:
+                    begin = more.end()
+                    if more[4] == "=":
+                        break
+            end = _value_end(text, begin)
+            yield _Statement(found[1] or found[2] or found[3] or "", is_dotted, begin, end)
+            at = end
+        else:
+            return
+
+
+def _value_end(text: str, at: int) -> int:
+    """Return where a value ends: before a comment or line end that is in no bracket."""
+    depth, end = 0, at
+    while at < len(text):
+        char = text[at]
+        if string := _STRING.match(text, at):
+            at = end = string.end()
+            continue
+        if char == "#":
+            if not depth:
+                break
+            at = _line_end(text, at)
+            continue
+        if char == "\n" and not depth:
+            break
+        depth += (char in "[{") - (char in "]}")
+        at += 1
+        if char not in " \t\r\n":
+            end = at
+    return end
+
+
+def _line_end(text: str, at: int) -> int:
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found + 1
+
+
+def written(value: Any) -> str:
+    """Return a value as TOML writes it, on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return string(value)
+        case list() | tuple():
+            return f"[{', '.join(map(written, value))}]"
+        case Mapping():
+            return f"{{ {', '.join(f'{string(k)} = {written(v)}' for k, v in value.items())} }}"
+        case _:
+            raise ValueError(f"TOML has no {type(value).__name__}")
+
+
+def string(text: str) -> str:
+    """Return a string as TOML writes it."""
+    # As JSON writes it, but for DEL and for halves of surrogate pairs, which TOML does not take.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return re.sub("\x7f", r"\\u007f", json.dumps(text, ensure_ascii=False))
+
+
+def _replace(file: Path, text: str, mode: int) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as new:
+            os.fchmod(descriptor, mode)
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise

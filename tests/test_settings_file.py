@@ -1,0 +1,141 @@
+"""One key of a file is changed, and nothing else of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qcode.errors import UsageError
+from qcode.settings_file import change, changed, written
+
+FILE = """\
+# mine, not yours
+model = "one"  # the good one
+allow = [
+  "shell(make *)",  # ] not the end
+  'edit("a")',
+]
+note = \"\"\"
+model = "no"
+\"\"\"
+  max_steps=3
+[extra_body]
+model = "inner"
+"""
+
+
+@pytest.mark.parametrize(
+    "key, value, before, after",
+    [
+        ("model", "two", '"one"  # the', '"two"  # the'),
+        ("max_steps", 40, "max_steps=3\n", "max_steps=40\n"),
+        ("map", True, "max_steps=3\n", "max_steps=3\nmap = true\n"),
+    ],
+)
+def test_only_the_value_is_changed(key: str, value: Any, before: str, after: str) -> None:
+    file = FILE.replace("note =", "memory_files = ['x']\nnote =")
+
+    assert changed(file, key, value) == file.replace(before, after, 1)
+
+
+def test_a_list_over_several_lines_is_replaced_as_a_whole() -> None:
+    begin, _, rest = FILE.partition("allow = [")
+    _, _, rest = rest.partition("\n]")
+
+    assert changed(FILE, "allow", ["x"]) == f'{begin}allow = ["x"]{rest}'
+
+
+@pytest.mark.parametrize(
+    "text, after",
+    [
+        ("", 'model = "m"\n'),
+        ("# only this", '# only this\nmodel = "m"\n'),
+        ("[extra_body]\na = 1\n", 'model = "m"\n\n[extra_body]\na = 1\n'),
+        ("a = 1", 'a = 1\nmodel = "m"\n'),
+        ("a = 1\r\n# c\r\n", 'a = 1\r\nmodel = "m"\r\n# c\r\n'),
+        ("\ufeffa = 1\n", '\ufeffa = 1\nmodel = "m"\n'),
+        ('"model" = "x"', '"model" = "m"'),
+        ('#model = "x"\n', '#model = "x"\nmodel = "m"\n'),
+    ],
+)
+def test_where_a_new_key_goes(text: str, after: str) -> None:
+    assert changed(text, "model", "m") == after
+
+
+@pytest.mark.parametrize(
+    "text", ["[model]\na = 1\n", "model.a = 1\n", "model = [", "[[model]]\na = 1\n"]
+)
+def test_what_is_written_in_parts_is_left_to_the_person(text: str) -> None:
+    with pytest.raises(ValueError):
+        changed(text, "model", "m")
+
+
+KEYS = st.from_regex(r"[a-z_]{1,6}", fullmatch=True)
+VALUES = st.recursive(
+    st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"))
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4), KEYS, VALUES, st.sampled_from(["\n", "  # c\n"]))
+def test_any_file_reads_as_before_but_for_the_key(
+    tables: dict[str, Any], key: str, value: Any, end: str
+) -> None:
+    text = "".join(f"{name} = {written(its)}{end}" for name, its in tables.items())
+
+    assert tomllib.loads(changed(text, key, value)) == {**tables, key: value}
+
+
+def test_a_file_is_made_for_the_person_alone_and_keeps_its_mode_later(tmp_path: Path) -> None:
+    file = tmp_path / "new/config.toml"
+    change(file, "model", "m")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ('model = "m"\n', 0o600)
+    file.chmod(0o644)
+    change(file, "model", "n")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ('model = "n"\n', 0o644)
+    assert os.listdir(file.parent) == ["config.toml"]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    real = tmp_path / "dotfiles/config.toml"
+    real.write_text("# mine\n")
+    link = tmp_path / "config.toml"
+    link.symlink_to(real)
+
+    change(link, "model", "m")
+
+    assert link.is_symlink()
+    assert real.read_text() == '# mine\nmodel = "m"\n'
+
+
+def test_a_broken_file_is_left_alone(tmp_path: Path) -> None:
+    for data in (b"model = [", b"\xff"):
+        (tmp_path / "c.toml").write_bytes(data)
+        with pytest.raises(UsageError):
+            change(tmp_path / "c.toml", "model", "m")
+        assert (tmp_path / "c.toml").read_bytes() == data
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError):
+        change(tmp_path / "folder", "model", "m")
+
+
+def test_two_that_change_it_at_once_both_do(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    names = [f"key_{number}" for number in range(12)]
+    threads = [threading.Thread(target=change, args=(file, name, 1)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert tomllib.loads(file.read_text()) == dict.fromkeys(names, 1)
