@@ -95,6 +95,8 @@ class Settings:
     """Whether the model is told of directory, branch and likely commands."""
     facts: bool = True
     """Whether commands that test, lint and build are noted, and told to later sessions."""
+    warm_up: bool = True
+    """Whether a llama.cpp server on this machine reads ahead what is known of the first request."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     warnings: tuple[str, ...] = ()
@@ -170,6 +172,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "surroundings": (bool,),
     "vision": (bool,),
     "facts": (bool,),
+    "warm_up": (bool,),
 }
 
 _CHOICES: Mapping[str, type[StrEnum]] = {

@@ -157,6 +157,8 @@ class _Conversation:
         try:
             self._greet(resumed=entry is not None)
             await self._settle_sandbox()
+            if first is None or not first.strip():
+                self._warm_up()
             await self._talk(first)
         except (asyncio.CancelledError, OSError):
             # After a hangup the prompt finds no terminal to take its line back from.
@@ -240,6 +242,13 @@ class _Conversation:
         say("Enter sends, Alt-Enter starts a new line, /help tells more, Ctrl-D leaves", "dim")
         if resumed:
             self.terminal.recap(self.session.history.messages)
+
+    def _warm_up(self) -> None:
+        """Have a local server read ahead what is known of the first request."""
+        if self.settings.warm_up and self.chosen.is_free_here:
+            from qcode.cli.warm import warm_up
+
+            warm_up(self.session, self.chosen)
 
     async def _talk(self, first: str | None) -> None:
         if first is not None and first.strip():
@@ -339,6 +348,8 @@ class _Conversation:
         if not name:
             self.terminal.say(agent.provider.model)
             return
+        if self.session.warm_up is not None:
+            await self.session.warm_up.stop()  # it is the other model's
         settings = replace(self.settings, model=name)
         notes: list[str] = []
         # Off the loop: it may ask servers which models they have.

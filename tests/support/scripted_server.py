@@ -594,7 +594,8 @@ class _Writer:
         return keep
 
     def _head(self, status: int, headers: Mapping[str, object], keep: bool) -> None:
-        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}", "Server: scripted"]
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}"]
+        headers = {"Server": "scripted", **headers}
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
         self._pending += "\r\n".join([*lines, "", ""]).encode("latin-1")
