@@ -108,6 +108,8 @@ class Row:
     anew: bool
     """Whether history was put aside before it, or it is the first one."""
     ended: bool
+    sure: bool
+    """Whether the server told all it had read before: where the client left, it read on a bit."""
     changed: str = ""
     """How the last answer was sent back otherwise than the server gave it."""
     written: int = 0
@@ -145,6 +147,7 @@ def rows(wire: Wire, marks: list[tuple[int, str]]) -> list[Row]:
             read=sent.read,
             anew=anew,
             ended=sent.ended,
+            sure=before is not None and before.ended,
             changed=changed(before, sent) if before and not anew else "",
             written=before.written if before else 0,
         )
@@ -202,17 +205,18 @@ def table(found: list[Row]) -> str:
     for row in found:
         note = " FAILS" if row.fails else " (from scratch)" if row.anew else ""
         note += "" if row.ended else " (interrupted)"
+        note += "" if row.sure or row.anew else " (after an interruption)"
         lines.append(
             f"{row.number:>3} {row.prompt:>7} {row.new:>6} {row.reused:>7} {row.read:>6} "
             f"{row.excess:>7}  {row.what[:44]}{note}"
         )
     lines += [f"#{row.number}: the last answer {row.changed}" for row in found if row.changed]
-    steps = [row for row in found if not row.anew and row.ended]
+    steps = [row for row in found if not row.anew and row.ended and row.sure]
     new, read = sum(row.new for row in steps), sum(row.read for row in steps)
     prompts = sum(row.prompt for row in steps)
     lines.append(
-        f"{len(steps)} steps between compactions: prompts of {prompts:,} tokens, {new:,} of them "
-        f"new; read {read:,}, {100 * (read / new - 1) if new else 0:+.1f} % of the new ones"
+        f"{len(steps)} whole steps between compactions: prompts of {prompts:,} tokens, {new:,} of "
+        f"them new; read {read:,}, {100 * (read / new - 1) if new else 0:+.1f} % of the new ones"
     )
     return "\n".join(lines)
 

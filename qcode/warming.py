@@ -18,7 +18,17 @@ from typing import Protocol, cast
 from qcode.agent import Agent
 from qcode.errors import ProviderError, QcodeError
 from qcode.messages import Message, Usage, UserMessage
-from qcode.providers import Delta, Done, PromptProgress, Request, Waiting, protocol_choice
+from qcode.providers import (
+    CallPart,
+    Delta,
+    Done,
+    PromptProgress,
+    ReasoningPart,
+    Request,
+    TextPart,
+    Waiting,
+    protocol_choice,
+)
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +138,7 @@ class WarmUp:
     async def _read(self) -> None:
         choice = protocol_choice(self._agent.provider)
         before = choice.protocol if choice else ""
+        answered = False
         # Every provider's stream is a generator, though the seam asks for less.
         stream = self._agent.provider.stream(self._request)
         try:
@@ -140,6 +151,8 @@ class WarmUp:
                             pass
                         case Done():
                             self.usage, self.seconds = delta.usage, time.monotonic() - self._began
+                        case TextPart() | ReasoningPart() | CallPart() if not answered:
+                            answered = True  # llama.cpp writes one token all the same
                         case _:
                             return  # an answer, which is not wanted, or a refusal
         finally:

@@ -75,6 +75,16 @@ async def both(session: Session) -> None:
     await say(session)
 
 
+def test_the_one_token_that_llama_writes_is_no_answer(tmp_path: Path) -> None:
+    one = scripted.stream(scripted.delta(content="To"), finish="length", usage=READ)
+    with llama(one) as server:
+        session = asyncio.run(held(server.base_url, tmp_path, to_the_end))
+
+    assert session.warm_up is not None
+    assert session.warm_up.usage is not None
+    assert session.warm_up.usage.input_tokens == 812
+
+
 @pytest.mark.parametrize("protocol", ["native", "prompted"])
 @pytest.mark.parametrize("told", ["", 'Use "tabs" — always.\n'])
 def test_the_first_request_begins_with_all_that_was_read_ahead(

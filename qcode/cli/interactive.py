@@ -157,8 +157,7 @@ class _Conversation:
         try:
             self._greet(resumed=entry is not None)
             await self._settle_sandbox()
-            if first is None or not first.strip():
-                self._warm_up()
+            await self._warm_up(has_message=first is not None and bool(first.strip()))
             await self._talk(first)
         except (asyncio.CancelledError, OSError):
             # After a hangup the prompt finds no terminal to take its line back from.
@@ -243,12 +242,16 @@ class _Conversation:
         if resumed:
             self.terminal.recap(self.session.history.messages)
 
-    def _warm_up(self) -> None:
+    async def _warm_up(self, *, has_message: bool) -> None:
         """Have a local server read ahead what is known of the first request."""
-        if self.settings.warm_up and self.chosen.is_free_here:
-            from qcode.cli.warm import warm_up
+        if not (self.settings.warm_up and self.chosen.is_free_here):
+            return
+        from qcode.cli import warm
 
-            warm_up(self.session, self.chosen)
+        if has_message:
+            await warm.restore(self.session, self.chosen)
+        else:
+            warm.warm_up(self.session, self.chosen)
 
     async def _talk(self, first: str | None) -> None:
         if first is not None and first.strip():

@@ -115,6 +115,8 @@ class Seen:
     """`time.monotonic()` when it was whole."""
     connection: int
     """1 for the first connection that the server accepted."""
+    query: str = ""
+    """What stands behind the path's question mark."""
     left: threading.Event = field(default_factory=threading.Event)
     """Set when the client went away before the reply was whole."""
     answered: threading.Event = field(default_factory=threading.Event)
@@ -551,7 +553,8 @@ def _read_request(connection: socket.socket, buffer: bytearray, number: int) -> 
             return None
     body = bytes(buffer[:length])
     del buffer[:length]
-    return Seen(method, path.partition("?")[0], headers, body, time.monotonic(), number)
+    path, _, query = path.partition("?")
+    return Seen(method, path, headers, body, time.monotonic(), number, query)
 
 
 class _Writer:
