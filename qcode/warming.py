@@ -40,6 +40,10 @@ class Server(Protocol):
         """Return whether it is llama.cpp's, answers, and asks for no key."""
         ...
 
+    async def is_busy(self) -> bool:
+        """Return whether it answers somebody else, who would have to wait."""
+        ...
+
     async def close(self) -> None:
         """Give up connections."""
         ...
@@ -121,7 +125,7 @@ class WarmUp:
     async def _run(self) -> None:
         self._began = time.monotonic()
         try:
-            if not await self._server.is_one():
+            if not await self._server.is_one() or await self._server.is_busy():
                 return
             if self._keeping is not None:
                 await self._keeping.restore()

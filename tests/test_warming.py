@@ -200,6 +200,15 @@ def test_nothing_comes_of_a_failure(reply: scripted.Reply, tmp_path: Path) -> No
     assert [message.text for message in session.history.messages][1:] == ["Hi."]
 
 
+def test_nobody_else_has_to_wait_for_it(tmp_path: Path) -> None:
+    busy = scripted.Whole(b'[{"id": 0, "is_processing": true, "n_prompt_tokens": 9}]')
+    routes = {"/props": PROPS, "/slots": busy}
+    with scripted.ScriptedServer([scripted.text("Hi.")], routes=routes) as server:
+        asyncio.run(held(server.base_url, tmp_path, both))
+
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("server_name", ["", "uvicorn", "llama.cpp but no props"])
 def test_other_servers_are_left_alone(server_name: str, tmp_path: Path) -> None:
     body = b'{"detail": "Not Found"}' if server_name else PROPS.body

@@ -46,13 +46,23 @@ class LlamaServer:
 
     async def is_fresh(self) -> bool:
         """Return whether no prompt was read since it started, so that its slot is empty."""
+        slots = await self._slots()
+        return bool(slots) and not any(
+            slot.get("is_processing")
+            or slot.get("n_prompt_tokens")
+            or slot.get("id_task", -1) != -1  # older servers do not tell the tokens
+            for slot in slots
+        )
+
+    async def is_busy(self) -> bool:
+        """Return whether all slots answer somebody, as far as it tells."""
+        slots = await self._slots()
+        return bool(slots) and all(slot.get("is_processing") for slot in slots)
+
+    async def _slots(self) -> list[dict[str, Any]]:
         _, value = await self._ask("GET", "/slots", None, _PROMPTLY_S)
         slots = value.get("")
-        return isinstance(slots, list) and all(
-            isinstance(slot, dict) and not slot.get("n_prompt_tokens") and not slot["is_processing"]
-            for slot in slots
-            if isinstance(slot, dict)
-        )
+        return [one for one in slots if isinstance(one, dict)] if isinstance(slots, list) else []
 
     async def move(self, action: str, name: str, timeout_s: float) -> int:
         """`save` the slot to a file of that name or `restore` it; return the tokens moved."""

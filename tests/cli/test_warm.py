@@ -17,15 +17,19 @@ from qcode.providers.llamacpp import LlamaServer
 class Llama:
     """A server with one slot, whose states are files with the number of its tokens."""
 
-    def __init__(self, folder: Path, tokens: int = 0, *, busy: bool = False) -> None:
+    def __init__(
+        self, folder: Path, tokens: int = 0, *, busy: bool = False, task: int = -1
+    ) -> None:
         self.folder = folder
         self.tokens = tokens
         self.busy = busy
+        self.task = task
         self.moved: list[str] = []
         self.routes = {"/slots": self.slots, "/slots/0": self.move}
 
     def slots(self, _seen: scripted.Seen) -> scripted.Reply:
         slot = {"id": 0, "is_processing": self.busy, "n_prompt_tokens": self.tokens}
+        slot["id_task"] = self.task
         return scripted.Whole(json.dumps([slot]).encode())
 
     def move(self, seen: scripted.Seen) -> scripted.Reply:
@@ -64,11 +68,13 @@ def test_what_was_saved_is_restored_to_a_fresh_server(tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
 
 
-@pytest.mark.parametrize("tokens, busy", [(5_000, False), (0, True)])
-def test_a_conversation_in_the_slot_is_left_there(tokens: int, busy: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tokens, busy, task", [(5_000, False, 7), (0, True, 0), (0, False, 0)])
+def test_a_conversation_in_the_slot_is_left_there(
+    tokens: int, busy: bool, task: int, tmp_path: Path
+) -> None:
     slots = Slots(tmp_path, "a", "1")
     run(Llama(tmp_path, 800), slots, "save")
-    used = Llama(tmp_path, tokens, busy=busy)
+    used = Llama(tmp_path, tokens, busy=busy, task=task)
     run(used, slots, "restore")
 
     assert (used.tokens, used.moved) == (tokens, [])
