@@ -703,10 +703,16 @@ def test_a_local_server_reads_ahead_while_the_person_types(work: Path) -> None:
     ):
         qcode.ready()
         assert server.wait_for(1).raw.endswith(b',"n_predict":0}')
+
+        def is_told() -> bool:
+            qcode.type("/context" + ENTER)
+            qcode.expect("window")
+            qcode.ready()
+            return "read ahead of the first message: 400 of 800 tokens" in qcode.screen
+
+        until(is_told)
         qcode.type("hello" + ENTER)
         qcode.expect("Hi.")
-        qcode.send("/context")
-        qcode.expect("read ahead of the first message: 400 of 800 tokens")
         qcode.send("/quit")
         assert qcode.wait() == 0
 
