@@ -63,6 +63,10 @@ demo: setup ## repair a small repository with the embedded model (ARGS="--runs 5
 bench: setup ## measure speed and size
 	$(BIN)/python evals/bench.py $(ARGS)
 
+.PHONY: prefix
+prefix: setup ## whether a real server reads anew what it has read (ARGS="--model 1.5b"; minutes)
+	$(BIN)/python evals/bench_prefix.py $(ARGS)
+
 .PHONY: toolcalls
 toolcalls: setup ## score recorded tool calls of small models (ARGS="record --model 0.5b" makes some)
 	$(BIN)/python evals/toolcalls.py $(or $(ARGS),score)

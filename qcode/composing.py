@@ -84,6 +84,13 @@ class Composing:
             images=tuple(image for told in found for image in told.images),
         )
 
+    def ahead(self) -> str:
+        """Return what stands before the first message, as far as files go; nobody is told of it."""
+        try:
+            return self._joined(part.ahead() for part in self.parts if isinstance(part, Memory))
+        except (OSError, QcodeError):
+            return ""  # that is told when the message is made
+
     async def _told(self, part: Part, said: str, is_first: bool) -> Told:
         try:
             return await part.tell(said, is_first=is_first)
@@ -217,3 +224,7 @@ class Memory:
         for note in found.notes:
             self._note(note)
         return Told(before=told(found, self.places, self._tokens))
+
+    def ahead(self) -> str:
+        """Return what `tell` will say, as the files are now."""
+        return told(self.find(), self.places, self._tokens)

@@ -99,6 +99,8 @@ class Settings:
     """Whether the model is asked to sum up when room is made in its window."""
     facts: bool = True
     """Whether commands that test, lint and build are noted, and told to later sessions."""
+    warm_up: bool = True
+    """Whether a llama.cpp server on this machine reads ahead what is known of the first request."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     warnings: tuple[str, ...] = ()
@@ -176,6 +178,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "vision": (bool,),
     "facts": (bool,),
     "compaction_summary": (bool,),
+    "warm_up": (bool,),
 }
 
 KEYS: Mapping[str, tuple[type, ...]] = _KINDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qcode.agent import Agent
 from qcode.budget import Budget
@@ -17,6 +17,9 @@ from qcode.loop import run_turn
 from qcode.messages import Asked, Message, Usage, UserMessage, to_json
 from qcode.record import replace
 from qcode.room import Made, make_room
+
+if TYPE_CHECKING:
+    from qcode.warming import WarmUp
 
 
 @dataclass(slots=True)
@@ -171,6 +174,8 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     composer: Composer | None = None
     """Adds to what a person says what the model has to know with it; None: nothing."""
+    warm_up: WarmUp | None = None
+    """What is read ahead of the next request; ended when that goes out."""
     _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
@@ -184,6 +189,8 @@ class Session:
         `said` is what of the text a person typed, where that is not all of it.
         Closing the generator early interrupts the turn.
         """
+        if self.warm_up is not None:
+            await self.warm_up.stop()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         turn = asyncio.ensure_future(self._turn_of(text, said, queue.put_nowait))
         # The end of the task ends the stream too: a task that is cancelled before
@@ -274,6 +281,8 @@ class Session:
 
     async def close(self) -> None:
         """End the turn under way, background jobs, connections and the journal."""
+        if self.warm_up is not None:
+            await self.warm_up.stop()
         if self._turn is not None:
             self._turn.cancel()
             await asyncio.gather(self._turn, return_exceptions=True)

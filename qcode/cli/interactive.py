@@ -211,6 +211,7 @@ class _Conversation:
             self.is_open = True
             self._greet(resumed=entry is not None)
             await self._settle_sandbox()
+            await self._warm_up(has_message=first is not None and bool(first.strip()))
             await self._talk(first)
         except (asyncio.CancelledError, OSError):
             # After a hangup the prompt finds no terminal to take its line back from.
@@ -364,6 +365,17 @@ class _Conversation:
         say("Enter sends, Alt-Enter starts a new line, /help tells more, Ctrl-D leaves", "dim")
         if resumed:
             self.terminal.recap(self.session.history.messages)
+
+    async def _warm_up(self, *, has_message: bool) -> None:
+        """Have a local server read ahead what is known of the first request."""
+        if not (self.settings.warm_up and self.chosen.is_free_here):
+            return
+        from qcode.cli import warm
+
+        if has_message:
+            await warm.restore(self.session, self.chosen)
+        else:
+            warm.warm_up(self.session, self.chosen)
 
     async def _talk(self, first: str | None) -> None:
         if first is not None and first.strip():
@@ -564,6 +576,8 @@ class _Conversation:
         if not name:
             self.terminal.say(agent.provider.model)
             return
+        if self.session.warm_up is not None:
+            await self.session.warm_up.stop()  # it is the other model's
         settings = replace(self.settings, model=name)
         notes: list[str] = []
         # Off the loop: it may ask servers which models they have.

@@ -1,4 +1,4 @@
-"""`qcode local up|down|status`: the embedded local model."""
+"""`qcode local up|down|status|clean`: the embedded local model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _REDRAW_EVERY_S = 0.1
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands and their options."""
-    commands = parser.add_subparsers(dest="local_command", metavar="up|down|status", required=True)
+    commands = parser.add_subparsers(
+        dest="local_command", metavar="up|down|status|clean", required=True
+    )
     up = commands.add_parser("up", help="fetch a model and serve it on this machine")
     up.add_argument(
         "source",
@@ -33,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     up.add_argument("--context", type=int, default=16_384, metavar="TOKENS", help="default: 16384")
     commands.add_parser("down", help="stop the local server")
     commands.add_parser("status", help="say what runs; exit code 1 if nothing does")
+    commands.add_parser("clean", help="remove what the local server keeps of prompts it read")
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -44,6 +47,8 @@ def main(args: argparse.Namespace) -> int:
             return _up(args)
         case "down":
             return _down(args)
+        case "clean":
+            return _clean(args)
         case _:
             return _status(args)
 
@@ -70,6 +75,17 @@ def _down(args: argparse.Namespace) -> int:
         print(json.dumps({"stopped": stopped.model if stopped else None}))
     else:
         print(f"stopped {stopped.model}" if stopped else "nothing was running", file=sys.stderr)
+    return 0
+
+
+def _clean(args: argparse.Namespace) -> int:
+    from qcode.local.slots import clean, root
+
+    removed = clean()
+    if args.json:
+        print(json.dumps({"removed_bytes": removed}))
+    else:
+        print(f"removed {removed / 1e6:.0f} MB from `{root()}`", file=sys.stderr)
     return 0
 
 

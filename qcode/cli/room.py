@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def context(session: Session) -> str:
     """Return where the tokens of the next request go."""
     agent, compactor = session.agent, session.agent.compactor
-    return table(
+    shown = table(
         account(
             agent.system,
             agent.specs,
@@ -26,6 +26,8 @@ def context(session: Session) -> str:
             asked=session.history.asked,
         )
     )
+    ahead = session.warm_up.told if session.warm_up else ""
+    return f"{shown}\n{ahead}" if ahead else shown
 
 
 async def compact(session: Session, wish: str, tell: Emit) -> str:

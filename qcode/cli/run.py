@@ -20,6 +20,7 @@ from qcode.cli.composer import learner_of, save
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import (
+    Chosen,
     NoModelError,
     Note,
     choose_model,
@@ -96,7 +97,8 @@ def main(args: argparse.Namespace) -> int:
         from qcode.cli.land import kept_of
 
         kept_of(session)
-    return run_to_end(lambda: _Run(args, session, note).run(prompt))
+    warm = chosen if settings.warm_up and chosen.is_embedded else None
+    return run_to_end(lambda: _Run(args, session, note, warm).run(prompt))
 
 
 def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
@@ -114,8 +116,12 @@ def _on_terminal(stream: TextIO | None) -> bool:
 class _Run:
     """One headless run: turns until the verification passes or cannot."""
 
-    def __init__(self, args: argparse.Namespace, session: Session, note: Note) -> None:
+    def __init__(
+        self, args: argparse.Namespace, session: Session, note: Note, warm: Chosen | None
+    ) -> None:
+        """`warm`: a server that may be given what it read in an earlier session."""
         self.args = args
+        self.warm = warm
         self.session = session
         self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
         self.note = note
@@ -199,6 +205,10 @@ class _Run:
 
     async def _work(self, prompt: str) -> int:
         await self.boundary.ready()
+        if self.warm is not None:
+            from qcode.cli.warm import restore
+
+            await restore(self.session, self.warm)
         if self.stream:
             self._emit_init()
         task = prompt

@@ -66,6 +66,16 @@ class Chosen:
     is_embedded: bool = False
     """Served by `qcode local`, with a template under which native tools work best."""
 
+    @property
+    def is_free_here(self) -> bool:
+        """Whether requests go to this machine and to nobody who bills: there is no key."""
+        target = self.target
+        if target.kind != "chat" or target.base_url is None or target.api_key is not None:
+            return False
+        from qcode.providers.connection import parse_origin
+
+        return parse_origin(target.base_url).is_loopback
+
 
 def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
     """Return the model to use: the one named, the embedded one, or one found running.

@@ -49,6 +49,8 @@ class Serving:
     threads: int
     template: Path | None
     """A chat template instead of the model's own."""
+    slots: Path | None = None
+    """Where it may save what it has read."""
 
 
 def free_port(port: int) -> int:
@@ -111,6 +113,7 @@ def _settings(engine: Extension, serving: Serving) -> dict[str, object]:
         "batch": _BATCH,
         "cache_mib": _CACHE_MIB,
         "template": str(serving.template) if serving.template else None,
+        "slots": f"{serving.slots}/" if serving.slots else "",
     }
 
 
@@ -123,6 +126,8 @@ def _optional(serving: Serving, *, own: bool) -> list[tuple[str, str]]:
         ("--no-ui", ""),
         ("--offline", ""),
     ]
+    if serving.slots:
+        options.append(("--slot-save-path", f"{serving.slots}/"))
     if own:
         options += [("--device", "none"), ("--batch-size", str(_BATCH))]
         options += [("--ubatch-size", str(_BATCH))]
@@ -158,6 +163,7 @@ def start(line: list[str], log: Path) -> Started:
                 cwd=log.parent,
                 env={**_ENVIRONMENT, **os.environ},
                 start_new_session=True,
+                umask=0o077,  # what it saves has the person's instructions in it
             )
     except OSError as error:
         raise QcodeError(f"cannot start `{line[0]}`: {error.strerror}") from error

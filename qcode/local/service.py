@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from qcode.errors import UsageError
-from qcode.local import server, state
+from qcode.local import server, slots, state
 from qcode.local.catalog import MODELS, Builtin
 from qcode.local.cpu import this_cpu, threads
 from qcode.local.engine import Engine, choose
@@ -89,18 +90,22 @@ def _serve(
     window = min(context, model.facts.trained_window or context)
     if window < context:
         progress.note(f"{model.id} was trained for {window} tokens of context; taking that")
+    template = server.template_for(model)
+    kept = slots.folder_for(engine, model.path, template)
     serving = server.Serving(
         model=model.path,
         id=model.id,
         port=port,
         context=window,
         threads=threads(),
-        template=server.template_for(model),
+        template=template,
+        slots=kept,
     )
     log = folder / "server.log"
     started = server.start(server.command(engine, serving, folder), log)
     try:
-        running = Running(started.pid, f"http://{server.HOST}:{port}/v1", model.id, window, log)
+        base_url = f"http://{server.HOST}:{port}/v1"
+        running = Running(started.pid, base_url, model.id, window, log, kept)
         record = Record(running, started.started, port, source, context)
         # Saved before it answers, so that `down` finds it whatever happens to this process.
         state.save(record)
@@ -119,7 +124,7 @@ def _wait(record: Record, size: int, progress: Progress) -> Running:
         _end(record)
         raise
     if window != running.context_window:
-        running = Running(running.pid, running.base_url, running.model, window, running.log)
+        running = replace(running, context_window=window)
         state.save(Record(running, record.started, record.port, record.source, record.context))
     return running
 

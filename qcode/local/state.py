@@ -29,6 +29,8 @@ class Running:
     context_window: int
     """Tokens."""
     log: Path
+    slots: Path | None = None
+    """Where it may save what it has read; None: it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def save(record: Record) -> None:
     file = _file()
     content = {"version": _VERSION, **asdict(record)}
     content["running"]["log"] = str(record.running.log)
+    content["running"]["slots"] = str(record.running.slots) if record.running.slots else None
     partial = file.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     partial.replace(file)
@@ -119,7 +122,10 @@ def _parse(text: str) -> Record | None:
         return None
     running = content.pop("running")
     log = Path(running.pop("log"))
+    slots = running.pop("slots", None)
     # 0, -1 and 1 mean everybody to kill(2); a damaged file must not get that far.
     if not (isinstance(running["pid"], int) and running["pid"] > 1):
         return None
-    return Record(running=Running(**running, log=log), **content)
+    return Record(
+        running=Running(**running, log=log, slots=Path(slots) if slots else None), **content
+    )

@@ -29,6 +29,7 @@ def main(settings_file: str) -> None:
     params.cpuparams.n_threads = settings["threads"]
     params.n_batch = params.n_ubatch = settings["batch"]
     params.cache_ram_mib = settings["cache_mib"]
+    params.slot_save_path = settings["slots"]
     params.sampling.temp = 0.0
     params.use_jinja = True
     if settings["template"]:

@@ -45,6 +45,9 @@ class Request(Record):
     """The answer must be a tool call; the endpoint is asked to see to it where it can."""
     call_schema: JsonObject | None = None
     """JSON Schema of a call written as text, to force one where `tools` is empty."""
+    reads_only: bool = False
+    """The prompt is to be read ahead and nothing answered. llama.cpp's server obeys; whoever
+    asks another one closes the stream when the answer begins."""
 
 
 class TextPart(Record):

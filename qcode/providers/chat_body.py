@@ -94,6 +94,10 @@ class BodyRenderer:
 
     def render(self, request: Request) -> bytes:
         """Return the request's body."""
+        if request.reads_only:
+            # Of its own, so that what is kept, and compared, is the conversation alone.
+            ahead = BodyRenderer(self._model, self._extra, self.dialect)
+            return ahead.render(replace(request, reads_only=False))[:-1] + b',"n_predict":0}'
         before = self._body
         self._begin(request)
         known = self._known(request.messages)

@@ -71,6 +71,7 @@ class PromptedProvider(Provider):
             request.temperature,
             request.force_call,
             self._schema if request.force_call else None,
+            request.reads_only,
         )
 
     def _describe(self, system: str, tools: Sequence[ToolSpec]) -> str:

@@ -16,14 +16,18 @@ import pytest
 from scripted_server import (
     Reply,
     ScriptedServer,
+    Seen,
     Stall,
     Until,
+    Whole,
     call,
     call_items,
     calls,
     delta,
     fault,
+    prefill,
     raw,
+    stall,
     stream,
     text,
 )
@@ -594,3 +598,54 @@ def test_facts_are_learned_shown_and_forgotten(work: Path) -> None:
         qcode.ready()
         qcode.type(CTRL_D)
         assert qcode.wait() == 0
+
+
+def test_a_local_server_reads_ahead_while_the_person_types(work: Path) -> None:
+    props = Whole(b'{"default_generation_settings": {}}', headers={"Server": "llama.cpp"})
+    reading = stall(prefill(text(""), total=800, steps=2), after=2)
+
+    def answer(_seen: Seen) -> Reply:
+        assert server.requests[0].left.wait(DEADLINE_S)
+        return text("Hi.")
+
+    with (
+        ScriptedServer([reading, answer], routes={"/props": props}) as server,
+        Screened(work, *options(server), TERM="xterm-256color") as qcode,
+    ):
+        qcode.ready()
+        assert server.wait_for(1).raw.endswith(b',"n_predict":0}')
+
+        def is_told() -> bool:
+            qcode.type("/context" + ENTER)
+            qcode.expect("window")
+            qcode.ready()
+            return "read ahead of the first message: 400 of 800 tokens" in qcode.page
+
+        until(is_told)
+        qcode.type("hello" + ENTER)
+        qcode.expect("Hi.")
+        qcode.say("/quit")
+        assert qcode.wait() == 0
+
+    assert len(server.requests) == 2
+    assert conversation(server.requests[1].json) == [("user", "hello")]
+
+
+@pytest.mark.parametrize("way", ["prompt", "key", "off"])
+def test_nothing_is_read_ahead_where_it_is_not_wanted(work: Path, way: str) -> None:
+    props = Whole(b'{"default_generation_settings": {}}', headers={"Server": "llama.cpp"})
+    config = work / "config.toml"
+    config.write_text(f"warm_up = {str(way != 'off').lower()}\n")
+    arguments = ["--config", str(config)] + (["hello"] if way == "prompt" else [])
+    key = "secret-key" if way == "key" else ""
+    with (
+        ScriptedServer([text("Hi.")], routes={"/props": props}) as server,
+        Screened(work, *options(server), *arguments, QCODE_API_KEY=key) as qcode,
+    ):
+        if way != "prompt":
+            qcode.say("hello")
+        qcode.expect("Hi.")
+        qcode.say("/quit")
+        assert qcode.wait() == 0
+
+    assert [conversation(seen.json) for seen in server.requests] == [[("user", "hello")]]

@@ -115,6 +115,8 @@ class Seen:
     """`time.monotonic()` when it was whole."""
     connection: int
     """1 for the first connection that the server accepted."""
+    query: str = ""
+    """What stands behind the path's question mark."""
     left: threading.Event = field(default_factory=threading.Event)
     """Set when the client went away before the reply was whole."""
     answered: threading.Event = field(default_factory=threading.Event)
@@ -551,7 +553,8 @@ def _read_request(connection: socket.socket, buffer: bytearray, number: int) -> 
             return None
     body = bytes(buffer[:length])
     del buffer[:length]
-    return Seen(method, path.partition("?")[0], headers, body, time.monotonic(), number)
+    path, _, query = path.partition("?")
+    return Seen(method, path, headers, body, time.monotonic(), number, query)
 
 
 class _Writer:
@@ -594,7 +597,8 @@ class _Writer:
         return keep
 
     def _head(self, status: int, headers: Mapping[str, object], keep: bool) -> None:
-        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}", "Server: scripted"]
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}"]
+        headers = {"Server": "scripted", **headers}
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
         self._pending += "\r\n".join([*lines, "", ""]).encode("latin-1")
