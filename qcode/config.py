@@ -101,6 +101,14 @@ class Settings:
     """Whether commands that test, lint and build are noted, and told to later sessions."""
     warm_up: bool = True
     """Whether a llama.cpp server on this machine reads ahead what is known of the first request."""
+    theme: ThemeName = "auto"
+    """Of the terminal's colours: `auto`, `dark`, `light` or `none`."""
+    plain: bool = False
+    """Whether only lines are printed, with words instead of signs: for screen readers."""
+    vi: bool = False
+    """Whether the line being written is edited as in vi."""
+    notify_after: float = 10.0
+    """Seconds that a person waited before the terminal is rung; 0: it never is."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     warnings: tuple[str, ...] = ()
@@ -134,10 +142,15 @@ _LISTS = _ADDED_UP | {"network_hosts"}
 
 _OPENNESS = [Level.READ_ONLY, Level.WORKSPACE_WRITE, Level.EXTERNAL, Level.OFF]
 
+ThemeName: TypeAlias = Literal["auto", "dark", "light", "none"]
+THEMES: tuple[ThemeName, ...] = ("auto", "dark", "light", "none")
+
 INSIDE = "1"
 """What `QCODE_SANDBOX` is in a sandbox of qcode's; otherwise it may say what `--sandbox` does."""
 
 _STRICTNESS = [Mode.PLAN, Mode.DEFAULT, Mode.AUTO_EDIT, Mode.YOLO]
+
+_MAY_BE_ZERO = frozenset({"notify_after"})
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "model": (str,),
@@ -176,6 +189,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "surroundings": (bool,),
     "map": (bool,),
     "vision": (bool,),
+    "theme": (str,),
+    "plain": (bool,),
+    "vi": (bool,),
+    "notify_after": (int, float),
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
@@ -395,12 +412,21 @@ def _check(key: str, value: Any, file: Path) -> Any:
         if key == "memory_files":
             _check_names(value, file)
         return tuple(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        least = 0 if key in _MAY_BE_ZERO else None
+        if value > 0 or value == least:
+            return value
         raise UsageError(f"`{key}` in `{file}` must be more than 0, not {value!r}")
     if kind := _CHOICES.get(key):
         return _one_of(kind, str(value), f"`{key}` in `{file}`")
     if key == "tool_protocol":
         return _tool_protocol(str(value), f"`{key}` in `{file}`")
+    if key == "theme":
+        if value not in THEMES:
+            raise UsageError(
+                f"`{key}` in `{file}` is `{value}`", hint=f"one of {', '.join(THEMES)}"
+            )
+        return value
     if key == "edit_format":
         return _edit_format(str(value), f"`{key}` in `{file}`")
     return value

@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qcode import __version__, paths
+from qcode.by_hand import run_by_hand
 from qcode.cli import first_paint, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save
@@ -24,15 +26,16 @@ from qcode.cli.start import (
     open_session,
 )
 from qcode.errors import QcodeError, UsageError
-from qcode.events import Heard, TurnStarted
+from qcode.events import ApprovalNeeded, Event, Heard, TurnStarted
 from qcode.mentions.complete import Mentionable
 from qcode.permissions import Mode
+from qcode.prompts import load
 from qcode.receipt import Receipt
 from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
 from qcode.ui.standing import Standing
 from qcode.ui.terminal import Look, Terminal
-from qcode.ui.theme import choose
+from qcode.ui.theme import Theme, choose
 
 if TYPE_CHECKING:
     from qcode.config import Settings
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from qcode.ui.screen import Screen
 
 
+T = TypeVar("T")
 MODES = {
     Mode.PLAN: "nothing is changed",
     Mode.DEFAULT: "edits and commands are asked about",
@@ -72,7 +76,8 @@ class Conversation:
         """Prepare it; `reload` reads the settings anew, once the folder is trusted."""
         self.reload = reload
         self.settings = settings
-        self.look = look
+        # What a screen reader reads out is not drawn over.
+        self.look = replace(look, live=look.live and not settings.plain)
         self.cwd = cwd
         self.added = added
         self.local = local
@@ -81,7 +86,7 @@ class Conversation:
         self.signal: int | None = None
         self.sending = self.interrupted = self.is_open = False
         self.standing = Standing(cwd)
-        self.aside: asyncio.Future[str] | None = None
+        self.aside: asyncio.Future[Any] | None = None
         """What is under way and is no turn."""
 
     async def run(self, entry: Entry | None, first: str | None) -> int:
@@ -91,7 +96,7 @@ class Conversation:
             from qcode.ui.prompt import keyboard
 
             first_paint.clear()
-            self.terminal = Terminal(sys.stdout, self.look)
+            self.terminal = Terminal(sys.stdout, self.look, theme=self.theme())
             with keyboard(history) as prompt:
                 self.screen: Screen | None = None
                 self.prompt: Prompt | Screen = prompt
@@ -105,21 +110,26 @@ class Conversation:
                 colour=self.look.colour,
                 interrupt=self._interrupt,
                 cycle=self._cycle,
-                earlier=lambda: None,
+                earlier=self._earlier,
                 expand=self._reveal,
                 status=self.standing.line,
+                vi=self.settings.vi,
             )
             self.terminal = Terminal(
                 screen,
                 self.look,
                 columns=screen.columns,
-                theme=choose(os.environ),
+                theme=self.theme(),
                 reveal="Ctrl-O shows",
                 live=screen,
             )
             first_paint.clear()
             async with screen.shown():
                 return await self._hold(entry, first)
+
+    def theme(self) -> Theme:
+        """Return how things look by the settings."""
+        return choose(os.environ, self.settings.theme, spoken=self.settings.plain)
 
     async def _hold(self, entry: Entry | None, first: str | None) -> int:
         self.approver = TerminalApprover(
@@ -270,6 +280,18 @@ class Conversation:
         self.terminal.status("interrupting …")
         return True
 
+    def _ring(self, began: float, text: str) -> None:
+        """Call a person back who was made to wait."""
+        waited, least = time.monotonic() - began, self.settings.notify_after
+        if least and waited >= least and self.screen is not None:
+            self.screen.notify(text)
+
+    def _earlier(self) -> None:
+        """Esc, Esc: have an earlier message chosen."""
+        if self.is_open and self.screen is not None and not self.screen.buffer.text:
+            self.screen.buffer.text = "/rewind"
+            self.screen.submit()
+
     def _reveal(self) -> None:
         """Print what was folded."""
         thought = self.terminal.last_reasoning
@@ -321,6 +343,10 @@ class Conversation:
     async def _take(self, text: str) -> bool:
         """Obey a command or send a message; return whether to go on."""
         try:
+            if (mark := _mark(text)) is not None:
+                rest = text.strip()[1:].strip()
+                await (self._run(rest) if mark == "!" else self._remember(rest))
+                return True
             command = slash.parse(text)
             if command is None:
                 self.mentionable.use(text)
@@ -333,11 +359,46 @@ class Conversation:
             self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
             return True
 
+    async def _run(self, command: str) -> None:
+        """Run a person's command in the sandbox."""
+        if self.screen is not None:
+            self.terminal.said(f"! {command}")
+        await self.aside_of(
+            run_by_hand(self.session.agent, self.session.history, command, self._saw)
+        )
+
+    def _saw(self, event: Event) -> None:
+        self.receipt.handle(event)
+        self.standing.handle(event)
+        self.terminal.handle(event)
+
+    async def _remember(self, note: str) -> None:
+        """Add a note to a file of instructions."""
+        from qcode.memory.adding import file_for, remember
+        from qcode.memory.files import NAMES, Places
+
+        names = self.settings.memory_files or NAMES
+        places = Places(
+            self.session.agent.context.workspace.root, paths.config_dir(), Path.home(), names
+        )
+        here, own = (file_for(places, own=own) for own in (False, True))
+        self.terminal.say(f"to remember: {note}")
+        asked = f"[p]roject ({here.name}), [a]ll projects ({own}), or [n]o? "
+        answer = await self.ask(asked)
+        if answer not in ("p", "project", "a", "all"):
+            self.terminal.say("nothing was written down")
+            return
+        file = remember(places, note, own=answer.startswith("a"))
+        self.session.history.aside(load("remembered", file=str(file), note=note))
+        self.terminal.say(f"added to {file}")
+
     async def send(self, text: str, *, said: str | None = None) -> None:
         screen = self.screen
         self.sending, self.interrupted = True, False
+        began = time.monotonic()
         if screen is not None:
-            self.terminal.said(text if said is None else f"/init {said}")
+            if said is None:  # otherwise it is a command that speaks for the person
+                self.terminal.said(text)
             screen.busy(True)
             listening = asyncio.ensure_future(self._listen(screen))
         try:
@@ -351,7 +412,10 @@ class Conversation:
                     self.standing.handle(event)
                     if isinstance(event, Heard) and screen is not None and screen.waiting:
                         screen.waiting.pop(0)
+                    if isinstance(event, ApprovalNeeded):
+                        self._ring(began, f"qcode asks about {event.call.name}")
                     await self.approver.show(event)
+            self._ring(began, "qcode is done")
         finally:
             self.sending = False
             if screen is not None:
@@ -366,6 +430,10 @@ class Conversation:
             text = await screen.message()
             try:
                 command = slash.parse(text)
+                if (mark := _mark(text)) is not None:
+                    raise UsageError(
+                        f"`{mark}` has to wait until the model is done", hint="Esc interrupts it"
+                    )
                 if command is None:
                     self.session.steer(text.strip())
                     screen.waiting.append(text)
@@ -379,7 +447,7 @@ class Conversation:
             except QcodeError as error:
                 self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
 
-    async def aside_of(self, work: Coroutine[None, None, str]) -> str | None:
+    async def aside_of(self, work: Coroutine[None, None, T]) -> T | None:
         """Return what comes of something that is no turn; None if the person interrupts it."""
         self.aside = asyncio.ensure_future(work)
         if self.screen is not None:
@@ -443,3 +511,11 @@ class Conversation:
             self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
         else:
             session.history.journal.path.unlink(missing_ok=True)
+
+
+def _mark(text: str) -> str | None:
+    """Return whether a line is a command to run (`!`) or a note (`#`); None: neither."""
+    text = text.strip()
+    if "\n" in text or text[:1] not in ("!", "#") or text.startswith("##") or not text[1:].strip():
+        return None
+    return text[0]

@@ -16,6 +16,7 @@ from qcode.cli.start import (
     masker_for,
     specs_for,
 )
+from qcode.config import THEMES
 from qcode.context import output_limit
 from qcode.errors import UsageError
 from qcode.permissions import Mode
@@ -67,6 +68,12 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
             await _model(talk, command.rest)
         case "mode":
             _mode(talk, command.rest)
+        case "plan":
+            _mode(talk, "plan")
+        case "theme":
+            _theme(talk, command.rest)
+        case "vim":
+            _vim(talk)
         case "memory":
             _memory(talk, command.rest)
         case "facts":
@@ -162,6 +169,24 @@ def _mode(talk: Conversation, name: str) -> None:
             raise UsageError(f"unknown mode `{name}`", hint=f"one of {', '.join(Mode)}")
         talk.set_mode(Mode(name))
     talk.terminal.say(f"mode: {talk.session.agent.mode}")
+
+
+def _theme(talk: Conversation, name: str) -> None:
+    if name:
+        found = next((theme for theme in THEMES if theme == name), None)
+        if found is None:
+            raise UsageError(f"unknown theme `{name}`", hint=f"one of {', '.join(THEMES)}")
+        talk.settings = replace(talk.settings, theme=found)
+        talk.terminal.theme = talk.theme()
+    talk.terminal.say(f"theme: {talk.settings.theme}; `/config set theme NAME` keeps one")
+
+
+def _vim(talk: Conversation) -> None:
+    if talk.screen is None:
+        raise UsageError("the line is edited by the terminal itself here")
+    talk.screen.is_vi = not talk.screen.is_vi
+    words = "as in vi" if talk.screen.is_vi else "as in emacs"
+    talk.terminal.say(f"the line is edited {words}; `/config set vi true` keeps it so")
 
 
 def _memory(talk: Conversation, wanted: str) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "init": "/init [WISHES]: have AGENTS.md written, or the present one made better",
     "model": "/model NAME: another model, the history is kept; without NAME: which one it is",
     "mode": "/mode plan|default|auto-edit|yolo: how much is done without asking",
+    "plan": "the mode in which nothing is changed; `/mode default` leaves it",
     "undo": "/undo [STEP]: take back the last change, or all from a step on; `/undo -h` tells more",
     "redo": "/redo [STEP]: make what was taken back anew",
     "checkpoints": "the changes of this session by number",
@@ -40,15 +41,20 @@ COMMANDS = {
     "fork": "/fork [TITLE]: copy the conversation so far into a session of its own",
     "rename": "/rename TITLE: what lists call this session",
     "export": "/export [md|json|html] [FILE]: write this session to a file",
+    "theme": "/theme auto|dark|light|none: the colours",
+    "vim": "edit the line as in vi, or no longer",
     "session": "where this session is kept and how to come back to it",
     "quit": "leave (also /exit, Ctrl-D)",
 }
 """Name to one line of help."""
 
-WHILE_BUSY = frozenset({"help", "mode", "memory", "facts", "usage", "context", "session"})
+WHILE_BUSY = frozenset(
+    {"help", "mode", "plan", "memory", "facts", "usage", "cost", "context", "session", "todo"}
+    | {"jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
+)
 """Those that are obeyed while the model works."""
 
-_ALIASES = {"exit": "quit", "clear": "new"}
+_ALIASES = {"exit": "quit", "clear": "new", "compress": "compact", "approval-mode": "mode"}
 
 # One word alone: `/etc/hosts is wrong` is a message.
 _PATTERN = re.compile(r"/([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)

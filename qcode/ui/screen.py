@@ -182,6 +182,22 @@ class Screen(io.TextIOBase):
         """Complete what is typed by this from now on; it runs in a thread."""
         self.buffer.completer = ThreadedCompleter(completer)
 
+    @property
+    def is_vi(self) -> bool:
+        """Whether the line is edited as in vi."""
+        return self.app.editing_mode is EditingMode.VI
+
+    @is_vi.setter
+    def is_vi(self, value: bool) -> None:
+        self.app.editing_mode = EditingMode.VI if value else EditingMode.EMACS
+
+    def notify(self, text: str) -> None:
+        """Ring: the person may have gone elsewhere."""
+        if not self._muted:
+            # Terminals show OSC 9 as a notice of the desktop, as iTerm2 began to; or ignore it.
+            self.app.output.write_raw(f"\x1b]9;{one_line(text, 60)}\x07\x07")
+            self.app.output.flush()
+
     def hint(self, text: str) -> None:
         """Show a word of help for a moment."""
         self._hint = text

@@ -134,6 +134,17 @@ class Terminal:
         """Call to the number by which what it changed can be taken back."""
         self._outputs = Outputs(OUTPUT_LINES, LINE_COLUMNS)
 
+    @property
+    def theme(self) -> Theme:
+        """How things look."""
+        return self._theme
+
+    @theme.setter
+    def theme(self, theme: Theme) -> None:
+        self.end_line()
+        self._theme = theme if self._look.colour else NONE if theme.colour else theme
+        self._answer = None  # the next answer begins with the new one
+
     def handle(self, event: Event) -> None:
         """Show one event."""
         match event:

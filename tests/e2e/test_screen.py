@@ -265,3 +265,167 @@ def test_a_stalled_model_can_be_interrupted(work: Path) -> None:
         qcode.type(ESC)
         qcode.expect("interrupted")
         qcode.ready()
+
+
+def test_a_command_is_run_by_hand_and_told_to_the_model(work: Path) -> None:
+    with ScriptedServer([text("Seen.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("!echo o''ne | tee made.txt")
+        qcode.expect("│ one")
+        qcode.expect("✓ 1 line · step 1")
+        qcode.say("!sleep 4321.7")
+        qcode.expect("● run_shell_command sleep 4321.7")
+        qcode.type(ESC)
+        qcode.expect("interrupted")
+        qcode.say("well?")
+        qcode.expect("Seen.")
+        qcode.say("/undo")
+        qcode.expect("undo? [y/N]")
+        qcode.type("y" + ENTER)
+        qcode.expect("took back step 1")
+
+        assert not (work / "made.txt").exists()
+        (told,) = said(server.requests[0].json)
+        assert "[The person ran a command themselves: echo o''ne | tee made.txt\n" in told
+        assert "| tee made.txt\none]" in told
+        assert "sleep 4321.7\nIt was interrupted.]" in told
+        assert told.endswith("\n\nwell?")
+
+
+def test_a_note_is_written_down_where_the_person_says(work: Path) -> None:
+    (work / "AGENTS.md").write_text("Use tabs.")
+    with ScriptedServer([text("Good.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("# never touch gen/")
+        qcode.expect("[p]roject (AGENTS.md), [a]ll projects")
+        qcode.type("p" + ENTER)
+        qcode.expect("added to ")
+        qcode.say("# and be brief")
+        qcode.expect("or [n]o?")
+        qcode.type(ENTER)
+        qcode.expect("nothing was written down")
+        qcode.say("go on")
+        qcode.expect("Good.")
+
+        assert (work / "AGENTS.md").read_text() == "Use tabs.\n\n- never touch gen/\n"
+        assert "never touch gen/]" in said(server.requests[0].json)[0]
+
+
+def test_esc_esc_goes_back_to_an_earlier_message(work: Path) -> None:
+    script = [text("First."), text("Second."), text("Third.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("one")
+        qcode.expect("First.")
+        qcode.say("two")
+        qcode.expect("Second.")
+        qcode.ready()
+        qcode.type(ESC + ESC)
+        qcode.expect("back to before which message?")
+        qcode.type("2" + ENTER)
+        qcode.expect("> two\n")
+        qcode.type(" again" + ENTER)
+        qcode.expect("Third.")
+
+        assert said(server.requests[2].json) == ["one", "two again"]
+
+
+def test_the_line_is_edited_as_in_vi(work: Path) -> None:
+    with ScriptedServer([text("Seen.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("/vim")
+        qcode.expect("as in vi")
+        qcode.ready()
+        qcode.type("one two" + ESC)
+        time.sleep(0.4)
+        qcode.type("0dwi")
+        qcode.type("three ")
+        qcode.shows("> three two")
+        qcode.type(ENTER)
+        qcode.expect("Seen.")
+
+        assert said(server.requests[0].json) == ["three two"]
+
+
+def test_themes_are_chosen_and_none_has_no_colours(work: Path) -> None:
+    script = [text("**Bold.**"), text("**Again.**")]
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, *options(server), "go", NO_COLOR="") as qcode,
+    ):
+        qcode.shows("Bold.")
+        qcode.say("/theme none")
+        qcode.expect("theme: none")
+        qcode.ready()
+        at = len(qcode.raw)
+        qcode.send("again")
+        qcode.expect("**Again.**")
+        assert b"\x1b[1m" in qcode.raw[:at]
+        assert b"\x1b[1m" not in qcode.raw[at:]
+        qcode.say("/theme pink")
+        qcode.expect("unknown theme `pink`; one of auto, dark, light, none")
+
+
+def test_a_screen_reader_gets_words_and_nothing_is_drawn_over(work: Path) -> None:
+    (work / "own.toml").write_text("plain = true\n")
+    script = [call("write_file", file_path="a", content="b"), text("Done.")]
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, "--config", "own.toml", *options(server), "-y", "go") as qcode,
+    ):
+        qcode.expect("Done.")
+        qcode.expect("out ·")
+        qcode.type(CTRL_D)
+
+        assert qcode.wait() == 0
+        assert not any(mark in qcode.page for mark in "●✓✗│")
+        # Before the settings are read the prompt is there, and taken away again.
+        assert b"\x1b" not in qcode.raw.replace(b"\r\x1b[K", b"", 1)
+
+
+@pytest.mark.parametrize("after", [0.1, 0, 10])
+def test_a_person_who_had_to_wait_is_rung(work: Path, gate: threading.Event, after: float) -> None:
+    (work / "own.toml").write_text(f"notify_after = {after}\n")
+    slow = stream(delta(content="Slow."), Until(gate))
+    with (
+        ScriptedServer([slow]) as server,
+        Screened(work, "--config", "own.toml", *options(server), "go") as qcode,
+    ):
+        qcode.shows("Slow.")
+        time.sleep(0.2)
+        gate.set()
+        qcode.shows("out ·")
+        qcode.say("/quit")
+        assert qcode.wait() == 0
+        assert (b"\x1b]9;qcode is done\x07" in qcode.raw) is (after == 0.1)
+
+
+@pytest.mark.parametrize(
+    "line, shown",
+    [
+        ("/help", "Shift-Tab"),
+        ("/plan", "mode: plan"),
+        ("/approval-mode auto-edit", "mode: auto-edit"),
+        ("/tools", "read_file"),
+        ("/permissions", "no rule"),
+        ("/config", "surroundings = false"),
+        ("/cost", "tokens"),
+        ("/usage", "tokens in"),
+        ("/todo", "no plan"),
+        ("/jobs", "no command"),
+        ("/compress", "nothing to put aside"),
+        ("/memory", "no instruction files"),
+        ("/model", "scripted"),
+        ("/sessions", "(no message)"),
+        ("/checkpoints", "no"),
+        ("/diff", "no"),
+        ("/session", "comes back to it"),
+        ("/sandbox", "sandbox:"),
+        ("/vim", "as in vi"),
+        ("/nonsense", "unknown command `/nonsense`"),
+    ],
+)
+def test_each_command_answers(work: Path, line: str, shown: str) -> None:
+    with ScriptedServer([]) as server, Screened(work, *options(server)) as qcode:
+        qcode.say(line)
+        qcode.expect(f"> {line}" if "nonsense" not in line else "✗")
+        qcode.expect(shown)
+        qcode.ready()
+        qcode.say("/quit")
+        assert qcode.wait() == 0

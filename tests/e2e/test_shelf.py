@@ -136,6 +136,7 @@ def test_a_dumb_terminal_chooses_by_number(work: Path) -> None:
         program.type("/resume" + ENTER)
         program.see("number (Enter: 1, q: none)")
         program.type(CTRL_D)
+        program.until(lambda shown: shown.rstrip().endswith(">"), "the next prompt")
         program.type("/session" + ENTER)
         program.see("comes back to it")
 
