@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ from qcode.by_hand import run_by_hand
 from qcode.cli import first_paint, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save
+from qcode.cli.daemon import in_daemon
 from qcode.cli.obeying import obey
 from qcode.cli.start import (
     Chosen,
@@ -53,6 +54,33 @@ MODES = {
     Mode.AUTO_EDIT: "commands are asked about",
     Mode.YOLO: "nothing is asked about",
 }
+
+
+class NotWaitedError(QcodeError):
+    """A person did not want to wait for something."""
+
+    exit_code = 130
+
+
+class _OnScreen:
+    """Shows how far the embedded model is; may be told from another thread."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._loop = asyncio.get_running_loop()
+
+    def update(self, label: str, done: int, total: int | None) -> None:
+        """Say how far something is, in bytes."""
+        of = f" of {total / 1e6:,.0f}" if total else ""
+        self._tell(self._terminal.status, f"{label}: {done / 1e6:,.0f}{of} MB")
+
+    def note(self, text: str) -> None:
+        """Say that something was decided."""
+        self._tell(self._terminal.say, text)
+
+    def _tell(self, how: Callable[[str], None], text: str) -> None:
+        with suppress(RuntimeError):  # the session was left meanwhile
+            self._loop.call_soon_threadsafe(how, text)
 
 
 class Conversation:
@@ -124,7 +152,7 @@ class Conversation:
                 live=screen,
             )
             first_paint.clear()
-            async with screen.shown():
+            async with screen.shown(first_paint.early()):
                 return await self._hold(entry, first)
 
     def theme(self) -> Theme:
@@ -165,7 +193,7 @@ class Conversation:
             NoModelError: there is none.
         """
         try:
-            return await self._look_for_model()
+            return await self.look_for_model(self.settings)
         except NoModelError:
             if not self.may_set_up:
                 raise
@@ -179,21 +207,29 @@ class Conversation:
 
                 raise NoModelError(INSTEAD)
         self.settings = self.reload()
-        return await self._look_for_model()
+        return await self.look_for_model(self.settings)
 
-    async def _look_for_model(self) -> Chosen:
-        # Off the loop: servers are asked which models they have.
-        notes: list[str] = []
+    async def look_for_model(self, settings: Settings) -> Chosen:
+        """Return the model that settings come to.
+
+        Raises:
+            NoModelError, UsageError, QcodeError: see `choose_model`.
+            NotWaitedError: the person interrupted it.
+        """
+        told = _OnScreen(self.terminal)
         self.terminal.status("looking for the model …")
         try:
-            return await asyncio.to_thread(
-                choose_model, self.settings, notes.append, local=self.local
+            # Off the loop: servers are asked which models they have, or one is fetched.
+            found = await self.aside_of(
+                in_daemon(
+                    lambda: choose_model(settings, told.note, local=self.local, progress=told)
+                )
             )
         finally:
-            self.terminal.end_line()
-            for note in notes:
-                self.terminal.say(note)
             self.terminal.idle()
+        if found is None:
+            raise NotWaitedError("interrupted before the model was there")
+        return found
 
     async def _ask_for_trust(self) -> None:
         """Ask about what the folder's own settings would loosen, if it is not trusted with it."""

@@ -15,6 +15,7 @@ _PROMPT = b"\x1b[36m> \x1b[0m"
 _PLAIN_PROMPT = b"> "
 _before: list[Any] | None = None
 _is_shown = False
+_early = b""
 
 
 def is_wanted(argv: list[str]) -> bool:
@@ -26,17 +27,38 @@ def is_wanted(argv: list[str]) -> bool:
 
 def paint() -> None:
     """Show the prompt, and keep keys from being echoed."""
-    global _before, _is_shown
+    global _before, _early, _is_shown
     try:
         _before = termios.tcgetattr(0)
         quiet = termios.tcgetattr(0)
         quiet[0] &= ~termios.ICRNL
         quiet[3] &= ~(termios.ECHO | termios.ICANON)
         termios.tcsetattr(0, termios.TCSANOW, quiet)
+        _early += _pressed_by_now()
+        if _early:
+            os.write(1, b"\r\x1b[K")  # they were echoed
         os.write(1, _PLAIN_PROMPT if os.environ.get("NO_COLOR") else _PROMPT)
         _is_shown = True
     except (OSError, termios.error):
         restore()
+
+
+def _pressed_by_now() -> bytes:
+    """Return the keys that were pressed while the terminal still edited lines itself.
+
+    It made a newline of the Enter key, which is another key to the line that reads them.
+    """
+    import fcntl
+
+    waiting = int.from_bytes(fcntl.ioctl(0, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return os.read(0, waiting).replace(b"\n", b"\r") if waiting else b""
+
+
+def early() -> str:
+    """Return the keys that were pressed before the prompt stood there, once."""
+    global _early
+    keys, _early = _early, b""
+    return keys.decode("utf-8", "replace")
 
 
 def clear() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from qcode.cli import asides, slash
 from qcode.cli.composer import store_of
 from qcode.cli.start import (
-    choose_model,
     compactor_for,
     edit_format_of,
     masker_for,
@@ -139,9 +138,7 @@ async def _model(talk: Conversation, name: str) -> None:
     if talk.session.warm_up is not None:
         await talk.session.warm_up.stop()  # it is the other model's
     settings = replace(talk.settings, model=name)
-    notes: list[str] = []
-    # Off the loop: it may ask servers which models they have.
-    chosen = await asyncio.to_thread(choose_model, settings, notes.append, local=talk.local)
+    chosen = await talk.look_for_model(settings)
     provider = make_provider(
         chosen.target, session_key=talk.session.id, tool_protocol=settings.tool_protocol
     )
@@ -157,8 +154,6 @@ async def _model(talk: Conversation, name: str) -> None:
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
     agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
     talk.settings, talk.chosen = settings, chosen
-    for note in notes:
-        talk.terminal.say(note)
     talk.terminal.say(f"model: {provider.model}")
     await before.close()
 

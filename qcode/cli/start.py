@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,7 @@ from qcode.workspace import Workspace
 if TYPE_CHECKING:
     from qcode.approvals import Approver
     from qcode.compaction.ledger import Touched
+    from qcode.local.progress import Progress
 
 EMBEDDED_PREFIX = "local/"
 """Of a model's name: the embedded one, as `qcode local up` takes it."""
@@ -77,8 +79,12 @@ class Chosen:
         return parse_origin(target.base_url).is_loopback
 
 
-def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
+def choose_model(
+    settings: Settings, note: Note, *, local: bool, progress: Progress | None = None
+) -> Chosen:
     """Return the model to use: the one named, the embedded one, or one found running.
+
+    `progress` is told how far the embedded one is fetched and loaded; by default stderr is.
 
     Where neither the settings nor the server say its window, `qcode doctor`'s profile may.
 
@@ -86,7 +92,7 @@ def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
         UsageError: none is configured and none is found.
         QcodeError: the embedded model cannot be fetched or served.
     """
-    chosen = _choose(settings, note, local=local)
+    chosen = _choose(settings, note, progress, local=local)
     profile = profiles.load(chosen.target.base_url, chosen.target.model)
     if profile is None:
         return chosen
@@ -95,13 +101,13 @@ def choose_model(settings: Settings, note: Note, *, local: bool) -> Chosen:
     )
 
 
-def _choose(settings: Settings, note: Note, *, local: bool) -> Chosen:
+def _choose(settings: Settings, note: Note, progress: Progress | None, *, local: bool) -> Chosen:
     window = settings.context_window
     named = settings.model
     if settings.base_url is None and named is not None and named.startswith(EMBEDDED_PREFIX):
         settings, local = replace(settings, model=named.removeprefix(EMBEDDED_PREFIX)), True
     if local:
-        return _embedded(settings, note)
+        return _embedded(settings, note, progress)
     if settings.base_url is None and (named is None or "/" not in named):
         try:
             return Chosen(_resolve(settings, settings.base_url, named), window)
@@ -117,14 +123,15 @@ def _resolve(settings: Settings, base_url: str | None, model: str | None) -> Tar
     return replace(target, extra_body=settings.extra_body)
 
 
-def _embedded(settings: Settings, note: Note) -> Chosen:
+def _embedded(settings: Settings, note: Note, progress: Progress | None) -> Chosen:
     from qcode import local
-    from qcode.cli.local import TerminalProgress
 
     running = None if settings.model else local.status()
     if running is None:
-        with TerminalProgress() as progress:
-            running = local.up(settings.model or "1.5b", progress=progress)
+        from qcode.cli.local import TerminalProgress
+
+        with nullcontext(progress) if progress is not None else TerminalProgress() as told:
+            running = local.up(settings.model or "1.5b", progress=told)
     note(f"using the embedded model {running.model} at {running.base_url}")
     return Chosen(
         Target(model=running.model, base_url=running.base_url, api_key=None, kind="chat"),

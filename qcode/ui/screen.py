@@ -27,6 +27,8 @@ from prompt_toolkit.completion import Completer, ThreadedCompleter
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import ANSI, AnyFormattedText, StyleAndTextTuples
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
@@ -166,7 +168,8 @@ class Screen(io.TextIOBase):
     def busy(self, is_busy: bool) -> None:
         """Say whether the model is at work."""
         self.busy_since = time.monotonic() if is_busy else None
-        self._activity = ""
+        if not is_busy:
+            self._activity = ""
         self.app.invalidate()
 
     def mute(self) -> None:
@@ -388,11 +391,20 @@ class Screen(io.TextIOBase):
                 self.app.invalidate()
 
     @asynccontextmanager
-    async def shown(self) -> AsyncIterator[None]:
-        """Be there, from first key to last."""
+    async def shown(self, keys: str = "") -> AsyncIterator[None]:
+        """Be there, from first key to last; `keys` were pressed before."""
         ready = asyncio.Event()
+
+        def begin() -> None:
+            pressed: list[KeyPress] = []
+            parser = Vt100Parser(pressed.append)
+            parser.feed_and_flush(keys)
+            self.app.key_processor.feed_multiple(pressed)
+            asyncio.get_running_loop().call_soon(self.app.key_processor.process_keys)
+            ready.set()
+
         running = asyncio.ensure_future(
-            self.app.run_async(pre_run=ready.set, set_exception_handler=False, handle_sigint=False)
+            self.app.run_async(pre_run=begin, set_exception_handler=False, handle_sigint=False)
         )
         running.add_done_callback(lambda _running: self._closed())
         ticking = asyncio.ensure_future(self._tick())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -429,3 +430,23 @@ def test_each_command_answers(work: Path, line: str, shown: str) -> None:
         qcode.ready()
         qcode.say("/quit")
         assert qcode.wait() == 0
+
+
+def test_nobody_has_to_wait_for_a_server_that_does_not_answer(work: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with Screened(work, "--base-url", url) as qcode:
+            qcode.shows("looking for the model")
+            qcode.type("typed meanwhile")
+            qcode.shows("> typed meanwhile")
+            qcode.type(CTRL_C)
+            assert qcode.wait() == 130
+            qcode.expect("interrupted before the model was there")
+
+
+def test_keys_pressed_before_anything_is_there_are_not_lost(work: Path) -> None:
+    with ScriptedServer([text("Seen.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.type("typed at once" + ENTER)
+        qcode.expect("Seen.")
+
+        assert said(server.requests[0].json) == ["typed at once"]
