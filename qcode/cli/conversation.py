@@ -27,7 +27,7 @@ from qcode.cli.start import (
     open_session,
 )
 from qcode.errors import QcodeError, UsageError
-from qcode.events import ApprovalNeeded, Event, Heard, TurnStarted
+from qcode.events import ApprovalNeeded, Event, Heard, TurnEnd, TurnFinished, TurnStarted
 from qcode.mentions.complete import Mentionable
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -139,7 +139,7 @@ class Conversation:
                 interrupt=self._interrupt,
                 cycle=self._cycle,
                 earlier=self._earlier,
-                expand=self._reveal,
+                expand=self._unfold,
                 status=self.standing.line,
                 vi=self.settings.vi,
             )
@@ -328,10 +328,8 @@ class Conversation:
             self.screen.buffer.text = "/rewind"
             self.screen.submit()
 
-    def _reveal(self) -> None:
-        """Print what was folded."""
-        thought = self.terminal.last_reasoning
-        self.terminal.say(thought or "the model did not think aloud", "dim")
+    def _unfold(self) -> None:
+        self.terminal.unfold()
 
     def _cycle(self) -> None:
         """Go to the next approval mode."""
@@ -370,7 +368,8 @@ class Conversation:
                 return
         while self.signal is None:
             try:
-                text = await self.prompt.message()
+                later = self.screen.take_later() if self.screen is not None else None
+                text = later or await self.prompt.message()
             except EOFError:
                 return
             if text.strip() and not await self._take(text):
@@ -451,6 +450,8 @@ class Conversation:
                     if isinstance(event, ApprovalNeeded):
                         self._ring(began, f"qcode asks about {event.call.name}")
                     await self.approver.show(event)
+                    if isinstance(event, TurnFinished) and event.end is not TurnEnd.ANSWERED:
+                        self._put_back_later()
             self._ring(began, "qcode is done")
         finally:
             self.sending = False
@@ -459,6 +460,13 @@ class Conversation:
                 listening.cancel()
                 screen.waiting.clear()
                 screen.suggest("\n\n".join(self.session.unheard()))
+
+    def _put_back_later(self) -> None:
+        """Leave to the person what was to be sent after a turn that did not end well."""
+        screen = self.screen
+        if screen is not None and screen.later:
+            text, screen.later[:] = "\n\n".join(screen.later), []
+            screen.suggest(text)
 
     async def _listen(self, screen: Screen) -> None:
         """Take what is typed while the model works."""

@@ -9,10 +9,13 @@ KEYS = (
     ("Ctrl-C", "interrupts the model, or clears the line, or, twice, leaves"),
     ("Ctrl-D", "leaves"),
     ("Shift-Tab", "goes to the next approval mode"),
-    ("Tab", "completes paths behind `@` and commands behind `/`"),
+    (
+        "Tab",
+        "completes paths behind `@` and commands behind `/`; while the model works, sends later",
+    ),
     ("Up, Ctrl-R", "earlier messages, searching in them"),
     ("Ctrl-G", "writes the message in $EDITOR"),
-    ("Ctrl-O", "shows what the model thought last"),
+    ("Ctrl-O", "shows what was folded last: output, or what the model thought"),
     ("Ctrl-Z", "puts qcode to sleep"),
 )
 """Keys and what they do."""

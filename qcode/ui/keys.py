@@ -34,6 +34,10 @@ def bindings(screen: Screen) -> KeyBindings:
                 return  # what was completed is a part of a message
         screen.submit()
 
+    @made.add("tab", filter=writing & busy & Condition(screen.is_to_be_sent))
+    def _later(_event: KeyPressEvent) -> None:
+        screen.send_later()
+
     @made.add("escape", "enter", filter=writing)
     @made.add("c-j", filter=writing)
     def _new_line(event: KeyPressEvent) -> None:

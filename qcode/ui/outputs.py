@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from qcode.escapes import Plain, last_state
+
+KEPT_LINES = 2_000
+"""Of what is not shown, to be shown when asked for."""
 
 
 @dataclass(slots=True)
@@ -13,6 +17,8 @@ class _Output:
     hidden: int = 0
     rest: str = ""
     """A line that is not ended."""
+    kept: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    """The last of the lines that are not shown."""
     plain: Plain = field(default_factory=lambda: Plain(lambda text: text))
 
 
@@ -24,6 +30,8 @@ class Outputs:
         self._lines = lines
         self._columns = columns
         self._open: dict[str, _Output] = {}
+        self.folded: tuple[str, ...] = ()
+        """The lines of the command that ended last which were not shown, at most `KEPT_LINES`."""
 
     def feed(self, call_id: str, text: str) -> list[str]:
         """Take a piece, return the lines to show."""
@@ -50,7 +58,10 @@ class Outputs:
         if output is None:
             return [], 0
         rest = last_state(output.rest + output.plain.flush())
-        return self._first(output, [rest] if rest else []), output.hidden
+        shown = self._first(output, [rest] if rest else [])
+        if output.hidden:
+            self.folded = tuple(output.kept)
+        return shown, output.hidden
 
     def clear(self) -> None:
         """Forget all commands: none is running any more."""
@@ -60,4 +71,5 @@ class Outputs:
         shown = lines[: self._lines - output.shown]
         output.shown += len(shown)
         output.hidden += len(lines) - len(shown)
+        output.kept.extend(line[: self._columns] for line in lines[len(shown) :])
         return shown

@@ -26,7 +26,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import Completer, ThreadedCompleter
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import ANSI, AnyFormattedText, StyleAndTextTuples
+from prompt_toolkit.formatted_text import ANSI, AnyFormattedText
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
@@ -109,6 +109,8 @@ class Screen(io.TextIOBase):
         self.question: Question | None = None
         self.waiting: list[str] = []
         """Messages typed that were not taken yet, for the person to see."""
+        self.later: list[str] = []
+        """Messages to be sent when the model is done, each as a turn of its own."""
         self._tail: Callable[[int], Sequence[str]] | None = None
         self._activity = ""
         self._submitted: asyncio.Queue[str | None] = asyncio.Queue()
@@ -250,10 +252,11 @@ class Screen(io.TextIOBase):
             self.write(f"{question}{one_line(shown, 200)}\n")
 
     def suggest(self, text: str) -> None:
-        """Have the next message begin with a text that can be changed; what is typed stays."""
-        if text and not self.buffer.text:
-            self.buffer.text = text
-            self.buffer.cursor_position = len(text)
+        """Have the line begin with a text that can be changed; what is typed stays behind it."""
+        if text:
+            typed = self.buffer.text
+            self.buffer.text = f"{text}\n\n{typed}" if typed else text
+            self.buffer.cursor_position = len(self.buffer.text)
             self.app.invalidate()
 
     @asynccontextmanager
@@ -280,6 +283,22 @@ class Screen(io.TextIOBase):
         whole = encodable(self.pasted.unfold(text))
         self.pasted.forget()
         self._submitted.put_nowait(whole)
+
+    def is_to_be_sent(self) -> bool:
+        """Whether a message is written, and nothing at its end to be completed."""
+        return bool(self.buffer.text.strip()) and not self._completes()
+
+    def send_later(self) -> None:
+        """Have what is written sent when the model is done."""
+        if self.buffer.text.strip():
+            self.buffer.append_to_history()
+            self.later.append(encodable(self.pasted.unfold(self.buffer.text)))
+            self.buffer.reset()
+            self.pasted.forget()
+
+    def take_later(self) -> str | None:
+        """Return the next message that was to be sent later; None if there is none."""
+        return self.later.pop(0) if self.later else None
 
     def answer(self) -> None:
         """Give what is written as the answer to the question."""
@@ -507,16 +526,11 @@ class Screen(io.TextIOBase):
         return [("class:activity", fit(" · ".join(parts), self.columns() - 1))]
 
     def _waiting_text(self) -> AnyFormattedText:
-        if not self.waiting:
-            return ""
-        lines: StyleAndTextTuples = []
-        for text in self.waiting[:WAITING_SHOWN]:
-            shown = one_line(text, self.columns() - 12)
-            lines.append(("class:waiting", f"{chr(10) if lines else ''}  waits: {shown}"))
-        if len(self.waiting) > WAITING_SHOWN:
-            more = f"\n  … and {len(self.waiting) - WAITING_SHOWN} more"
-            lines.append(("class:waiting", more))
-        return lines
+        every = [("waits", text) for text in self.waiting] + [("then", text) for text in self.later]
+        rows = [f"  {when}: {one_line(text, self.columns() - 12)}" for when, text in every]
+        if len(rows) > WAITING_SHOWN:
+            rows[WAITING_SHOWN:] = [f"  … and {len(rows) - WAITING_SHOWN} more"]
+        return [("class:waiting", "\n".join(rows))] if rows else ""
 
     def _question_text(self) -> AnyFormattedText:
         return self.question.text if self.question is not None else ""

@@ -121,11 +121,14 @@ class Terminal:
         self._thinking = Reasoning()
         self._thinking_since = 0.0
         self._thought = Reasoning()
+        self._folded: Literal["", "output", "thought"] = ""
         self._status = ""
         self._redrawn_at = 0.0
         self._turn_began = 0.0
         self._repaired = 0
         self._answer_shown = False
+        self._written = 0
+        """Characters of this step's answer."""
         self._arguments = 0
         self._calls: dict[str, tuple[ToolCall, str]] = {}
         self._last_call = ""
@@ -154,6 +157,7 @@ class Terminal:
                 self.said(text)
             case events.StepStarted():
                 self._answer_shown = False
+                self._written = 0
                 self.status("asking the model …")
             case events.PromptProgress(done, total):
                 self.status(f"the model reads: {done:,} of {total:,} tokens")
@@ -213,9 +217,10 @@ class Terminal:
             self._redrawn_at = 0.0  # it is told at once that something else goes on
         self._answer_shown = True
         if self._live is not None:
-            self._live.activity(
-                "the model thinks …" if flow == "reasoning" else "the model writes …"
-            )
+            self._written += len(text)
+            tokens = f", about {self._written // 4:,} tokens" if self._written >= 400 else ""
+            verb = "thinks" if flow == "reasoning" else "writes"
+            self._live.activity(f"the model {verb}{tokens} …")
         if not self._theme.colour:
             self._put(self._printing.feed(text))
         elif flow == "text":
@@ -258,10 +263,21 @@ class Terminal:
         elif flow:
             self._thinking.add(self._printing.flush())
             self._thought, self._thinking = self._thinking, Reasoning()
+            self._folded = "thought"
             took = self._clock() - self._thinking_since
             self._print(
                 cards.thought(self._thought, took, self._theme, self._room(), pointer=self._reveal)
             )
+
+    def unfold(self) -> None:
+        """Print what was folded last: a command's output, or what the model thought."""
+        if self._folded == "output":
+            for line in self._outputs.folded:
+                self.say(f"{self._bar()}{line}", "dim")
+        elif thought := self.last_reasoning:
+            self.say(thought, "dim")
+        else:
+            self.say("nothing is folded", "dim")
 
     @property
     def last_reasoning(self) -> str:
@@ -307,7 +323,8 @@ class Terminal:
         lines, hidden = self._outputs.finish(result.call_id)
         self._say_output(lines)
         if hidden:
-            self.say(f"{self._bar()}… {hidden:,} more lines", "dim")
+            self.say(f"{self._bar()}{cards.more(hidden, self._reveal)}", "dim")
+            self._folded = "output"
         call, about = self._calls.pop(result.call_id, (None, ""))
         # Calls run side by side: the line says whose end it is.
         apart = call is None or self._last_call != result.call_id

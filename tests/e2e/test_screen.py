@@ -450,3 +450,49 @@ def test_keys_pressed_before_anything_is_there_are_not_lost(work: Path) -> None:
         qcode.expect("Seen.")
 
         assert said(server.requests[0].json) == ["typed at once"]
+
+
+def test_what_is_to_be_sent_later_waits_for_the_end_of_the_turn(
+    work: Path, gate: threading.Event
+) -> None:
+    first = stream(delta(content="Looking."), Until(gate), *call_deltas("glob", pattern="*"))
+    script = [first, text("Done."), text("Later.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.shows("Looking.")
+        qcode.type("after that\t")
+        qcode.shows("then: after that")
+        gate.set()
+        qcode.expect("Done.")
+        qcode.expect("> after that")
+        qcode.expect("Later.")
+
+        assert [said(request.json)[-1] for request in server.requests] == ["go", "go", "after that"]
+
+
+def test_what_is_to_be_sent_later_comes_back_from_an_interrupted_turn(
+    work: Path, gate: threading.Event
+) -> None:
+    with (
+        ScriptedServer([stream(delta(content="Hm."), Until(gate))]) as server,
+        Screened(work, *options(server), "go") as qcode,
+    ):
+        qcode.shows("Hm.")
+        qcode.type("after that\t")
+        qcode.shows("then: after that")
+        qcode.type("draft")
+        qcode.type(ESC)
+        qcode.expect("interrupted")
+        qcode.expect("> after that\n\n  draft")
+
+
+def test_folded_output_is_shown_when_asked_for(work: Path) -> None:
+    script = [call("run_shell_command", command="seq 100"), text("Counted.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "-y", "go") as qcode:
+        qcode.shows("│ 20")
+        qcode.shows("… 80 more lines (Ctrl-O shows)")
+        qcode.shows("Counted.")
+        assert "│ 57\n" not in qcode.page
+        qcode.ready()
+        qcode.type("\x0f")
+        qcode.shows("│ 100\n")
+        assert qcode.page.count("│ 57\n") == 1
