@@ -118,6 +118,7 @@ class Conversation:
                 live=screen,
             )
             first_paint.clear()
+            screen.typed_ahead(first_paint.early_keys())
             async with screen.shown():
                 return await self._hold(entry, first)
 

@@ -139,6 +139,25 @@ def test_an_early_key_answers_no_question(work: Path, gate: threading.Event) -> 
         assert not (work / "a").exists()
 
 
+def test_no_key_is_lost_that_is_pressed_before_anything_is_drawn(work: Path) -> None:
+    with ScriptedServer([text("Heard.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.type("first ké")
+        qcode.until(lambda: b"> " in qcode.raw, "no prompt")
+        qcode.type("ys, then more" + ENTER)
+        qcode.expect("Heard.")
+
+        assert said(server.requests[0].json) == ["first kéys, then more"]
+
+
+def test_a_message_can_be_sent_before_anything_is_drawn(work: Path) -> None:
+    with ScriptedServer([text("Heard.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.type("go on" + ENTER)
+        qcode.expect("> go on")
+        qcode.expect("Heard.")
+
+        assert said(server.requests[0].json) == ["go on"]
+
+
 def test_the_mode_is_cycled_with_a_key(work: Path) -> None:
     script = [call("write_file", file_path="a", content="b"), text("Done.")]
     with ScriptedServer(script) as server, Screened(work, *options(server)) as qcode:
