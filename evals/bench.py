@@ -35,12 +35,13 @@ from qcode.evals.bench_peers import FLOOR, PEERS, QCODE, Adapter
 from qcode.evals.bench_process import Ended, Probe, run
 from qcode.evals.bench_report import COLUMNS, PYTHON, Section, busyness, marks, table, verdicts
 from qcode.evals.bench_sandbox import measure as confining
+from qcode.evals.bench_screen import STREAM_S, measure_prompt, measure_stream
 from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 from qcode.evals.bench_ui import measure as showing
 
 SECTIONS = (
     *("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox"),
-    *("map", "ui", "complete"),
+    *("map", "ui", "prompt", "stream", "complete"),
 )
 LIMIT_S = 120.0
 SPAWN = """\
@@ -364,6 +365,25 @@ class Bench:
                 figures["own_ms"] = [step - middle for step in figures["step_ms"]]
         return section
 
+    def prompt(self) -> Section:
+        """Return how soon an interactive session has a prompt."""
+        bare, qcode = self._named(PYTHON), self._named("qcode")
+        return measure_prompt(
+            bare.program[0],
+            qcode.program,
+            environment=qcode.environment,
+            cwd=qcode.work,
+            rounds=self.runs,
+        )
+
+    def stream(self, seconds: float) -> Section:
+        """Return what an answer of so many seconds costs in an interactive session."""
+        qcode = self._named("qcode")
+        return measure_stream(seconds, qcode.program, environment=qcode.environment, cwd=qcode.work)
+
+    def _named(self, name: str) -> Subject:
+        return next(subject for subject in self.subjects if subject.name == name)
+
     def _rounds(self, subjects: Iterable[Subject]) -> Iterable[Subject]:
         """Yield each subject in turn, round after round, as long as it works."""
         wanted = list(subjects)
@@ -481,6 +501,8 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "sandbox": "commands in the sandbox, beside the same without one",
         "map": "the map of a large tree, and searching it",
         "ui": f"showing {options.kb:g} kB of an answer as it is written",
+        "prompt": f"an interactive session's prompt, beyond bare Python ({options.runs} rounds)",
+        "stream": "an answer at 200 tokens a second, in an interactive session",
         "complete": "completing what is pointed at with `@`",
     }
     measure: Mapping[str, Callable[[], Section]] = {
@@ -494,6 +516,8 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "sandbox": lambda: confining(12 * options.runs),
         "map": lambda: mapping(options.tree, options.runs),
         "ui": lambda: showing(options.kb),
+        "prompt": bench.prompt,
+        "stream": lambda: bench.stream(options.stream_s),
         "complete": lambda: completing(10 * options.tree),
     }
     versions = ", ".join(f"{name} {number}" for name, number in bench.versions.items())
@@ -535,6 +559,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--steps", type=_positive, default=50, help="of a session (%(default)s)")
     add("--mb", type=float, default=0.5, help="of each answer to decode (%(default)s)")
     add("--kb", type=float, default=50.0, help="of each answer to show (%(default)s)")
+    add("--stream-s", type=float, default=STREAM_S, help="seconds of a session (%(default)s)")
     add("--files", type=file_counts, default=SIZES, metavar="N,N", help="in repositories to keep")
     add("--tree", type=_positive, default=FILES, metavar="N", help="files to map (%(default)s)")
     add("--only", type=_sections, default=SECTIONS, metavar="A,B", help=", ".join(SECTIONS))

@@ -93,7 +93,8 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
         key = statistics.median(figures["key_ms"])
         out.append(Mark("completion, a keystroke", key, 10, "ms", name))
         out.append(Mark("the same, to a plain look", figures["times"][0], 1, "×", name))
-    return out + _map_marks(sections.get("map", {})) + _ui_marks(sections.get("ui", {}))
+    out += _map_marks(sections.get("map", {})) + _ui_marks(sections.get("ui", {}))
+    return out + _screen_marks(sections)
 
 
 def _ui_marks(section: Section) -> list[Mark]:
@@ -110,6 +111,22 @@ def _ui_marks(section: Section) -> list[Mark]:
         Mark("bytes printed for a byte of an answer", typical, 2, "×"),
         Mark("memory that grows with an answer", kept, 1000, "kB", large),
     ]
+
+
+def _screen_marks(sections: Mapping[str, Section]) -> list[Mark]:
+    out = []
+    if prompt := _figures(sections, "prompt"):
+        first = statistics.median(prompt["prompt_ms"])
+        out.append(Mark("first prompt, beyond bare Python", first, 150, "ms"))
+    for name, figures in sections.get("stream", {}).items():
+        for figure, words, limit, unit in (
+            ("share", "an answer in a session, share of a core", 15, "%"),
+            ("bytes", "bytes drawn for a byte of an answer", 4, "×"),
+            ("grown_mb", "memory that a session grows by meanwhile", 8, "MB"),
+            ("clears", "times that a whole screen is cleared", 0, ""),
+        ):
+            out.append(Mark(words, statistics.median(figures[figure]), limit, unit, name))
+    return out
 
 
 def _map_marks(section: Section) -> list[Mark]:
@@ -210,6 +227,15 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *(Column("% of a core", "share", 2), Column("growth", "growth", 2)),
         *(Column("bytes a byte", "bytes", 2), Column("kept kB", "kept_kb")),
         *(Column("× rich once", "times_rich", 2), Column("plain %", "plain", 2)),
+    ),
+    "prompt": (
+        *(Column("start ms", "wall_ms"), Column("prompt", "prompt_ms")),
+        *(Column("first key", "typed_ms"), Column("ready", "ready_ms")),
+    ),
+    "stream": (
+        *(Column("% of a core", "share", 1), Column("bytes a byte", "bytes", 2)),
+        *(Column("grown MB", "grown_mb", 1), Column("cleared", "clears")),
+        *(Column("lag ms", "lag_ms"), Column("slow lag", "slow_lag_ms")),
     ),
     "edits": (
         *(Column("edit ms", "edit_ms", 2), Column("growth", "edit_growth", 2)),

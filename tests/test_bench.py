@@ -49,6 +49,8 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
         "90",
         "--kb",
         "2",
+        "--stream-s",
+        "2",
     ]
     code = bench.main([*few, "--peers", "none", "--json", str(file)])
 
@@ -70,7 +72,8 @@ def test_a_tiny_run_measures_qcode_beside_bare_python(
     assert list(found["sections"]["checkpoints"]) == ["30 files", "60 files"]
     assert found["sections"]["checkpoints"]["30 files"]["changed_growth"] == [1]
     assert min(found["sections"]["edits"]["5,000 lines"]["edit_ms"]) > 0
-    assert len(found["marks"]) == 27 + 2 * len(found["sections"]["sandbox"])
+    assert len(found["marks"]) == 32 + 2 * len(found["sections"]["sandbox"])
+    assert found["sections"]["stream"]["2 s"]["clears"] == [0]
     for mark in found["marks"]:
         assert mark["name"] in printed
 

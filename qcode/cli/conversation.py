@@ -152,7 +152,8 @@ class Conversation:
                 live=screen,
             )
             first_paint.clear()
-            async with screen.shown(first_paint.early()):
+            screen.typed_ahead(first_paint.early_keys())
+            async with screen.shown():
                 return await self._hold(entry, first)
 
     def theme(self) -> Theme:

@@ -1,12 +1,15 @@
 """The prompt of an interactive session before anything else is loaded.
 
 Importing what a session needs takes some tenths of a second. The prompt stands there before,
-and keys pressed meanwhile wait in the terminal, unechoed, for the line that reads them.
+and keys pressed meanwhile wait in the terminal, unechoed, for the line that reads them. What was
+typed even before that is kept here until then.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import sys
 import termios
 from typing import Any
@@ -27,35 +30,30 @@ def is_wanted(argv: list[str]) -> bool:
 
 def paint() -> None:
     """Show the prompt, and keep keys from being echoed."""
-    global _before, _early, _is_shown
+    global _before, _is_shown, _early
     try:
         _before = termios.tcgetattr(0)
         quiet = termios.tcgetattr(0)
         quiet[0] &= ~termios.ICRNL
         quiet[3] &= ~(termios.ECHO | termios.ICANON)
         termios.tcsetattr(0, termios.TCSANOW, quiet)
-        _early += _pressed_by_now()
-        if _early:
-            os.write(1, b"\r\x1b[K")  # they were echoed
-        os.write(1, _PLAIN_PROMPT if os.environ.get("NO_COLOR") else _PROMPT)
+        _early = _waiting_keys()
+        # What was typed was echoed; it will stand in the line.
+        os.write(1, b"\r" + (_PLAIN_PROMPT if os.environ.get("NO_COLOR") else _PROMPT) + b"\x1b[K")
         _is_shown = True
     except (OSError, termios.error):
         restore()
 
 
-def _pressed_by_now() -> bytes:
-    """Return the keys that were pressed while the terminal still edited lines itself.
-
-    It made a newline of the Enter key, which is another key to the line that reads them.
-    """
-    import fcntl
-
-    waiting = int.from_bytes(fcntl.ioctl(0, termios.FIONREAD, bytes(4)), sys.byteorder)
-    return os.read(0, waiting).replace(b"\n", b"\r") if waiting else b""
+def _waiting_keys() -> bytes:
+    """Return the keys pressed before the terminal was told to leave them as they are."""
+    count: int = struct.unpack("i", fcntl.ioctl(0, termios.FIONREAD, b"\0" * 4))[0]
+    # The terminal had made a newline of the Enter key, which is another key.
+    return os.read(0, count).replace(b"\n", b"\r") if count else b""
 
 
-def early() -> str:
-    """Return the keys that were pressed before the prompt stood there, once."""
+def early_keys() -> str:
+    """Return what was typed before the prompt stood there, once."""
     global _early
     keys, _early = _early, b""
     return keys.decode("utf-8", "replace")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, repeat
 from typing import Any
 
 from prompt_toolkit.application import Application
+from prompt_toolkit.data_structures import Point
+from prompt_toolkit.layout.screen import Screen as Cells
 from prompt_toolkit.output.vt100 import Vt100_Output
+
+from qcode.ui.printable import fits_surely
+from qcode.ui.settled import rest, shared
 
 # Terminals that know this mode draw what is between in one frame (DEC private mode 2026, as
 # contour's "synchronized output" describes it); all others ignore it.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+_SMALL = 300
+"""Characters that any terminal draws at once: the cursor need not be hidden meanwhile."""
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?12l\x1b[?25h"
 
 
 class HeldOutput(Vt100_Output):
@@ -24,15 +33,15 @@ class HeldOutput(Vt100_Output):
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Write what is drawn inside as one; nests."""
+        if not self._held:
+            self.flush()
         self._held += 1
-        if self._held == 1:
-            self.write_raw(_BEGIN)
         try:
             yield
         finally:
             self._held -= 1
             if not self._held:
-                self.write_raw(_END)
+                self._frame()
                 self.flush()
 
     def flush(self) -> None:
@@ -44,11 +53,23 @@ class HeldOutput(Vt100_Output):
         except OSError:
             self._buffer.clear()  # it was closed; the hangup ends the session
 
+    def _frame(self) -> None:
+        """Make what was drawn a frame; leave out what changes nothing in a small one."""
+        drawn = "".join(self._buffer)
+        if len(drawn) < _SMALL and drawn.startswith(_HIDE) and drawn.endswith(_SHOW):
+            drawn = drawn[len(_HIDE) : -len(_SHOW)]
+        self._buffer[:] = [_BEGIN, drawn, _END] if drawn else []
+
 
 class Drawing(Application[None]):
     """An application that is redrawn in one piece, and takes back lines it no longer needs."""
 
     output: HeldOutput
+
+    def __init__(self, take: Callable[[], str], **named: Any) -> None:
+        """Prepare it; `take` returns whole lines that are to be printed above, each once."""
+        super().__init__(**named)
+        self._take = take
 
     @property
     def is_away(self) -> bool:
@@ -65,11 +86,97 @@ class Drawing(Application[None]):
 
     def _redraw(self, render_as_done: bool = False) -> None:
         with self.output.hold():
-            # Drawn over, lines that are no longer needed would stay as empty ones.
-            last = self.renderer.last_rendered_screen
-            if last is not None and not render_as_done and self._is_running and not self.is_away:
-                size = self.output.get_size()
-                wanted = self.layout.container.preferred_height(size.columns, size.rows).preferred
-                if wanted < last.height:
-                    self.renderer.erase(leave_alternate_screen=False)
+            if self._is_running and not self.is_away and not render_as_done:
+                self._print_above(self._take())
             super()._redraw(render_as_done)
+
+    def _print_above(self, text: str) -> None:
+        """Print whole lines, and have room for what is to be drawn below them."""
+        last = self.renderer.last_rendered_screen
+        # Drawn over, lines that are no longer needed would stay as empty ones, and lines
+        # that are new would have all below them drawn again.
+        if last is not None and not text and self._wanted_rows() == last.height:
+            return
+        if last is not None and self._make_room(text[:-1].split("\n") if text else ()):
+            return
+        if text or (last is not None and self._wanted_rows() < last.height):
+            self.renderer.erase(leave_alternate_screen=False)
+        self.output.write_raw(text.replace("\n", "\r\n"))
+
+    def _wanted_rows(self) -> int:
+        """Return how high the layout is to be now.
+
+        Texts are asked for once a drawing, by its number; this is of the one to come.
+        """
+        size = self.output.get_size()
+        self.render_counter += 1
+        try:
+            wanted = self.layout.container.preferred_height(size.columns, size.rows).preferred
+        finally:
+            self.render_counter -= 1
+        return min(wanted, size.rows)
+
+    def _make_room(self, printed: Sequence[str]) -> bool:
+        """Print lines above by moving what is drawn down; take or give lines at its top.
+
+        What is drawn stays and is not sent again. Return False, and do nothing, where it is
+        not certain what the terminal would make of it.
+        """
+        renderer, size = self.renderer, self.output.get_size()
+        # The renderer is told where things stand then; it has no other way to be told.
+        last, here = renderer._last_screen, renderer._cursor_pos  # noqa: SLF001
+        if last is None or renderer._last_size != size or last.height < 1:  # noqa: SLF001
+            return False
+        more = self._wanted_rows() - last.height
+        if last.height + len(printed) + max(more, 0) > size.rows or last.height + more < 1:
+            return False
+        if not all(fits_surely(line, size.columns) for line in printed):
+            return False
+        # The first lines may stand where they belong, as the end of what was being written.
+        stands = self._standing(last, printed)
+        new, more = len(printed) - len(stands), more + len(stands)
+        down = max(new + more, 0)
+        sent = ["\x1b[0m\r", _csi(last.height - 1 - here.y, "B"), "\n" * down]
+        if new or more:
+            sent.append(_csi(last.height - 1 + down - len(stands), "A"))
+            sent += [_csi(-more, "M"), _csi(new + max(more, 0), "L"), _csi(len(stands), "A")]
+        else:
+            sent.append(_csi(last.height - 1, "A"))
+        for line, columns in zip(printed, chain(stands, repeat(0)), strict=False):
+            sent.append(f"{_csi(columns, 'C')}{rest(line, columns)}\r\n")
+        self.output.write_raw("".join(sent))
+        renderer._last_screen = _moved(last, len(stands), more)  # noqa: SLF001
+        renderer._cursor_pos = Point(0, 0)  # noqa: SLF001
+        renderer._last_style = None  # noqa: SLF001
+        return True
+
+    def _standing(self, last: Cells, printed: Sequence[str]) -> list[int]:
+        """Return how many columns of each of the first lines to print stand there already."""
+        known = self.renderer._attrs_for_style  # noqa: SLF001
+        if known is None:
+            return []
+        found: list[int] = []
+        for y, line in enumerate(printed[: last.height - 1]):
+            columns = shared(line, last.data_buffer[y], known.__getitem__)
+            if columns is None:
+                break
+            found.append(columns)
+        return found
+
+
+def _csi(count: int, final: str) -> str:
+    return f"\x1b[{count if count > 1 else ''}{final}" if count > 0 else ""
+
+
+def _moved(cells: Cells, without: int, by: int) -> Cells:
+    """Return what is drawn without its first rows, with so many empty ones in their place.
+
+    Fewer than none: so many of the rows behind them are gone, too.
+    """
+    moved = Cells()
+    moved.height, moved.width = cells.height - without + by, cells.width
+    gone = without + max(-by, 0)
+    for y, row in cells.data_buffer.items():
+        if y >= gone:
+            moved.data_buffer[y - without + by] = row
+    return moved

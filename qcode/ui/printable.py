@@ -7,6 +7,7 @@ goes to the terminal before it went through here.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from qcode.escapes import Plain, is_unseen, lines_for_returns, plain
@@ -79,6 +80,20 @@ def width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(map(_width, text))
+
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def fits_surely(styled: str, columns: int) -> bool:
+    """Return whether a line with styles stays on one row of any terminal.
+
+    Terminals do not agree on the width of characters; where they may not, it is two.
+    """
+    line = _STYLE.sub("", styled)
+    if not line.isascii():
+        return sum(1 if "─" <= c <= "╿" or c < "\u0300" else 2 for c in line) <= columns
+    return len(line) <= columns and "\t" not in line
 
 
 @lru_cache(maxsize=4096)

@@ -27,8 +27,7 @@ from prompt_toolkit.completion import Completer, ThreadedCompleter
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import ANSI, AnyFormattedText
-from prompt_toolkit.input.vt100_parser import Vt100Parser
-from prompt_toolkit.key_binding import KeyPress
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
@@ -46,9 +45,8 @@ from qcode.ui.pasted import Pasted
 from qcode.ui.printable import encodable, fit, one_line
 from qcode.ui.prompt import History
 
-PRINT_EVERY_S = 0.12
-"""At most so often text is printed above, which redraws what is below."""
-DRAW_EVERY_S = 0.08
+DRAW_EVERY_S = 0.1
+"""At most so often text is printed above and the lines below are redrawn."""
 TAIL_ROWS = 8
 """Of text that is not finished."""
 INPUT_ROWS = 12
@@ -118,8 +116,6 @@ class Screen(io.TextIOBase):
         self._rest = ""
         """Written and no whole line yet."""
         self._unprinted: list[str] = []
-        self._printed_at = 0.0
-        self._printing: asyncio.TimerHandle | None = None
         self._hint = ""
         self._hinting: asyncio.TimerHandle | None = None
         self._left_at = 0.0
@@ -144,9 +140,7 @@ class Screen(io.TextIOBase):
         self._rest = rest
         if line_end and not self._muted:
             self._unprinted.append(whole + "\n")
-            self._print_soon()
-        else:
-            self.app.invalidate()
+        self.app.invalidate()
         return len(text)
 
     def flush(self) -> None:
@@ -259,6 +253,16 @@ class Screen(io.TextIOBase):
             self.buffer.cursor_position = len(self.buffer.text)
             self.app.invalidate()
 
+    def typed_ahead(self, keys: str) -> None:
+        """Have keys that were pressed before there was a screen count as its first ones."""
+        from prompt_toolkit.input.typeahead import store_typeahead
+        from prompt_toolkit.input.vt100_parser import Vt100Parser
+
+        pressed: list[KeyPress] = []
+        parser = Vt100Parser(pressed.append)
+        parser.feed_and_flush(keys)
+        store_typeahead(self.app.input, pressed)
+
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:
         """Leave the terminal to another application for a while."""
@@ -368,34 +372,17 @@ class Screen(io.TextIOBase):
             self.app.layout.focus(self._answers)
             self.app.invalidate()
 
-    def _print_soon(self) -> None:
-        if self._printing is not None:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._print_now()
-            return
-        wait = max(0.0, self._printed_at + PRINT_EVERY_S - time.monotonic())
-        self._printing = loop.call_later(wait, self._print_now)
+    def _take(self) -> str:
+        text, self._unprinted = "".join(self._unprinted), []
+        return text
 
     def _print_now(self) -> None:
-        if self._printing is not None:
-            self._printing.cancel()
-            self._printing = None
-        if self.app.is_away:  # an editor has the terminal
-            self._print_soon()
-            return
-        text, self._unprinted = "".join(self._unprinted), []
-        if not text or self._muted:
-            return
-        self._printed_at = time.monotonic()
-        output = self.app.output
-        with output.hold():
-            if self.app.is_running:
-                self.app.renderer.erase(leave_alternate_screen=False)
-            output.write_raw(text.replace("\n", "\r\n"))
-            self.app.draw()
+        if self.app.is_running:
+            if not self.app.is_away:  # else it is printed when the editor is closed
+                self.app.draw()
+        elif text := self._take():
+            self.app.output.write_raw(text.replace("\n", "\r\n"))
+            self.app.output.flush()
 
     def _closed(self) -> None:
         """End what waits for keys: there are none any more."""
@@ -410,20 +397,11 @@ class Screen(io.TextIOBase):
                 self.app.invalidate()
 
     @asynccontextmanager
-    async def shown(self, keys: str = "") -> AsyncIterator[None]:
-        """Be there, from first key to last; `keys` were pressed before."""
+    async def shown(self) -> AsyncIterator[None]:
+        """Be there, from first key to last."""
         ready = asyncio.Event()
-
-        def begin() -> None:
-            pressed: list[KeyPress] = []
-            parser = Vt100Parser(pressed.append)
-            parser.feed_and_flush(keys)
-            self.app.key_processor.feed_multiple(pressed)
-            asyncio.get_running_loop().call_soon(self.app.key_processor.process_keys)
-            ready.set()
-
         running = asyncio.ensure_future(
-            self.app.run_async(pre_run=begin, set_exception_handler=False, handle_sigint=False)
+            self.app.run_async(pre_run=ready.set, set_exception_handler=False, handle_sigint=False)
         )
         running.add_done_callback(lambda _running: self._closed())
         ticking = asyncio.ensure_future(self._tick())
@@ -481,6 +459,7 @@ class Screen(io.TextIOBase):
             self._line(self._lowest_text),
         ]
         app = Drawing(
+            self._take,
             layout=Layout(HSplit(rows), focused_element=self.buffer),
             key_bindings=bindings(self),
             style=Style.from_dict(_STYLE if self._colour else _PLAIN_STYLE),

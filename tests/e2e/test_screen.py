@@ -140,6 +140,25 @@ def test_an_early_key_answers_no_question(work: Path, gate: threading.Event) -> 
         assert not (work / "a").exists()
 
 
+def test_no_key_is_lost_that_is_pressed_before_anything_is_drawn(work: Path) -> None:
+    with ScriptedServer([text("Heard.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.type("first ké")
+        qcode.until(lambda: b"> " in qcode.raw, "no prompt")
+        qcode.type("ys, then more" + ENTER)
+        qcode.expect("Heard.")
+
+        assert said(server.requests[0].json) == ["first kéys, then more"]
+
+
+def test_a_message_can_be_sent_before_anything_is_drawn(work: Path) -> None:
+    with ScriptedServer([text("Heard.")]) as server, Screened(work, *options(server)) as qcode:
+        qcode.type("go on" + ENTER)
+        qcode.expect("> go on")
+        qcode.expect("Heard.")
+
+        assert said(server.requests[0].json) == ["go on"]
+
+
 def test_the_mode_is_cycled_with_a_key(work: Path) -> None:
     script = [call("write_file", file_path="a", content="b"), text("Done.")]
     with ScriptedServer(script) as server, Screened(work, *options(server)) as qcode:
@@ -377,7 +396,7 @@ def test_a_screen_reader_gets_words_and_nothing_is_drawn_over(work: Path) -> Non
         assert qcode.wait() == 0
         assert not any(mark in qcode.page for mark in "●✓✗│")
         # Before the settings are read the prompt is there, and taken away again.
-        assert b"\x1b" not in qcode.raw.replace(b"\r\x1b[K", b"", 1)
+        assert b"\x1b" not in qcode.raw.removeprefix(b"\r> \x1b[K\r\x1b[K")
 
 
 @pytest.mark.parametrize("after", [0.1, 0, 10])

@@ -92,6 +92,11 @@ class Screen:
             case "J":
                 self.cleared |= arguments == "2"
                 self.lines[self.row :] = [line[: self.column]]
+            case "L":
+                self.lines[self.row : self.row] = [""] * number
+                del self.lines[top + self.rows :]
+            case "M":
+                del self.lines[self.row : self.row + number]
             case "m" | "h" | "l" | "q" | "n":
                 pass
             case _:
