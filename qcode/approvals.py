@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from qcode.messages import ToolCall
 from qcode.record import Record
+
+if TYPE_CHECKING:
+    from qcode.editing.effects import FileEffect
 
 
 class Scope(StrEnum):
@@ -42,6 +45,10 @@ class ApprovalRequest(Record):
     """What it wants beyond that, and would be given."""
     remedy: str = ""
     """How it could be allowed where nobody is there to ask."""
+    files: tuple[FileEffect, ...] = ()
+    """What an edit would make of files, as they are now; none: that is not known."""
+    trouble: str = ""
+    """Why an edit would fail, as things are now."""
 
 
 class Decision(Record):

@@ -10,14 +10,15 @@ from typing import Any
 
 from qcode import access
 from qcode.agent import Agent
-from qcode.approvals import ApprovalRequest, Decision, Scope
+from qcode.approvals import ApprovalRequest, Decision, Nobody, Scope
+from qcode.beforehand import with_effects
 from qcode.boundary import Boundary
 from qcode.messages import ToolCall
 from qcode.permissions import Findings, Permission, Verdict, permission
 from qcode.record import Record
 from qcode.rules import Ruling
 from qcode.sandbox.policy import Grant
-from qcode.tools.base import Context, Effect, Tool, Touch
+from qcode.tools.base import Context, Effect, Tool
 
 NOTHING = Grant()
 
@@ -73,11 +74,17 @@ class Gate:
     async def _case(self, call: ToolCall, tool: Tool[Any], params: Any, summary: str) -> _Case:
         if tool.effect is Effect.EXECUTE:
             await self._boundary.ready()
-        return _Case(self._agent, self._boundary, call, tool, tool.touches(params), summary)
+        return _Case(self._agent, self._boundary, call, tool, params, summary)
 
     async def _ask(self, case: _Case) -> Decision:
+        request, approver = case.request(), self._agent.approver
+        if case.tool.effect is Effect.EDIT and not isinstance(approver, Nobody):
+            paths = (*case.touch.paths, *case.outside)
+            request = await with_effects(
+                request, case.tool, case.params, self._agent.context, paths
+            )
         self._tell(case.call, case.summary, case.permission.reason)
-        return await self._agent.approver.decide(case.request())
+        return await approver.decide(request)
 
     def _remember(self, case: _Case, decision: Decision) -> None:
         agent, context = self._agent, self._agent.context
@@ -104,11 +111,12 @@ class _Case:
         boundary: Boundary,
         call: ToolCall,
         tool: Tool[Any],
-        touch: Touch,
+        params: Any,
         summary: str,
     ) -> None:
         self.agent, self.boundary, self.call, self.tool = agent, boundary, call, tool
-        self.touch, self.summary = touch, summary
+        self.params, self.touch, self.summary = params, tool.touches(params), summary
+        touch = self.touch
         context = agent.context
         self.root = str(context.workspace.root)
         self.directory = (

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from qcode.approvals import ApprovalRequest, Decision, Scope
+from qcode.editing.effects import diff
 from qcode.events import ApprovalNeeded, Event
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
@@ -83,6 +84,8 @@ def circumstances(request: ApprovalRequest) -> list[str]:
     if request.command:
         where = f"in {visible(request.directory)}"
         lines.append(f"{where} · {request.sandbox}" if request.sandbox else where)
+    if request.trouble:
+        lines.append(f"as things are it would fail: {visible(request.trouble)}")
     if request.grant:
         lines.append(f"it would be given {visible(request.grant)}")
     if Scope.ALWAYS not in request.scopes:  # else it is but what the mode asks about
@@ -91,7 +94,7 @@ def circumstances(request: ApprovalRequest) -> list[str]:
 
 
 def preview(request: ApprovalRequest) -> str:
-    """Return what a call would do, as a diff where it is one.
+    """Return what a call says it would do, like a diff where it is an edit.
 
     Every argument is shown, known or not: models use other names for them, and
     nothing that is run may stay unseen.
@@ -174,7 +177,10 @@ class TerminalApprover:
         await self._announced[request.call.id].wait()
         del self._announced[request.call.id]
         async with self._screen:
-            self._terminal.preview(request.call.id, preview(request))
+            if request.files:
+                self._terminal.preview(request.call.id, diff(request.files), is_exact=True)
+            else:
+                self._terminal.preview(request.call.id, preview(request))
             for line in circumstances(request):
                 unheld = line.endswith("no sandbox")
                 self._terminal.say(f"  {line}", "red" if unheld else "dim")
