@@ -49,6 +49,10 @@ class ApprovalRequest(Record):
     """What an edit would make of files, as they are now; none: that is not known."""
     trouble: str = ""
     """Why an edit would fail, as things are now."""
+    is_changed: bool = False
+    """Whether the call is as the person changed it, and not as the model wrote it."""
+    note: str = ""
+    """Why what the person made of the call is not taken; it is the one before that."""
 
 
 class Decision(Record):
@@ -59,6 +63,9 @@ class Decision(Record):
     rules: tuple[str, ...] = ()
     """What is remembered for the scope; none: this very call."""
     words: str = ""
+    arguments: str | None = None
+    """The call's arguments as the person wants them, as JSON: no answer yet, since a call that
+    was changed is judged and asked about anew."""
 
 
 class Approver(Protocol):

@@ -11,11 +11,15 @@ from qcode.approvals import Decision, Nobody, Scope
 from qcode.beforehand import with_effects
 from qcode.boundary import Boundary
 from qcode.case import NOTHING, Case
+from qcode.changed import Changed, in_words
+from qcode.errors import ToolError
 from qcode.messages import ToolCall
 from qcode.permissions import Verdict
 from qcode.record import Record
+from qcode.record import replace as modified
 from qcode.sandbox.policy import Grant
 from qcode.tools.base import Effect, Tool
+from qcode.tools.schema import parse
 
 
 class Permitted(Record):
@@ -25,6 +29,8 @@ class Permitted(Record):
     """Why not, for the model; empty where it may."""
     grant: Grant | None = None
     """What it is given beyond the sandbox."""
+    changed: Changed | None = None
+    """The call as the person wants it; None: as the model wrote it."""
 
 
 class Gate:
@@ -58,11 +64,40 @@ class Gate:
                 # Meanwhile another question may have answered this one.
                 case = await self._case(call, tool, params, summary)
                 if case.permission.verdict is Verdict.ASK:
-                    decision = await self._ask(case)
-                    if not decision.allowed:
-                        no = "The person said no to this call. Ask what they want instead."
-                        return Permitted(decision.words or no)
-                    self._remember(case, decision)
+                    return await self._asked(case)
+        return self._granted(case)
+
+    async def _asked(self, case: Case) -> Permitted:
+        """Ask until there is a yes or a no: a person may change the call instead."""
+        written, note = case.call, ""
+        while True:
+            decision = await self._ask(case, written, note)
+            if decision.arguments is not None:
+                case, note = await self._changed(case, decision.arguments)
+                continue
+            if not decision.allowed:
+                no = "The person said no to this call. Ask what they want instead."
+                return Permitted(decision.words or no)
+            self._remember(case, decision)
+            permitted = self._granted(case)
+            if case.call.arguments == written.arguments:
+                return permitted
+            changed = Changed(case.call, case.params, in_words(written, case.call))
+            return modified(permitted, changed=changed)
+
+    async def _changed(self, case: Case, arguments: str) -> tuple[Case, str]:
+        """Return the call with other arguments, judged anew; the same and why if it may not be."""
+        call = modified(case.call, arguments=arguments)
+        try:
+            params = parse(case.tool, arguments)
+            anew = await self._case(call, case.tool, params, case.tool.summary(params))
+        except ToolError as error:
+            return case, str(error)
+        if anew.refusal or anew.permission.verdict is Verdict.DENY:
+            return case, anew.refusal or f"Not allowed: {anew.permission.reason}."
+        return anew, ""
+
+    def _granted(self, case: Case) -> Permitted:
         self._agent.context.allowed_outside.update(case.ruled_outside)
         return Permitted(grant=case.grant if case.grant != NOTHING else None)
 
@@ -71,8 +106,10 @@ class Gate:
             await self._boundary.ready()
         return Case(self._agent, self._boundary, call, tool, params, summary)
 
-    async def _ask(self, case: Case) -> Decision:
+    async def _ask(self, case: Case, written: ToolCall, note: str) -> Decision:
         request, approver = case.request(), self._agent.approver
+        is_changed = case.call.arguments != written.arguments
+        request = modified(request, is_changed=is_changed, note=note)
         if case.tool.effect is Effect.EDIT and not isinstance(approver, Nobody):
             paths = (*case.touch.paths, *case.outside)
             request = await with_effects(

@@ -423,3 +423,21 @@ def test_an_edit_is_asked_about_with_what_it_would_make_of_files(tmp_path: Path)
         "none.txt does not exist. Use glob or list_directory to find the path.",
     )
     assert not (tmp_path / "work" / "new.txt").exists()
+
+
+def test_a_changed_command_may_not_read_what_is_hidden_either(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "work", deny=("read(.env)",))
+    first = Decision(allowed=False, arguments='{"command": "cat .env"}')
+    answers = [first, Decision(allowed=False)]
+
+    async def decide(request: ApprovalRequest) -> Decision:
+        desk.person.asked.append(request)
+        return answers.pop(0)
+
+    desk.person.decide = decide  # type: ignore[method-assign]
+
+    assert "said no" in desk.shell("make").refusal
+    assert [(one.command, one.note) for one in desk.person.asked] == [
+        ("make", ""),
+        ("make", "Not allowed: the rule read(.env) denies it."),
+    ]

@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable
 
 from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.editing.effects import diff
+from qcode.errors import QcodeError
 from qcode.events import ApprovalNeeded, Event
+from qcode.ui.amend import amended, draft
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
 from qcode.ui.visible import visible
@@ -26,9 +28,17 @@ Raises:
     KeyboardInterrupt, EOFError: the person wants out.
 """
 
+Edit = Callable[[str, str], Awaitable[str]]
+"""Has the person change a text in their editor, under a file name; returns it as it is then.
+
+Raises:
+    QcodeError: there is no editor, or it failed.
+"""
+
 PAUSE_S = 0.3
 """Between what is asked about and the line for the answer: time to stop typing."""
 SUMMARY_COLUMNS = 120
+NOTE_COLUMNS = 400
 IN_SUMMARY = ("command", "file_path", "notebook_path")
 _SPEECH = ("description", "explanation", "reason")
 """Arguments in which a model speaks for itself."""
@@ -48,12 +58,13 @@ def _summary(request: ApprovalRequest) -> str:
     return one_line(visible(request.summary), SUMMARY_COLUMNS)
 
 
-def choices(request: ApprovalRequest) -> str:
+def choices(request: ApprovalRequest, *, can_edit: bool = False) -> str:
     """Return the answers there are; ends where the answer is typed."""
     longer = {Scope.SESSION: "[s]ession", Scope.ALWAYS: "[a]lways"}
     offered = [longer[scope] for scope in request.scopes if scope in longer]
     what = visible(", ".join(request.rules)) or "this very call"
     kept = f" / {' / '.join(offered)} {what}" if offered else ""
+    kept += " / [e]dit" if can_edit else ""
     return f"[y]es{kept} / [n]o, or type what to do instead: "
 
 
@@ -72,6 +83,8 @@ def decision(answer: str, request: ApprovalRequest) -> Decision | None:
             return Decision(allowed=True, scope=scope, rules=request.rules)
         case "n" | "no":
             return Decision(allowed=False)
+        case "e" | "edit":
+            return None
         case _:
             return Decision(allowed=False, words=words)
 
@@ -84,6 +97,8 @@ def circumstances(request: ApprovalRequest) -> list[str]:
     if request.command:
         where = f"in {visible(request.directory)}"
         lines.append(f"{where} · {request.sandbox}" if request.sandbox else where)
+    if request.is_changed:
+        lines.append("this is as you changed it")
     if request.trouble:
         lines.append(f"as things are it would fail: {visible(request.trouble)}")
     if request.grant:
@@ -157,11 +172,13 @@ class TerminalApprover:
         interrupt: Callable[[], object],
         *,
         pause_s: float = PAUSE_S,
+        edit: Edit | None = None,
     ) -> None:
         self._terminal = terminal
         self._ask = ask
         self._interrupt = interrupt
         self._pause_s = pause_s
+        self._edit = edit
         self._screen = asyncio.Lock()
         self._announced: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -184,6 +201,8 @@ class TerminalApprover:
             for line in circumstances(request):
                 unheld = line.endswith("no sandbox")
                 self._terminal.say(f"  {line}", "red" if unheld else "dim")
+            if request.note:
+                self._terminal.say(f"✗ not taken: {one_line(request.note, NOTE_COLUMNS)}", "red")
             self._terminal.say(heading(request))
             try:
                 return await self._answer(request)
@@ -196,6 +215,23 @@ class TerminalApprover:
     async def _answer(self, request: ApprovalRequest) -> Decision:
         while True:
             await asyncio.sleep(self._pause_s)
-            found = decision(await self._ask(choices(request)), request)
+            answer = await self._ask(choices(request, can_edit=self._edit is not None))
+            if answer.strip().lower() in ("e", "edit") and self._edit is not None:
+                found = await self._amended(request, self._edit)
+            else:
+                found = decision(answer, request)
             if found is not None:
                 return found
+
+    async def _amended(self, request: ApprovalRequest, edit: Edit) -> Decision | None:
+        """Return the call as the person writes it; None if they leave it as it is."""
+        opened = draft(request)
+        try:
+            arguments = amended(request, opened, await edit(opened.text, opened.name))
+        except QcodeError as error:
+            self._terminal.say(f"✗ {one_line(str(error), NOTE_COLUMNS)}", "red")
+            return None
+        if arguments is None:
+            self._terminal.say("nothing was changed", "dim")
+            return None
+        return Decision(allowed=False, arguments=arguments)

@@ -179,6 +179,8 @@ class Terminal:
                 self.say(f"history compacted: {before:,} to {after:,} tokens{more}", "dim")
             case events.ToolStarted(call, summary):
                 self._tool_started(call, summary)
+            case events.CallChanged(call, summary):
+                self._calls[call.id] = call, summary
             case events.ToolOutput(call_id, text):
                 self._tool_output(call_id, text)
             case events.ToolFinished():

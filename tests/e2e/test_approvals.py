@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from scripted_server import ScriptedServer, call, text
-from terminal import ENTER, Screened
+from terminal import CTRL_C, ENTER, Screened
 
 
 @pytest.fixture
@@ -53,3 +53,101 @@ def test_the_change_is_shown_as_it_will_be_in_the_file(work: Path) -> None:
         qcode.expect("Done.")
 
         assert (work / "a.txt").read_text().split("\n")[29] == "thirty"
+
+
+def editor(tmp_path: Path, script: str) -> str:
+    """Return an editor that a shell script plays; `$1` is the file."""
+    file = tmp_path / "editor"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_command_is_changed_in_the_editor_and_asked_about_again(
+    work: Path, tmp_path: Path, kind: str
+) -> None:
+    script = [call("run_shell_command", command="touch its"), text("Done.")]
+    plays = """echo "editing $(cat "$1")"; stty -a | grep -o " icanon"; read line
+        test "$line" = fail && exit 3
+        echo "touch $line" > "$1" """
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, *options(server), "go", TERM=kind, VISUAL=editor(tmp_path, plays)) as qcode,
+    ):
+        qcode.expect("Allow run_shell_command touch its?")
+        assert "/ [e]dit / [n]o" in qcode.expect("instead:")
+        qcode.type("e" + ENTER)
+        qcode.expect("editing touch its")
+        qcode.expect("icanon")
+        qcode.type("fail\n")
+        qcode.expect("ended with 3")
+        qcode.expect("instead:")
+        qcode.type("e" + ENTER)
+        qcode.expect("editing touch its")
+        qcode.expect("icanon")
+        qcode.type("theirs\n")
+        qcode.expect("this is as you changed it")
+        qcode.expect("Allow run_shell_command touch theirs?")
+        qcode.expect("instead:")
+        assert not (work / "theirs").exists()
+        qcode.type("y" + ENTER)
+        qcode.expect("Done.")
+
+        assert sorted(p.name for p in work.iterdir()) == ["theirs"]
+        assert "what ran: touch theirs" in told(server, 1)
+
+
+def test_new_text_is_changed_in_the_editor(work: Path, tmp_path: Path) -> None:
+    (work / "a.py").write_text("x = 1\n")
+    script = [
+        call("edit", file_path="a.py", old_string="x = 1", new_string="x = 2"),
+        text("Done."),
+    ]
+    plays = """case "$1" in *.py) sed -i s/2/3/ "$1";; esac"""
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, *options(server), "go", VISUAL=editor(tmp_path, plays)) as qcode,
+    ):
+        assert "+x = 2\n" in qcode.expect("Allow edit a.py?")
+        qcode.expect("instead:")
+        qcode.type("edit" + ENTER)
+        assert "-x = 1\n  +x = 3\n" in qcode.expect("Allow edit a.py?")
+        qcode.expect("instead:")
+        qcode.type("y" + ENTER)
+        qcode.expect("Done.")
+
+        assert (work / "a.py").read_text() == "x = 3\n"
+        assert "-x = 2\n+x = 3\n" in told(server, 1)
+
+
+def test_ctrl_c_in_the_editor_is_for_the_editor(work: Path, tmp_path: Path) -> None:
+    script = [call("run_shell_command", command="touch its"), text("Done.")]
+    plays = """trap 'echo caught; exit 0' INT; echo editing; while :; do sleep 0.05; done"""
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, *options(server), "go", VISUAL=editor(tmp_path, plays)) as qcode,
+    ):
+        qcode.expect("instead:")
+        qcode.type("e" + ENTER)
+        qcode.expect("editing")
+        qcode.type(CTRL_C)
+        qcode.expect("caught")
+        qcode.expect("nothing was changed")
+        qcode.expect("instead:")
+        qcode.type("n" + ENTER)
+        qcode.expect("Done.")
+
+
+def test_without_an_editor_the_question_stays(work: Path) -> None:
+    script = [call("run_shell_command", command="touch its"), text("Done.")]
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, *options(server), "go", VISUAL="", EDITOR="") as qcode,
+    ):
+        qcode.expect("instead:")
+        qcode.type("e" + ENTER)
+        qcode.expect("there is no editor")
+        qcode.expect("instead:")
+        qcode.type("n" + ENTER)
+        qcode.expect("Done.")
