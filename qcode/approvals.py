@@ -66,6 +66,9 @@ class Decision(Record):
     arguments: str | None = None
     """The call's arguments as the person wants them, as JSON: no answer yet, since a call that
     was changed is judged and asked about anew."""
+    left_out: frozenset[int] | None = None
+    """Of an edit's pieces (`qcode.editing.effects`), those not to be made; then exactly the
+    others are, or nothing. None: all of it is allowed."""
 
 
 class Approver(Protocol):

@@ -33,7 +33,6 @@ from qcode.record import replace as modified
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
 from qcode.room import make_room
-from qcode.sandbox.policy import Grant
 from qcode.secrets import StreamMasker
 from qcode.tools.base import Effect, Result, Tool
 from qcode.tools.schema import parse
@@ -370,7 +369,7 @@ class _Turn:
         try:
             self.record.running(call.id)
             running.add(call.id)
-            result = await self._carry_out(item, tool, permitted.grant)
+            result = await self._carry_out(item, tool, permitted)
         finally:
             duration_s = time.perf_counter() - started
             lost = await self._checkpoint(call, checkpoints) if checkpoints is not None else ""
@@ -389,7 +388,7 @@ class _Turn:
         decoded = modified(item.decoded, call=call)
         return replace(item, decoded=decoded, params=changed.params), summary
 
-    async def _carry_out(self, item: _Prepared, tool: Tool[Any], grant: Grant | None) -> Result:
+    async def _carry_out(self, item: _Prepared, tool: Tool[Any], permitted: Permitted) -> Result:
         call = item.call
         live = StreamMasker(self.agent.masker)
 
@@ -398,7 +397,10 @@ class _Turn:
                 self.emit(events.ToolOutput(call.id, text))
 
         context = replace(
-            self.agent.context, output=lambda text: show(live.feed(text)), grant=grant
+            self.agent.context,
+            output=lambda text: show(live.feed(text)),
+            grant=permitted.grant,
+            part=permitted.part,
         )
         if tool.effect is Effect.EXECUTE:
             self.passing = ""  # it may change anything

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from qcode.agent import Agent
-from qcode.approvals import Decision, Nobody, Scope
+from qcode.approvals import ApprovalRequest, Decision, Nobody, Scope
 from qcode.beforehand import with_effects
 from qcode.boundary import Boundary
 from qcode.case import NOTHING, Case
 from qcode.changed import Changed, in_words
+from qcode.editing.effects import Part
 from qcode.errors import ToolError
 from qcode.messages import ToolCall
 from qcode.permissions import Verdict
@@ -31,6 +32,8 @@ class Permitted(Record):
     """What it is given beyond the sandbox."""
     changed: Changed | None = None
     """The call as the person wants it; None: as the model wrote it."""
+    part: Part | None = None
+    """What of an edit is allowed; None: all of it."""
 
 
 class Gate:
@@ -71,7 +74,8 @@ class Gate:
         """Ask until there is a yes or a no: a person may change the call instead."""
         written, note = case.call, ""
         while True:
-            decision = await self._ask(case, written, note)
+            request = await self._request(case, written, note)
+            decision = await self._agent.approver.decide(request)
             if decision.arguments is not None:
                 case, note = await self._changed(case, decision.arguments)
                 continue
@@ -80,6 +84,8 @@ class Gate:
                 return Permitted(decision.words or no)
             self._remember(case, decision)
             permitted = self._granted(case)
+            if decision.left_out is not None:
+                permitted = modified(permitted, part=Part(request.files, decision.left_out))
             if case.call.arguments == written.arguments:
                 return permitted
             changed = Changed(case.call, case.params, in_words(written, case.call))
@@ -106,7 +112,7 @@ class Gate:
             await self._boundary.ready()
         return Case(self._agent, self._boundary, call, tool, params, summary)
 
-    async def _ask(self, case: Case, written: ToolCall, note: str) -> Decision:
+    async def _request(self, case: Case, written: ToolCall, note: str) -> ApprovalRequest:
         request, approver = case.request(), self._agent.approver
         is_changed = case.call.arguments != written.arguments
         request = modified(request, is_changed=is_changed, note=note)
@@ -116,7 +122,7 @@ class Gate:
                 request, case.tool, case.params, self._agent.context, paths
             )
         self._tell(case.call, case.summary, case.permission.reason)
-        return await approver.decide(request)
+        return request
 
     def _remember(self, case: Case, decision: Decision) -> None:
         agent, context = self._agent, self._agent.context

@@ -22,7 +22,7 @@ from qcode.tools.clip import clip
 from qcode.tools.sizes import USUAL, Sizes
 
 if TYPE_CHECKING:
-    from qcode.editing.effects import FileEffect
+    from qcode.editing.effects import FileEffect, Part
     from qcode.messages import Message
     from qcode.sandbox.launching import Launcher
     from qcode.sandbox.policy import Grant
@@ -146,6 +146,8 @@ class Context:
     """Real path -> how many edits of the file failed since the last that did not."""
     rehearsal: Callable[[Sequence[FileEffect]], None] | None = None
     """Takes what an edit would do instead of its being done; None: it is done. Of one call."""
+    part: Part | None = None
+    """What a person allowed of an edit; None: all of it. Of one call."""
 
     def __post_init__(self) -> None:
         # The model is told of files there, so it has to be able to read them.

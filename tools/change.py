@@ -155,9 +155,15 @@ async def carry_out(context: Context, plans: Sequence[Planned], *, insist: bool 
     Raises:
         ToolError: they could not be made; nothing was changed.
     """
+    part = context.part
+    if part is not None:
+        from qcode.tools import partly
+
+        plans = partly.allowed_part(plans, [_effect(context, plan) for plan in plans], part)
     writes: list[FileChange] = []
     for plan in plans:
-        writes += await _writes(context, plan, insist=insist)
+        # What a person chose is not for the model to write anew.
+        writes += await _writes(context, plan, insist=insist or part is not None)
     if context.rehearsal is not None:
         context.rehearsal([_effect(context, plan) for plan in plans])
         return Result("")
@@ -180,7 +186,12 @@ async def carry_out(context: Context, plans: Sequence[Planned], *, insist: bool 
         summary = f"{len(plans)} files, {summary}"
     elif plans[0].before is None and plans[0].moved_from is None:
         summary = f"created, {lines_of(line_count(plans[0].after or ''))}"
-    return Result("\n".join(told), summary, "\n".join(diffs))
+    text = "\n".join(told)
+    if part is not None:
+        from qcode.tools import partly
+
+        text += partly.told(part, [_effect(context, plan) for plan in plans])
+    return Result(text, summary, "\n".join(diffs))
 
 
 def _effect(context: Context, plan: Planned) -> FileEffect:

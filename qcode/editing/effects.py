@@ -38,6 +38,12 @@ class Hunk(Record):
         return tuple(line for sign, line in self.rows if sign != "-")
 
     @property
+    def first_changed(self) -> int:
+        """The number, from 1, of the first line of the new text that is another."""
+        context = next((n for n, (sign, _) in enumerate(self.rows) if sign != " "), 0)
+        return self.new_start + context + 1
+
+    @property
     def text(self) -> str:
         """It as a part of a unified diff, the last line with its end."""
         old, new = _range(self.start, len(self.old)), _range(self.new_start, len(self.new))
@@ -77,6 +83,15 @@ class Piece(Record):
     def diff(self) -> str:
         """It as a unified diff."""
         return head(self.file) + "".join(hunk.text for hunk in self.hunks)
+
+
+class Part(Record):
+    """What a person allowed of an edit."""
+
+    shown: tuple[FileEffect, ...]
+    """All of it, as it was shown to them."""
+    left_out: frozenset[int]
+    """Which of its pieces are not to be made, by number."""
 
 
 def hunks(before: str, after: str) -> tuple[Hunk, ...]:
@@ -132,6 +147,17 @@ def diff(files: Sequence[FileEffect]) -> str:
         head(file) + "".join(hunk.text for hunk in hunks(file.before or "", file.after or ""))
         for file in files
     )
+
+
+def joined(some: Sequence[Piece]) -> str:
+    """Return pieces as one unified diff; their lines are numbered as if all of them were made."""
+    rows: list[str] = []
+    last: FileEffect | None = None
+    for piece in some:
+        rows += [head(piece.file)] if piece.file is not last else []
+        rows += [hunk.text for hunk in piece.hunks]
+        last = piece.file
+    return "".join(rows)
 
 
 def head(file: FileEffect) -> str:

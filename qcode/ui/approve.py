@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from qcode.approvals import ApprovalRequest, Decision, Scope
-from qcode.editing.effects import diff
+from qcode.editing.effects import Piece, diff, pieces
 from qcode.errors import QcodeError
 from qcode.events import ApprovalNeeded, Event
 from qcode.ui.amend import amended, draft
+from qcode.ui.hunkwise import left_out
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
 from qcode.ui.visible import visible
@@ -39,6 +40,10 @@ PAUSE_S = 0.3
 """Between what is asked about and the line for the answer: time to stop typing."""
 SUMMARY_COLUMNS = 120
 NOTE_COLUMNS = 400
+NONE_ALLOWED = (
+    "The person looked at the changes of this call one by one and allowed none of them. "
+    "Ask what they want instead."
+)
 IN_SUMMARY = ("command", "file_path", "notebook_path")
 _SPEECH = ("description", "explanation", "reason")
 """Arguments in which a model speaks for itself."""
@@ -65,6 +70,7 @@ def choices(request: ApprovalRequest, *, can_edit: bool = False) -> str:
     what = visible(", ".join(request.rules)) or "this very call"
     kept = f" / {' / '.join(offered)} {what}" if offered else ""
     kept += " / [e]dit" if can_edit else ""
+    kept += " / [h]unks" if len(pieces(request.files)) > 1 else ""
     return f"[y]es{kept} / [n]o, or type what to do instead: "
 
 
@@ -83,7 +89,7 @@ def decision(answer: str, request: ApprovalRequest) -> Decision | None:
             return Decision(allowed=True, scope=scope, rules=request.rules)
         case "n" | "no":
             return Decision(allowed=False)
-        case "e" | "edit":
+        case "e" | "edit" | "h" | "hunks":
             return None
         case _:
             return Decision(allowed=False, words=words)
@@ -216,10 +222,13 @@ class TerminalApprover:
         while True:
             await asyncio.sleep(self._pause_s)
             answer = await self._ask(choices(request, can_edit=self._edit is not None))
-            if answer.strip().lower() in ("e", "edit") and self._edit is not None:
-                found = await self._amended(request, self._edit)
-            else:
-                found = decision(answer, request)
+            match answer.strip().lower():
+                case "e" | "edit" if self._edit is not None:
+                    found = await self._amended(request, self._edit)
+                case "h" | "hunks":
+                    found = await self._hunkwise(request)
+                case _:
+                    found = decision(answer, request)
             if found is not None:
                 return found
 
@@ -235,3 +244,25 @@ class TerminalApprover:
             self._terminal.say("nothing was changed", "dim")
             return None
         return Decision(allowed=False, arguments=arguments)
+
+    async def _hunkwise(self, request: ApprovalRequest) -> Decision | None:
+        """Go through an edit change by change; return None if that decided nothing."""
+        every = pieces(request.files)
+        if len(every) < 2:
+            return None
+
+        def show(which: str, piece: Piece) -> None:
+            self._terminal.preview(request.call.id, piece.diff, is_exact=True)
+            self._terminal.say(f"{which}: allow it?")
+
+        async def ask(question: str) -> str:
+            await asyncio.sleep(self._pause_s)
+            return await self._ask(question)
+
+        left = await left_out(every, show, ask)
+        if left is None:
+            return None
+        if len(left) == len(every):
+            return Decision(allowed=False, words=NONE_ALLOWED)
+        self._terminal.forget_preview(request.call.id)
+        return Decision(allowed=True, left_out=left)

@@ -348,6 +348,10 @@ class Terminal:
         else:
             self._diff(diff, lines=PREVIEW_LINES, columns=PREVIEW_COLUMNS)
 
+    def forget_preview(self, call_id: str) -> None:
+        """Have what a call did be shown after all: it is other than what was shown before."""
+        self._previewed.discard(call_id)
+
     def _diff(self, diff: str, *, lines: int, columns: int) -> None:
         if self._theme.colour:
             self._print_diff(diff, lines=lines, whole=False, loose=False)

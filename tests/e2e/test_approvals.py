@@ -151,3 +151,68 @@ def test_without_an_editor_the_question_stays(work: Path) -> None:
         qcode.expect("instead:")
         qcode.type("n" + ENTER)
         qcode.expect("Done.")
+
+
+def test_changes_are_gone_through_one_by_one(work: Path) -> None:
+    lines = [f"line {n}" for n in range(1, 61)]
+    (work / "a.txt").write_text("\n".join(lines) + "\n")
+    edits = [
+        {"file_path": "a.txt", "old_string": f"line {n}\n", "new_string": f"changed {n}\n"}
+        for n in (10, 30, 50)
+    ]
+    script = [call("multi_edit", edits=edits), text("I see."), text("Undone.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.expect("Allow multi_edit a.txt (3 edits)?")
+        assert "/ [h]unks /" in qcode.expect("instead:")
+        qcode.type("h" + ENTER)
+        shown = qcode.expect("change 1 of 3: allow it?")
+        assert "+changed 10\n" in shown
+        assert "changed 30" not in shown
+        qcode.expect("nothing yet:")
+        qcode.type("q" + ENTER)
+        qcode.expect("instead:")
+        qcode.type("h" + ENTER)
+        qcode.expect("change 1 of 3: allow it?")
+        qcode.expect("nothing yet:")
+        qcode.type("y" + ENTER)
+        qcode.expect("change 2 of 3: allow it?")
+        qcode.expect("nothing yet:")
+        qcode.type("n" + ENTER)
+        assert "+changed 50" in qcode.expect("change 3 of 3: allow it?")
+        qcode.expect("nothing yet:")
+        assert (work / "a.txt").read_text().split("\n")[:-1] == lines
+        qcode.type("y" + ENTER)
+        shown = qcode.expect("I see.")
+        assert "+changed 10\n" in shown  # what was done is shown, as it is not what was shown
+        assert "changed 30" not in shown
+
+        after = (work / "a.txt").read_text().split("\n")
+        assert [after[9], after[29], after[49]] == ["changed 10", "line 30", "changed 50"]
+        assert "The person refused 1 of the 3 changes" in told(server, 1)
+        qcode.say("/undo 1")
+        qcode.expect("undo? [y/N]")
+        qcode.type("y" + ENTER)
+        before = "\n".join(lines) + "\n"
+        qcode.until(lambda: (work / "a.txt").read_text() == before, "not taken back")
+
+
+def test_keys_typed_ahead_allow_no_change(work: Path) -> None:
+    lines = [f"line {n}" for n in range(1, 61)]
+    (work / "a.txt").write_text("\n".join(lines) + "\n")
+    after = "\n".join(lines).replace("line 10", "x").replace("line 50", "y") + "\n"
+    script = [
+        call("read_file", file_path="a.txt"),
+        call("write_file", file_path="a.txt", content=after),
+        text("I see."),
+    ]
+    with ScriptedServer(script) as server, Screened(work, *options(server), "go") as qcode:
+        qcode.expect("instead:")
+        qcode.type("h" + ENTER + "y" + ENTER + "y" + ENTER)
+        qcode.expect("change 1 of 2: allow it?")
+        qcode.idle(0.5)
+        assert "change 2 of 2" not in qcode.page
+        qcode.expect("nothing yet:")
+        qcode.type("d" + ENTER)
+        qcode.expect("I see.")
+        assert (work / "a.txt").read_text().split("\n")[:-1] == lines
+        assert "allowed none of them" in told(server, 2)
