@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
-from qcode.messages import JsonObject, Message, Usage, UserMessage
+from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
 from qcode.record import Record as Frozen
@@ -63,6 +63,10 @@ class Record(Protocol):
 
     def repaired(self, call_id: str, notes: Sequence[str]) -> None:
         """Note that a call was read otherwise than it was written."""
+        ...
+
+    def changed(self, call: ToolCall) -> None:
+        """Note that a person changed a call, which is run as it is here."""
         ...
 
     def spent(self, usage: Usage, purpose: str = "") -> Usage:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from qcode.messages import ToolCall
 from qcode.record import Record
+
+if TYPE_CHECKING:
+    from qcode.editing.effects import FileEffect
 
 
 class Scope(StrEnum):
@@ -42,6 +45,14 @@ class ApprovalRequest(Record):
     """What it wants beyond that, and would be given."""
     remedy: str = ""
     """How it could be allowed where nobody is there to ask."""
+    files: tuple[FileEffect, ...] = ()
+    """What an edit would make of files, as they are now; none: that is not known."""
+    trouble: str = ""
+    """Why an edit would fail, as things are now."""
+    is_changed: bool = False
+    """Whether the call is as the person changed it, and not as the model wrote it."""
+    note: str = ""
+    """Why what the person made of the call is not taken; it is the one before that."""
 
 
 class Decision(Record):
@@ -52,6 +63,12 @@ class Decision(Record):
     rules: tuple[str, ...] = ()
     """What is remembered for the scope; none: this very call."""
     words: str = ""
+    arguments: str | None = None
+    """The call's arguments as the person wants them, as JSON: no answer yet, since a call that
+    was changed is judged and asked about anew."""
+    left_out: frozenset[int] | None = None
+    """Of an edit's pieces (`qcode.editing.effects`), those not to be made; then exactly the
+    others are, or nothing. None: all of it is allowed."""
 
 
 class Approver(Protocol):

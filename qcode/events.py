@@ -11,6 +11,7 @@ TurnStarted
         UsageReported
         ApprovalNeeded                       before the call it asks about is run
         CallRepaired                         before a call that was read otherwise than written
+        CallChanged                          what the person made of a call, before it is run
         ToolStarted, ToolOutput …, CheckpointMade, Blocked, Refused, ToolFinished
                                              one group a tool call; read-only ones interleave
         ProtocolSwitched                     calls could not be read: asked for in another way
@@ -130,6 +131,14 @@ class CallRepaired(Record):
     notes: tuple[str, ...]
 
 
+class CallChanged(Record):
+    """A person changed a call before they allowed it."""
+
+    call: ToolCall
+    """As it is run."""
+    summary: str
+
+
 class Nudged(Record):
     """What qcode itself said to the model, and why in words for a person."""
 
@@ -221,6 +230,7 @@ Event: TypeAlias = (
     | UsageReported
     | ApprovalNeeded
     | CallRepaired
+    | CallChanged
     | Nudged
     | ProtocolSwitched
     | CheckpointMade

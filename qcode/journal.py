@@ -10,6 +10,7 @@ One JSON object a line. The first names the format:
 {"type":"run","call_id":…}        a tool call is about to be run
 {"type":"usage", …}               tokens of one request; of a step's, unless it has a `purpose`
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
+{"type":"changed","call_id":…,"arguments":…}   a person changed a call; what is run
 {"type":"fresh"}                  the history begins anew here; what was done stays done
 {"type":"rewind","call_id":…}     the history goes back to before that call
 {"type":"rewind","said":…}        … to before the person's message of that number, from 1
@@ -38,7 +39,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ CUT_SHORT = (
     "Interrupted while it ran; it may have taken effect in part. "
     "Look at the present state before going on."
 )
+CHANGED = "The person changed this call before allowing it; what was to run:"
 UNKNOWN = (
     "What came of it could not be written down, so it is not known whether it was run. "
     "Look at the present state before going on."
@@ -324,7 +326,8 @@ def load(path: Path) -> Loaded:
 def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
     text: list[str] = []
     reasoning: list[str] = []
-    started: set[str] = set()
+    started: dict[str, str] = {}
+    changed: dict[str, str] = {}
     conversation = loaded.conversation
 
     def finish_pieces() -> None:
@@ -380,7 +383,9 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             if isinstance(message, UserMessage) and not message.is_nudge:
                 loaded.asides.clear()
         elif kind == "run":
-            started.add(str(record.get("call_id")))
+            started[str(record.get("call_id"))] = changed.get(str(record.get("call_id")), "")
+        elif kind == "changed":
+            changed[str(record.get("call_id"))] = str(record.get("arguments", ""))
         elif kind == "model":
             loaded.model = str(record.get("model", loaded.model))
             loaded.protocol = ""
@@ -404,7 +409,7 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
     conversation.items[:] = answer_orphans(conversation.items, started)
 
 
-def _compact(conversation: Conversation, record: JsonObject, started: set[str]) -> bool:
+def _compact(conversation: Conversation, record: JsonObject, started: Mapping[str, str]) -> bool:
     """Do what a `compact` record says; return whether it can be read."""
     try:
         opening = from_json(record["opening"])
@@ -420,11 +425,12 @@ def _compact(conversation: Conversation, record: JsonObject, started: set[str]) 
     return True
 
 
-def answer_orphans(messages: list[Message], started: set[str]) -> list[Message]:
+def answer_orphans(messages: list[Message], started: Mapping[str, str]) -> list[Message]:
     """Return the history with each call answered once, in call order, right after it.
 
-    `started` are the ids of calls that were about to run; their missing answers
-    say so. Answers to no call are dropped: APIs refuse them.
+    `started` are the ids of calls that were about to run, with the arguments that a person gave
+    them instead of the model's; their missing answers say so. Answers to no call are dropped:
+    APIs refuse them.
     """
     out: list[Message] = []
     position = 0
@@ -445,6 +451,8 @@ def answer_orphans(messages: list[Message], started: set[str]) -> list[Message]:
             position += 1
         for call in message.tool_calls:
             missing = CUT_SHORT if call.id in started else NOT_RUN
+            if arguments := started.get(call.id):
+                missing = f"{CHANGED} {arguments}\n{missing}"
             out.append(
                 answers.get(call.id) or ToolMessage(call.id, call.name, missing, is_error=True)
             )

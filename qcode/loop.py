@@ -21,6 +21,7 @@ from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
+from qcode.changed import Changed
 from qcode.errors import AlreadySo, ProviderError, ProviderFault, QcodeError, ToolError
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
@@ -32,7 +33,6 @@ from qcode.record import replace as modified
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats, reminder
 from qcode.room import make_room
-from qcode.sandbox.policy import Grant
 from qcode.secrets import StreamMasker
 from qcode.tools.base import Effect, Result, Tool
 from qcode.tools.schema import parse
@@ -114,6 +114,8 @@ class _Turn:
         self.force_call = False
         self.passing = ""
         """What was said when all checks passed; empty once a file may have changed since."""
+        self.changed: dict[str, str] = {}
+        """Calls that the person changed: id to what the model is told of that."""
         self.idle = 0
         """Edits in a row that were made already."""
         self.gate = Gate(
@@ -313,7 +315,10 @@ class _Turn:
 
     def _answer(self, call: ToolCall, result: Result, duration_s: float, *added: str) -> None:
         mask = self.agent.masker.mask
-        text = "\n".join([result.text, *self.agent.context.jobs.finished(), *added])
+        changed = self.changed.pop(call.id, "")
+        text = "\n".join(
+            [*filter(None, [changed]), result.text, *self.agent.context.jobs.finished(), *added]
+        )
         text = with_tags_seen(mask(text))
         message = ToolMessage(call.id, call.name, text, result.is_error)
         self.record.append(message)
@@ -350,6 +355,8 @@ class _Turn:
         if permitted.refusal:
             self.emit(events.Refused(call.id, f"{tool.name} {summary}".strip()))
             return Result(permitted.refusal, "not allowed", is_error=True), 0.0
+        if permitted.changed is not None:
+            item, summary = self._change(item, tool, permitted.changed)
         checkpoints = self.agent.checkpoints if tool.effect in _MAY_CHANGE_FILES else None
         if checkpoints is not None:
             title = self.agent.masker.mask(f"{tool.name} {summary}".strip())
@@ -362,7 +369,7 @@ class _Turn:
         try:
             self.record.running(call.id)
             running.add(call.id)
-            result = await self._carry_out(item, tool, permitted.grant)
+            result = await self._carry_out(item, tool, permitted)
         finally:
             duration_s = time.perf_counter() - started
             lost = await self._checkpoint(call, checkpoints) if checkpoints is not None else ""
@@ -372,7 +379,16 @@ class _Turn:
             result = modified(result, text=f"{result.text}\n{lost}")
         return result, duration_s
 
-    async def _carry_out(self, item: _Prepared, tool: Tool[Any], grant: Grant | None) -> Result:
+    def _change(self, item: _Prepared, tool: Tool[Any], changed: Changed) -> tuple[_Prepared, str]:
+        """Return the call as a person changed it, with its summary; it is told and written down."""
+        call, summary = changed.call, tool.summary(changed.params)
+        self.changed[call.id] = changed.words
+        self.record.changed(call)
+        self.emit(events.CallChanged(call, summary))
+        decoded = modified(item.decoded, call=call)
+        return replace(item, decoded=decoded, params=changed.params), summary
+
+    async def _carry_out(self, item: _Prepared, tool: Tool[Any], permitted: Permitted) -> Result:
         call = item.call
         live = StreamMasker(self.agent.masker)
 
@@ -381,7 +397,10 @@ class _Turn:
                 self.emit(events.ToolOutput(call.id, text))
 
         context = replace(
-            self.agent.context, output=lambda text: show(live.feed(text)), grant=grant
+            self.agent.context,
+            output=lambda text: show(live.feed(text)),
+            grant=permitted.grant,
+            part=permitted.part,
         )
         if tool.effect is Effect.EXECUTE:
             self.passing = ""  # it may change anything

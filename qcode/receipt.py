@@ -39,7 +39,9 @@ class Receipt:
     def handle(self, event: Event) -> None:
         """Take in what happened."""
         match event:
-            case events.ToolStarted(call, summary) if call.name == "run_shell_command":
+            case events.ToolStarted(call, summary) | events.CallChanged(call, summary) if (
+                call.name == "run_shell_command"
+            ):
                 self._started[call.id] = summary
             case events.Blocked(_, what):
                 self.blocked.extend(what)

@@ -14,7 +14,7 @@ from qcode.errors import QcodeError
 from qcode.events import Emit, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
-from qcode.messages import Asked, Message, Usage, UserMessage, to_json
+from qcode.messages import Asked, Message, ToolCall, Usage, UserMessage, to_json
 from qcode.record import replace
 from qcode.room import Made, make_room
 
@@ -80,6 +80,10 @@ class JournalledHistory:
         """Note that a call was read otherwise than it was written."""
         self.journal.write({"type": "repair", "call_id": call_id, "notes": list(notes)})
         self.repairs += 1
+
+    def changed(self, call: ToolCall) -> None:
+        """Note that a person changed a call, which is run as it is here."""
+        self.journal.write({"type": "changed", "call_id": call.id, "arguments": call.arguments})
 
     def spent(self, usage: Usage, purpose: str = "") -> Usage:
         """Note the tokens of a request, a step's unless `purpose` says other; see `Record`."""

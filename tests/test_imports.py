@@ -91,6 +91,7 @@ MAY_START = ("qcode.sandbox", "qcode.local", "qcode.evals")
 
 STARTS_BESIDES = {
     "qcode.cli.editor uses subprocess.call",  # a person's own editor, in their own terminal
+    "qcode.cli.editor uses asyncio.create_subprocess_exec",  # the same, while all else goes on
 }
 """Other modules that do so, each for a reason."""
 

@@ -6,7 +6,7 @@ import json
 import re
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,30 +16,25 @@ import pytest
 import scripted_server as scripted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from played import collect, end_of, make_session, play
 
 from qcode import events
-from qcode.agent import Agent
-from qcode.approvals import ApprovalRequest, Approver, Decision, Nobody, Scope
+from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.budget import Budget
 from qcode.errors import ToolError
 from qcode.events import Event, TurnEnd, TurnFinished
-from qcode.journal import CUT_SHORT, NOT_RUN, Journal, load, new_id
+from qcode.journal import CUT_SHORT, NOT_RUN, load, new_id
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.permissions import Mode
 from qcode.prompts import load as load_prompt
-from qcode.providers import ToolSpec
-from qcode.providers.chat import ChatProvider
 from qcode.providers.protocol import SwitchingProvider
 from qcode.record import Record, replace
 from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 from qcode.repeats import VAIN_ALLOWED
-from qcode.sandbox.plain import Plain
-from qcode.session import JournalledHistory, Session
-from qcode.tools import all_tools, default_tools
+from qcode.session import Session
+from qcode.tools import all_tools
 from qcode.tools.base import Context, Effect, Result, Tool
-from qcode.tools.jobs import Jobs
 from qcode.tools.schema import schema
-from qcode.workspace import Workspace
 
 
 class Wait(Record):
@@ -83,62 +78,6 @@ class Asked:
     async def decide(self, request: ApprovalRequest) -> Decision:
         self.requests.append(request)
         return replace(self.answer, rules=request.rules)
-
-
-def make_session(
-    tmp_path: Path,
-    server: scripted.ScriptedServer,
-    *more: Tool[Any],
-    mode: Mode = Mode.YOLO,
-    approver: Approver | None = None,
-    budget: Budget | None = None,
-) -> Session:
-    root = tmp_path / "work"
-    root.mkdir(exist_ok=True)
-    tools = {tool.name: tool for tool in (*default_tools(), *more)}
-    numbers = itertools.count(1)
-    agent = Agent(
-        provider=ChatProvider(base_url=server.base_url, model="scripted"),
-        system="be good",
-        tools=tools,
-        specs=tuple(ToolSpec(t.name, t.description, schema(t.params)) for t in tools.values()),
-        context=Context(
-            workspace=Workspace.at(root),
-            seen={},
-            spill_dir=tmp_path / "spill",
-            jobs=Jobs(),
-            launcher=Plain({"PATH": "/usr/bin:/bin"}),
-        ),
-        approver=approver or Nobody(),
-        mode=mode,
-        max_output_tokens=500,
-        new_call_id=lambda: f"id_{next(numbers)}",
-    )
-    session_id = new_id()
-    journal = Journal.create(tmp_path / "sessions", {"id": session_id, "cwd": str(root)})
-    return Session(session_id, agent, JournalledHistory(journal), budget or Budget())
-
-
-async def collect(stream: AsyncIterator[Event]) -> list[Event]:
-    return [event async for event in stream]
-
-
-def play(session: Session, *texts: str) -> list[Event]:
-    async def turns() -> list[Event]:
-        seen: list[Event] = []
-        try:
-            for text in texts:
-                seen += await collect(session.send(text))
-        finally:
-            await session.close()
-        return seen
-
-    return asyncio.run(turns())
-
-
-def end_of(seen: Sequence[Event]) -> TurnEnd:
-    assert isinstance(seen[-1], TurnFinished)
-    return seen[-1].end
 
 
 def well_formed(history: Sequence[Message]) -> bool:

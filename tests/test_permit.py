@@ -13,6 +13,7 @@ import pytest
 from qcode.agent import Agent
 from qcode.approvals import ApprovalRequest, Approver, Decision, Nobody, Scope
 from qcode.boundary import Boundary, Unconfined
+from qcode.editing.effects import FileEffect
 from qcode.errors import ToolError
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
@@ -399,3 +400,44 @@ def test_what_a_denying_rule_cannot_tell_is_asked_about(root: Path) -> None:
     assert desk.person.asked[0].reason == (
         "not all of it can be told before it runs, and shell(git push *) may deny it"
     )
+
+
+def test_an_edit_is_asked_about_with_what_it_would_make_of_files(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "work")
+    outside = tmp_path / "outside.txt"
+    outside.write_text("a\n")
+
+    desk.call("write_file", file_path="new.txt", content="n\n")
+    desk.call("edit", file_path=str(outside), old_string="a", new_string="b")
+    desk.call("edit", file_path=".env", old_string="KEY=1", new_string="KEY=2")
+    desk.call("edit", file_path="none.txt", old_string="a", new_string="b")
+
+    asked = [(request.files, request.trouble) for request in desk.person.asked]
+    assert asked[:3] == [
+        ((FileEffect("new.txt", None, "n\n"),), ""),
+        ((FileEffect(str(outside), "a\n", "b\n"),), ""),
+        ((FileEffect(".env", "KEY=1", "KEY=2"),), ""),
+    ]
+    assert asked[3] == (
+        (),
+        "none.txt does not exist. Use glob or list_directory to find the path.",
+    )
+    assert not (tmp_path / "work" / "new.txt").exists()
+
+
+def test_a_changed_command_may_not_read_what_is_hidden_either(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "work", deny=("read(.env)",))
+    first = Decision(allowed=False, arguments='{"command": "cat .env"}')
+    answers = [first, Decision(allowed=False)]
+
+    async def decide(request: ApprovalRequest) -> Decision:
+        desk.person.asked.append(request)
+        return answers.pop(0)
+
+    desk.person.decide = decide  # type: ignore[method-assign]
+
+    assert "said no" in desk.shell("make").refusal
+    assert [(one.command, one.note) for one in desk.person.asked] == [
+        ("make", ""),
+        ("make", "Not allowed: the rule read(.env) denies it."),
+    ]

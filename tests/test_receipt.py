@@ -102,3 +102,16 @@ def test_a_person_gets_some_and_a_program_all() -> None:
     commands = receipt.to_json()["commands"]
     assert isinstance(commands, list)
     assert len(commands) == MOST_SHOWN + 5
+
+
+def test_a_changed_command_is_listed_as_it_ran() -> None:
+    receipt = Receipt()
+    call = ToolCall("c", "run_shell_command", "{}")
+    for event in (
+        events.ToolStarted(call, "make"),
+        events.CallChanged(call, "make -n"),
+        events.ToolFinished(ToolMessage("c", call.name, ""), "exit 0", "", 0.1),
+    ):
+        receipt.handle(event)
+
+    assert receipt.commands == [("make -n", "exit 0")]

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 from qcode import beneath
 from qcode.errors import ToolError
 from qcode.record import Record
-from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.base import Context, Result, Touch
 from qcode.tools.change import Opened, Planned, carry_out, open_text
 from qcode.tools.clip import clip
 from qcode.tools.failures import failed_edit
 from qcode.tools.files import same_name
 from qcode.tools.notebooks import check_not_by_text, check_whole
+from qcode.tools.rehearsed import FileTool
 from qcode.tools.schema import HIDDEN
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ class Params(Record):
     insist: Annotated[bool, HIDDEN] = False
 
 
-class ApplyPatch(Tool[Params]):
+class ApplyPatch(FileTool[Params]):
     name = "apply_patch"
-    effect = Effect.EDIT
     params = Params
 
     def touches(self, params: Params) -> Touch:

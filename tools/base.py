@@ -22,6 +22,7 @@ from qcode.tools.clip import clip
 from qcode.tools.sizes import USUAL, Sizes
 
 if TYPE_CHECKING:
+    from qcode.editing.effects import FileEffect, Part
     from qcode.messages import Message
     from qcode.sandbox.launching import Launcher
     from qcode.sandbox.policy import Grant
@@ -143,6 +144,10 @@ class Context:
     """The model's todo list; changed in place, as copies of the context share it."""
     failures: dict[Path, int] = field(default_factory=dict)
     """Real path -> how many edits of the file failed since the last that did not."""
+    rehearsal: Callable[[Sequence[FileEffect]], None] | None = None
+    """Takes what an edit would do instead of its being done; None: it is done. Of one call."""
+    part: Part | None = None
+    """What a person allowed of an edit; None: all of it. Of one call."""
 
     def __post_init__(self) -> None:
         # The model is told of files there, so it has to be able to read them.
@@ -254,6 +259,14 @@ class Tool(ABC, Generic[P]):
         Raises:
             ToolError: it could not be done; the text tells the model what to do instead.
         """
+
+    async def preview(self, params: P, context: Context) -> Sequence[FileEffect] | None:
+        """Return what the call would make of files, writing nothing; None: that is not known.
+
+        Raises:
+            ToolError: as things are, it could not be done.
+        """
+        return None
 
     def touches(self, params: P) -> Touch:
         """Return what the call concerns; the default concerns nothing outside."""

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 from qcode import beneath
 from qcode.editing.diff import Change, changes
@@ -29,8 +29,12 @@ from qcode.tools.files import (
     read_existing,
 )
 from qcode.tools.lines import excerpt
+from qcode.tools.notebooks import is_notebook
 from qcode.transaction import Change as FileChange
 from qcode.transaction import Delete, Write
+
+if TYPE_CHECKING:
+    from qcode.editing.effects import FileEffect
 
 A = TypeVarTuple("A")
 T = TypeVar("T")
@@ -151,9 +155,18 @@ async def carry_out(context: Context, plans: Sequence[Planned], *, insist: bool 
     Raises:
         ToolError: they could not be made; nothing was changed.
     """
+    part = context.part
+    if part is not None:
+        from qcode.tools import partly
+
+        plans = partly.allowed_part(plans, [_effect(context, plan) for plan in plans], part)
     writes: list[FileChange] = []
     for plan in plans:
-        writes += await _writes(context, plan, insist=insist)
+        # What a person chose is not for the model to write anew.
+        writes += await _writes(context, plan, insist=insist or part is not None)
+    if context.rehearsal is not None:
+        context.rehearsal([_effect(context, plan) for plan in plans])
+        return Result("")
     stale = [
         plan.real for plan in plans if (old := plan.before or plan.moved_from) and old.is_changed
     ]
@@ -173,7 +186,26 @@ async def carry_out(context: Context, plans: Sequence[Planned], *, insist: bool 
         summary = f"{len(plans)} files, {summary}"
     elif plans[0].before is None and plans[0].moved_from is None:
         summary = f"created, {lines_of(line_count(plans[0].after or ''))}"
-    return Result("\n".join(told), summary, "\n".join(diffs))
+    text = "\n".join(told)
+    if part is not None:
+        from qcode.tools import partly
+
+        text += partly.told(part, [_effect(context, plan) for plan in plans])
+    return Result(text, summary, "\n".join(diffs))
+
+
+def _effect(context: Context, plan: Planned) -> FileEffect:
+    """Return what a plan makes of a file, as a person is shown it."""
+    from qcode.editing.effects import FileEffect
+
+    source, show = plan.before or plan.moved_from, context.workspace.show
+    return FileEffect(
+        show(plan.real),
+        source.text if source else None,
+        plan.after,
+        show(plan.moved_from.real) if plan.moved_from else "",
+        is_one=is_notebook(plan.real, source.text if source else ""),
+    )
 
 
 async def _writes(context: Context, plan: Planned, *, insist: bool) -> list[FileChange]:

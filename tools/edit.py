@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from qcode.record import Record
-from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.base import Context, Result, Touch
+from qcode.tools.rehearsed import FileTool
 from qcode.tools.replacing import Wanted, replace_in_files
 from qcode.tools.schema import HIDDEN
 
@@ -18,9 +19,8 @@ class Params(Record):
     insist: Annotated[bool, HIDDEN] = False
 
 
-class Edit(Tool[Params]):
+class Edit(FileTool[Params]):
     name = "edit"
-    effect = Effect.EDIT
     params = Params
 
     def touches(self, params: Params) -> Touch:

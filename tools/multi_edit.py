@@ -6,7 +6,8 @@ from typing import Annotated
 
 from qcode.errors import ToolError
 from qcode.record import Record
-from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.base import Context, Result, Touch
+from qcode.tools.rehearsed import FileTool
 from qcode.tools.replacing import Wanted, replace_in_files
 from qcode.tools.schema import ASKED, HIDDEN
 
@@ -25,9 +26,8 @@ class Params(Record):
     insist: Annotated[bool, HIDDEN] = False
 
 
-class MultiEdit(Tool[Params]):
+class MultiEdit(FileTool[Params]):
     name = "multi_edit"
-    effect = Effect.EDIT
     params = Params
 
     def touches(self, params: Params) -> Touch:

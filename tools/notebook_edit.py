@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from qcode.errors import ToolError
 from qcode.record import Record
-from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.base import Context, Result, Touch
 from qcode.tools.change import Planned, aside, carry_out, is_large, open_text
 from qcode.tools.clip import clip
 from qcode.tools.failures import failed_edit
 from qcode.tools.lines import numbered
 from qcode.tools.notebooks import check_source
+from qcode.tools.rehearsed import FileTool
 from qcode.tools.schema import HIDDEN
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ class Params(Record):
     insist: Annotated[bool, HIDDEN] = False
 
 
-class NotebookEdit(Tool[Params]):
+class NotebookEdit(FileTool[Params]):
     name = "notebook_edit"
-    effect = Effect.EDIT
     params = Params
 
     def touches(self, params: Params) -> Touch:

@@ -9,7 +9,7 @@ from qcode import beneath
 from qcode.editing.placeholder import left_out
 from qcode.errors import ToolError
 from qcode.record import Record
-from qcode.tools.base import Context, Effect, Result, Tool, Touch
+from qcode.tools.base import Context, Result, Touch
 from qcode.tools.change import (
     Opened,
     Planned,
@@ -29,6 +29,7 @@ from qcode.tools.files import (
     read_existing,
 )
 from qcode.tools.notebooks import check_whole
+from qcode.tools.rehearsed import FileTool
 from qcode.tools.schema import HIDDEN
 
 
@@ -38,9 +39,8 @@ class Params(Record):
     insist: Annotated[bool, HIDDEN] = False
 
 
-class WriteFile(Tool[Params]):
+class WriteFile(FileTool[Params]):
     name = "write_file"
-    effect = Effect.EDIT
     params = Params
 
     def touches(self, params: Params) -> Touch:

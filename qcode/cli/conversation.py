@@ -113,6 +113,8 @@ class Conversation:
         self.receipt = Receipt()
         self.signal: int | None = None
         self.sending = self.interrupted = self.is_open = False
+        self.in_editor = False
+        """Whether the terminal is an editor's for now."""
         self.standing = Standing(cwd)
         self.aside: asyncio.Future[Any] | None = None
         """What is under way and is no turn."""
@@ -165,6 +167,7 @@ class Conversation:
             self.terminal,
             self.prompt.line,
             self._interrupt,
+            edit=self._edit,
             **({"pause_s": 0.0} if self.screen is not None else {}),
         )
         for warning in self.settings.warnings:
@@ -306,7 +309,20 @@ class Conversation:
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop, number)
 
+    async def _edit(self, text: str, name: str) -> str:
+        """Return a text as the person leaves it in their editor, which has the terminal."""
+        from qcode.cli.editor import edited
+
+        self.in_editor = True
+        try:
+            async with self.prompt.aside():
+                return await edited(text, name)
+        finally:
+            self.in_editor = False
+
     def _interrupt(self) -> bool:
+        if self.in_editor:
+            return True  # Ctrl-C is for the editor
         if self.aside is not None:
             self.aside.cancel()
             return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from qcode.errors import QcodeError, UsageError
@@ -38,12 +40,58 @@ def edit(words: list[str], file: Path) -> None:
     try:
         code = subprocess.call([*words, str(file)])
     except OSError as error:
-        raise UsageError(
-            f"the editor `{words[0]}` cannot be started: {error.strerror}",
-            hint="set VISUAL or EDITOR to another one",
-        ) from error
+        raise _unstartable(words, error) from error
     finally:
         signal.signal(signal.SIGINT, before)
+    _check(words, code)
+
+
+async def edited(text: str, name: str) -> str:
+    """Return a text as a person leaves it in their editor, while all else goes on.
+
+    They see it under the name, in a folder that nobody else reads. A line end that an editor
+    adds to the last line is none of theirs.
+
+    Raises:
+        QcodeError: there is no editor, it failed, or what it left is no text.
+    """
+    words = editor()
+    if not words:
+        raise UsageError("there is no editor to open it in", hint="set VISUAL or EDITOR")
+    added = "\n" if text and not text.endswith("\n") else ""
+    with tempfile.TemporaryDirectory(prefix="qcode-") as folder:
+        file = Path(folder) / name
+        file.write_bytes(f"{text}{added}".encode())
+        await _run(words, file)
+        try:
+            left = file.read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise QcodeError(f"what the editor left cannot be read: {error}") from error
+    return left.removesuffix(added) if added else left
+
+
+async def _run(words: list[str], file: Path) -> None:
+    try:
+        process = await asyncio.create_subprocess_exec(*words, str(file))
+    except OSError as error:
+        raise _unstartable(words, error) from error
+    try:
+        code = await process.wait()
+    finally:
+        if process.returncode is None:  # given up meanwhile: it must not keep the terminal
+            process.terminate()
+            await process.wait()
+    _check(words, code)
+
+
+def _unstartable(words: list[str], error: OSError) -> UsageError:
+    return UsageError(
+        f"the editor `{words[0]}` cannot be started: {error.strerror}",
+        hint="set VISUAL or EDITOR to another one",
+    )
+
+
+def _check(words: list[str], code: int) -> None:
     if code:
         how = f"with {code}" if code > 0 else f"by signal {-code}"
         raise QcodeError(f"the editor `{words[0]}` ended {how}")

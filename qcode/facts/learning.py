@@ -56,13 +56,16 @@ class Learner:
         match event:
             case events.TurnStarted():
                 self._changes += 1  # a person may have changed anything meanwhile
-            case events.ToolStarted(call) if call.name == "run_shell_command":
+            case events.ToolStarted(call) | events.CallChanged(call) if (
+                call.name == "run_shell_command"
+            ):
                 from qcode.facts.commands import purpose_of  # at the first command, not before
 
                 command = _command(call.arguments)
                 purpose = purpose_of(command)
                 # What is masked could not be run again as it stands.
                 if purpose is None or self.mask(command) != command:
+                    self._started.pop(call.id, None)
                     self._changes += 1
                 else:
                     self._started[call.id] = (purpose, command.strip(), self._now())

@@ -13,7 +13,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from qcode.approvals import ApprovalRequest, Decision, Scope
+from qcode.editing.effects import Piece, diff, pieces
+from qcode.errors import QcodeError
 from qcode.events import ApprovalNeeded, Event
+from qcode.ui.amend import amended, draft
+from qcode.ui.hunkwise import left_out
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
 from qcode.ui.visible import visible
@@ -25,9 +29,21 @@ Raises:
     KeyboardInterrupt, EOFError: the person wants out.
 """
 
+Edit = Callable[[str, str], Awaitable[str]]
+"""Has the person change a text in their editor, under a file name; returns it as it is then.
+
+Raises:
+    QcodeError: there is no editor, or it failed.
+"""
+
 PAUSE_S = 0.3
 """Between what is asked about and the line for the answer: time to stop typing."""
 SUMMARY_COLUMNS = 120
+NOTE_COLUMNS = 400
+NONE_ALLOWED = (
+    "The person looked at the changes of this call one by one and allowed none of them. "
+    "Ask what they want instead."
+)
 IN_SUMMARY = ("command", "file_path", "notebook_path")
 _SPEECH = ("description", "explanation", "reason")
 """Arguments in which a model speaks for itself."""
@@ -47,12 +63,14 @@ def _summary(request: ApprovalRequest) -> str:
     return one_line(visible(request.summary), SUMMARY_COLUMNS)
 
 
-def choices(request: ApprovalRequest) -> str:
+def choices(request: ApprovalRequest, *, can_edit: bool = False) -> str:
     """Return the answers there are; ends where the answer is typed."""
     longer = {Scope.SESSION: "[s]ession", Scope.ALWAYS: "[a]lways"}
     offered = [longer[scope] for scope in request.scopes if scope in longer]
     what = visible(", ".join(request.rules)) or "this very call"
     kept = f" / {' / '.join(offered)} {what}" if offered else ""
+    kept += " / [e]dit" if can_edit else ""
+    kept += " / [h]unks" if len(pieces(request.files)) > 1 else ""
     return f"[y]es{kept} / [n]o, or type what to do instead: "
 
 
@@ -71,6 +89,8 @@ def decision(answer: str, request: ApprovalRequest) -> Decision | None:
             return Decision(allowed=True, scope=scope, rules=request.rules)
         case "n" | "no":
             return Decision(allowed=False)
+        case "e" | "edit" | "h" | "hunks":
+            return None
         case _:
             return Decision(allowed=False, words=words)
 
@@ -83,6 +103,10 @@ def circumstances(request: ApprovalRequest) -> list[str]:
     if request.command:
         where = f"in {visible(request.directory)}"
         lines.append(f"{where} · {request.sandbox}" if request.sandbox else where)
+    if request.is_changed:
+        lines.append("this is as you changed it")
+    if request.trouble:
+        lines.append(f"as things are it would fail: {visible(request.trouble)}")
     if request.grant:
         lines.append(f"it would be given {visible(request.grant)}")
     if Scope.ALWAYS not in request.scopes:  # else it is but what the mode asks about
@@ -91,7 +115,7 @@ def circumstances(request: ApprovalRequest) -> list[str]:
 
 
 def preview(request: ApprovalRequest) -> str:
-    """Return what a call would do, as a diff where it is one.
+    """Return what a call says it would do, like a diff where it is an edit.
 
     Every argument is shown, known or not: models use other names for them, and
     nothing that is run may stay unseen.
@@ -154,11 +178,13 @@ class TerminalApprover:
         interrupt: Callable[[], object],
         *,
         pause_s: float = PAUSE_S,
+        edit: Edit | None = None,
     ) -> None:
         self._terminal = terminal
         self._ask = ask
         self._interrupt = interrupt
         self._pause_s = pause_s
+        self._edit = edit
         self._screen = asyncio.Lock()
         self._announced: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -174,10 +200,15 @@ class TerminalApprover:
         await self._announced[request.call.id].wait()
         del self._announced[request.call.id]
         async with self._screen:
-            self._terminal.preview(request.call.id, preview(request))
+            if request.files:
+                self._terminal.preview(request.call.id, diff(request.files), is_exact=True)
+            else:
+                self._terminal.preview(request.call.id, preview(request))
             for line in circumstances(request):
                 unheld = line.endswith("no sandbox")
                 self._terminal.say(f"  {line}", "red" if unheld else "dim")
+            if request.note:
+                self._terminal.say(f"✗ not taken: {one_line(request.note, NOTE_COLUMNS)}", "red")
             self._terminal.say(heading(request))
             try:
                 return await self._answer(request)
@@ -190,6 +221,48 @@ class TerminalApprover:
     async def _answer(self, request: ApprovalRequest) -> Decision:
         while True:
             await asyncio.sleep(self._pause_s)
-            found = decision(await self._ask(choices(request)), request)
+            answer = await self._ask(choices(request, can_edit=self._edit is not None))
+            match answer.strip().lower():
+                case "e" | "edit" if self._edit is not None:
+                    found = await self._amended(request, self._edit)
+                case "h" | "hunks":
+                    found = await self._hunkwise(request)
+                case _:
+                    found = decision(answer, request)
             if found is not None:
                 return found
+
+    async def _amended(self, request: ApprovalRequest, edit: Edit) -> Decision | None:
+        """Return the call as the person writes it; None if they leave it as it is."""
+        opened = draft(request)
+        try:
+            arguments = amended(request, opened, await edit(opened.text, opened.name))
+        except QcodeError as error:
+            self._terminal.say(f"✗ {one_line(str(error), NOTE_COLUMNS)}", "red")
+            return None
+        if arguments is None:
+            self._terminal.say("nothing was changed", "dim")
+            return None
+        return Decision(allowed=False, arguments=arguments)
+
+    async def _hunkwise(self, request: ApprovalRequest) -> Decision | None:
+        """Go through an edit change by change; return None if that decided nothing."""
+        every = pieces(request.files)
+        if len(every) < 2:
+            return None
+
+        def show(which: str, piece: Piece) -> None:
+            self._terminal.preview(request.call.id, piece.diff, is_exact=True)
+            self._terminal.say(f"{which}: allow it?")
+
+        async def ask(question: str) -> str:
+            await asyncio.sleep(self._pause_s)
+            return await self._ask(question)
+
+        left = await left_out(every, show, ask)
+        if left is None:
+            return None
+        if len(left) == len(every):
+            return Decision(allowed=False, words=NONE_ALLOWED)
+        self._terminal.forget_preview(request.call.id)
+        return Decision(allowed=True, left_out=left)

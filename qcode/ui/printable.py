@@ -101,5 +101,9 @@ def _width(character: str) -> int:
     """Return at most how many columns a character takes."""
     from wcwidth import wcwidth
 
-    # The selector makes the symbol before it an emoji, which is one column wider.
-    return 1 if character == "\ufe0f" else max(0, wcwidth(character))
+    if character == "\ufe0f":
+        return 1  # the selector makes the symbol before it an emoji, which is one column wider
+    from unicodedata import category
+
+    # Signs that stand beside their letter widen what they belong to.
+    return 1 if category(character) == "Mc" else max(0, wcwidth(character))

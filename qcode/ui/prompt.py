@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -15,6 +15,7 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
+from prompt_toolkit.input.vt100 import cooked_mode
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.output.plain_text import PlainTextOutput
@@ -73,6 +74,12 @@ class Prompt:
             question, set_exception_handler=False, handle_sigint=False
         )
         return encodable(text)
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Leave the terminal to another application for a while, as it usually is."""
+        with cooked_mode(sys.stdin.fileno()):
+            yield
 
 
 class History(FileHistory):

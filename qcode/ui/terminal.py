@@ -194,6 +194,8 @@ class Terminal:
                 self.say(f"history compacted: {before:,} to {after:,} tokens{more}", "dim")
             case events.ToolStarted(call, summary):
                 self._tool_started(call, summary)
+            case events.CallChanged(call, summary):
+                self._calls[call.id] = call, summary
             case events.ToolOutput(call_id, text):
                 self._tool_output(call_id, text)
             case events.ToolFinished():
@@ -358,19 +360,29 @@ class Terminal:
 
     # -- what others show, too
 
-    def preview(self, call_id: str, diff: str) -> None:
-        """Show what a call will do before a person is asked; its diff is not shown again."""
+    def preview(self, call_id: str, diff: str, *, is_exact: bool = False) -> None:
+        """Show what a call will do before a person is asked; its diff is not shown again.
+
+        One that `is_exact` is shown to its last line.
+        """
         self._previewed.add(call_id)
+        if is_exact:
+            self._print_diff(diff, lines=None, whole=True, loose=False)
+            return
         if self._theme.colour:
             # What is broken over lines is all there, unlike what a terminal is left to break.
             whole = "\n".join(fit(line, PREVIEW_COLUMNS) for line in printable(diff).split("\n"))
-            self._print_diff(whole, lines=PREVIEW_LINES, whole=True)
+            self._print_diff(whole, lines=PREVIEW_LINES, whole=True, loose=True)
         else:
             self._diff(diff, lines=PREVIEW_LINES, columns=PREVIEW_COLUMNS)
 
+    def forget_preview(self, call_id: str) -> None:
+        """Have what a call did be shown after all: it is other than what was shown before."""
+        self._previewed.discard(call_id)
+
     def _diff(self, diff: str, *, lines: int, columns: int) -> None:
         if self._theme.colour:
-            self._print_diff(diff, lines=lines, whole=False)
+            self._print_diff(diff, lines=lines, whole=False, loose=False)
             return
         every = printable(diff).rstrip("\n").split("\n") if diff else []
         for line in every[:lines]:
@@ -378,12 +390,12 @@ class Terminal:
         if len(every) > lines:
             self.say(f"  {cards.more(len(every) - lines)}")
 
-    def _print_diff(self, diff: str, *, lines: int, whole: bool) -> None:
+    def _print_diff(self, diff: str, *, lines: int | None, whole: bool, loose: bool) -> None:
         from qcode.ui.diffs import diff_lines
 
         self.end_line()
         room = self._room() - 2
-        for line in diff_lines(diff, self._theme, room, lines=lines, whole=whole, loose=whole):
+        for line in diff_lines(diff, self._theme, room, lines=lines, whole=whole, loose=loose):
             self._put(f"  {line}\n")
 
     def recap(self, messages: Sequence[Message]) -> None:

@@ -44,7 +44,7 @@ parts = st.lists(
 
 def is_whole(messages: Sequence[Message]) -> bool:
     """Whether each call is answered once, right behind it, and no answer is without its call."""
-    return list(messages) == answer_orphans(list(messages), set())
+    return list(messages) == answer_orphans(list(messages), {})
 
 
 @settings(max_examples=150)

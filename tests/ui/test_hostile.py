@@ -83,6 +83,7 @@ def turn(said: str, pieces: Iterable[str]) -> Iterator[Event]:
     message = AssistantMessage(said, said, (call,))
     yield events.AnswerFinished(message, said, Usage())
     yield events.CallRepaired(call, (said, said))
+    yield events.CallChanged(call, said)
     yield events.ToolStarted(call, said)
     yield from (events.ToolOutput("c1", part) for part in parts)
     yield events.ToolOutput("c1", f"\n{said}")

@@ -91,6 +91,7 @@ def test_json_says_the_same_without_what_a_terminal_obeys(value: object) -> None
 ODD = ("Cn", "Zs", "Cf")  # unassigned, wide spaces, and signs that format but are read
 
 
+@example("00\u093e0", 3)
 @given(st.text(st.characters(codec="utf-8")), st.integers(1, 60))
 def test_a_line_never_takes_more_columns_than_it_may(text: str, columns: int) -> None:
     assert wcswidth(one_line(text, columns)) <= columns
