@@ -142,6 +142,7 @@ class Conversation:
                 cycle=self._cycle,
                 earlier=self._earlier,
                 expand=self._unfold,
+                picture=_picture,
                 status=self.standing.line,
                 vi=self.settings.vi,
             )
@@ -580,3 +581,10 @@ def _mark(text: str) -> str | None:
     if "\n" in text or text[:1] not in ("!", "#") or text.startswith("##") or not text[1:].strip():
         return None
     return text[0]
+
+
+def _picture() -> str | None:
+    """Keep the picture that is in the clipboard; return its path, None if there is none."""
+    from qcode.cli.pictures import kept
+
+    return kept(paths.cache_dir() / "pasted", os.environ)

@@ -88,6 +88,34 @@ def feed(argv: Sequence[str], data: bytes, *, env: Mapping[str, str], timeout_s:
     return done.returncode == 0
 
 
+def taken(
+    argv: Sequence[str], *, env: Mapping[str, str], timeout_s: float, most: int
+) -> bytes | None:
+    """Return what a program of the person's prints; None if it fails or prints more than `most`."""
+    try:
+        with subprocess.Popen(
+            argv,
+            cwd="/",
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            timer = threading.Timer(timeout_s, process.kill)
+            timer.start()
+            try:
+                assert process.stdout is not None
+                data = process.stdout.read(most + 1)
+                if len(data) > most:
+                    process.kill()
+            finally:
+                timer.cancel()
+    except OSError:
+        return None
+    return data if process.returncode == 0 and len(data) <= most else None
+
+
 class PlainChild:
     """A process that leads a group; what left the group is not found again.
 

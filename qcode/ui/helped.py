@@ -15,6 +15,7 @@ KEYS = (
     ),
     ("Up, Ctrl-R", "earlier messages, searching in them"),
     ("Ctrl-G", "writes the message in $EDITOR"),
+    ("Ctrl-V", "points at the picture in the clipboard"),
     ("Ctrl-O", "shows what was folded last: output, or what the model thought"),
     ("Ctrl-Z", "puts qcode to sleep"),
 )

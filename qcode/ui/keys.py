@@ -72,6 +72,10 @@ def bindings(screen: Screen) -> KeyBindings:
         event.current_buffer.text = screen.pasted.unfold(event.current_buffer.text)
         event.current_buffer.open_in_editor()
 
+    @made.add("c-v", filter=writing & emacs)
+    def _picture(_event: KeyPressEvent) -> None:
+        screen.paste_picture()
+
     @made.add("c-o", filter=writing)
     def _expand(_event: KeyPressEvent) -> None:
         screen.expand()

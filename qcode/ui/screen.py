@@ -90,6 +90,7 @@ class Screen(io.TextIOBase):
         cycle: Callable[[], None] = lambda: None,
         earlier: Callable[[], None] = lambda: None,
         expand: Callable[[], None] = lambda: None,
+        picture: Callable[[], str | None] = lambda: None,
         status: Callable[[int], str] = lambda _columns: "",
         vi: bool = False,
     ) -> None:
@@ -97,9 +98,11 @@ class Screen(io.TextIOBase):
 
         `interrupt` ends what is under way, and says whether there was anything; `cycle` goes
         to the next approval mode, `earlier` back to an earlier message, `expand` shows what
-        was folded; `status` returns the lowest line for so many columns.
+        was folded; `picture` keeps the one in the clipboard and returns its path; `status`
+        returns the lowest line for so many columns.
         """
         self.interrupt, self.cycle, self.earlier, self.expand = interrupt, cycle, earlier, expand
+        self._picture = picture
         self.status_line = status
         self.pasted = Pasted()
         self.busy_since: float | None = None
@@ -287,6 +290,18 @@ class Screen(io.TextIOBase):
         whole = encodable(self.pasted.unfold(text))
         self.pasted.forget()
         self._submitted.put_nowait(whole)
+
+    def paste_picture(self) -> None:
+        """Point at the picture in the clipboard."""
+
+        async def paste() -> None:
+            path = await asyncio.to_thread(self._picture)
+            if path is None:
+                self.hint("there is no picture in the clipboard, or no wl-paste, xclip or pngpaste")
+            else:
+                self.buffer.insert_text(f'@"{path}" ' if " " in path else f"@{path} ")
+
+        self.app.create_background_task(paste())
 
     def is_to_be_sent(self) -> bool:
         """Whether a message is written, and nothing at its end to be completed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import socket
 import threading
 import time
@@ -13,6 +15,10 @@ import pytest
 from scripted_server import Json, ScriptedServer, Stall, Until, call, delta, stream, text
 from terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, ESC, SHIFT_TAB, Screened
 
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""A picture of one pixel."""
 CLEARS = (b"\x1b[2J", b"\x1b[3J", b"\x1b[?1049h", b"\x1bc")
 """What takes away more than the last lines."""
 
@@ -515,3 +521,27 @@ def test_folded_output_is_shown_when_asked_for(work: Path) -> None:
         qcode.type("\x0f")
         qcode.shows("│ 100\n")
         assert qcode.page.count("│ 57\n") == 1
+
+
+def test_the_picture_in_the_clipboard_is_pointed_at(work: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    paste = programs / "wl-paste"
+    dot = base64.b64encode(DOT).decode()
+    paste.write_text(f"#!/bin/sh\necho {dot} | base64 -d\n")
+    paste.chmod(0o755)
+    (work / "own.toml").write_text("vision = true\n")
+    path = f"{programs}:{os.environ['PATH']}"
+    with (
+        ScriptedServer([text("A dot.")]) as server,
+        Screened(work, "--config", "own.toml", *options(server), PATH=path) as qcode,
+    ):
+        qcode.ready()
+        qcode.type("see \x16")
+        qcode.shows(".png")
+        qcode.type(ENTER)
+        qcode.expect("A dot.")
+
+        (content,) = said(server.requests[0].json)
+        assert [part["type"] for part in content] == ["text", "image_url"]
+        assert content[1]["image_url"]["url"].endswith(dot)
