@@ -122,12 +122,13 @@ class RepositoryMap:
             return Told()
         import asyncio
 
+        from qcode.daemon import in_daemon
         from qcode.repomap import render_map
 
-        work = asyncio.to_thread(
-            render_map, self._root, self._tokens, said, is_hidden=self._is_hidden
-        )
-        drawing = asyncio.ensure_future(work)
+        def draw() -> str:
+            return render_map(self._root, self._tokens, said, is_hidden=self._is_hidden)
+
+        drawing = asyncio.ensure_future(in_daemon(draw))
         done, _ = await asyncio.wait({drawing}, timeout=SOON_S)
         if not done:
             self._note("reading what the files of this repository define; the next time is quick")

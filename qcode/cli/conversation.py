@@ -18,7 +18,6 @@ from qcode.by_hand import run_by_hand
 from qcode.cli import first_paint, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save
-from qcode.cli.daemon import in_daemon
 from qcode.cli.obeying import obey
 from qcode.cli.start import (
     Chosen,
@@ -26,6 +25,7 @@ from qcode.cli.start import (
     choose_model,
     open_session,
 )
+from qcode.daemon import in_daemon
 from qcode.errors import QcodeError, UsageError
 from qcode.events import ApprovalNeeded, Event, Heard, TurnEnd, TurnFinished, TurnStarted
 from qcode.mentions.complete import Mentionable
