@@ -289,7 +289,10 @@ class Conversation:
     def _greet(self, *, resumed: bool) -> None:
         say = self.terminal.say
         agent = self.session.agent
-        say(f"qcode {__version__} · {agent.provider.model} · {agent.mode} · {self.cwd}", "dim")
+        say(
+            f"qcode {__version__} · {agent.provider.model} · {agent.mode} · {_at_home(self.cwd)}",
+            "dim",
+        )
         say("Enter sends, Alt-Enter starts a new line, /help tells more, Ctrl-D leaves", "dim")
         if resumed:
             self.terminal.recap(self.session.history.messages)
@@ -444,3 +447,9 @@ class Conversation:
             self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
         else:
             session.history.journal.path.unlink(missing_ok=True)
+
+
+def _at_home(folder: Path) -> str:
+    """Return a folder's path, short where it is in the person's own."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)

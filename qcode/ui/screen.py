@@ -458,7 +458,7 @@ class Screen(io.TextIOBase):
         return ANSI("\n".join(lines[-TAIL_ROWS:])) if lines else ""
 
     def _activity_text(self) -> AnyFormattedText:
-        if self.busy_since is None and not self._activity:
+        if self.question is not None or (self.busy_since is None and not self._activity):
             return ""
         parts = [self._activity or "working …"]
         if self.busy_since is not None:
@@ -516,13 +516,13 @@ _STYLE = {
     "waiting": "fg:ansibrightblack italic",
     "status": "fg:ansibrightblack",
     "hint": "ansiyellow",
-    "completion-menu": "noreverse",
-    "completion-menu.completion": "noreverse",
-    "completion-menu.completion.current": "reverse",
-    "completion-menu.meta.completion": "noreverse fg:ansibrightblack",
-    "completion-menu.meta.completion.current": "reverse",
-    "scrollbar.background": "noreverse",
-    "scrollbar.button": "noreverse",
+    "completion-menu": "noreverse bg:default fg:default",
+    "completion-menu.completion": "noreverse bg:default fg:default",
+    "completion-menu.completion.current": "reverse bg:default fg:default",
+    "completion-menu.meta.completion": "noreverse bg:default fg:ansibrightblack",
+    "completion-menu.meta.completion.current": "noreverse bg:default fg:default",
+    "scrollbar.background": "noreverse bg:default",
+    "scrollbar.button": "noreverse bg:default",
 }
 _PLAIN_STYLE = {
     name: style if style in ("reverse", "noreverse") else "" for name, style in _STYLE.items()
