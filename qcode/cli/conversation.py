@@ -108,6 +108,8 @@ class Conversation:
                 earlier=lambda: None,
                 expand=self._reveal,
                 status=self.standing.line,
+                # Others do, too; where that is not certain finished text is left alone.
+                breaks_anew="TMUX" in os.environ and "STY" not in os.environ,
             )
             self.terminal = Terminal(
                 screen,

@@ -92,12 +92,14 @@ class Screen(io.TextIOBase):
         expand: Callable[[], None] = lambda: None,
         status: Callable[[int], str] = lambda _columns: "",
         vi: bool = False,
+        breaks_anew: bool = False,
     ) -> None:
         """Prepare it.
 
         `interrupt` ends what is under way, and says whether there was anything; `cycle` goes
         to the next approval mode, `earlier` back to an earlier message, `expand` shows what
-        was folded; `status` returns the lowest line for so many columns.
+        was folded; `status` returns the lowest line for so many columns. `breaks_anew`: the
+        terminal breaks lines anew when its width changes.
         """
         self.interrupt, self.cycle, self.earlier, self.expand = interrupt, cycle, earlier, expand
         self.status_line = status
@@ -128,7 +130,7 @@ class Screen(io.TextIOBase):
         )
         self._answers = Buffer(name="answer", multiline=False)
         self._search = SearchToolbar()
-        self.app = self._application(vi=vi)
+        self.app = self._application(vi=vi, breaks_anew=breaks_anew)
 
     # -- for who writes
 
@@ -387,7 +389,7 @@ class Screen(io.TextIOBase):
 
     # -- what it looks like
 
-    def _application(self, *, vi: bool) -> Drawing:
+    def _application(self, *, vi: bool, breaks_anew: bool) -> Drawing:
         # Where an answer can be typed keys count: not before what is asked about was seen.
         answering = Condition(lambda: self.question is not None and self.question.seen)
         rows = [
@@ -424,6 +426,7 @@ class Screen(io.TextIOBase):
         ]
         app = Drawing(
             self._take,
+            breaks_anew=breaks_anew,
             layout=Layout(HSplit(rows), focused_element=self.buffer),
             key_bindings=bindings(self),
             style=Style.from_dict(_STYLE if self._colour else _PLAIN_STYLE),
