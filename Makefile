@@ -63,6 +63,10 @@ demo: setup ## repair a small repository with the embedded model (ARGS="--runs 5
 bench: setup ## measure speed and size
 	$(BIN)/python evals/bench.py $(ARGS)
 
+.PHONY: screens
+screens: setup ## take the pictures in docs/screens anew (ARGS="--only start,menu")
+	$(BIN)/python evals/screens.py $(ARGS)
+
 .PHONY: prefix
 prefix: setup ## whether a real server reads anew what it has read (ARGS="--model 1.5b"; minutes)
 	$(BIN)/python evals/bench_prefix.py $(ARGS)

@@ -65,7 +65,11 @@ MAY_NOT = {
 ONLY_IN = {
     "openai": ["qcode.providers"],
     "litellm": ["qcode.providers"],
-    "rich": ["qcode.ui", "qcode.evals.bench_ui"],  # there as what qcode is measured beside
+    "rich": [
+        "qcode.ui",
+        "qcode.evals.bench_ui",
+        "qcode.evals.screens_svg",
+    ],  # measured beside it; pictures
     "markdown_it": ["qcode.ui"],
     "pygments": ["qcode.ui"],
     "prompt_toolkit": ["qcode.ui"],

@@ -145,6 +145,8 @@ class Conversation:
                 picture=_picture,
                 status=self.standing.line,
                 vi=self.settings.vi,
+                # Others do, too; where that is not certain finished text is left alone.
+                breaks_anew="TMUX" in os.environ and "STY" not in os.environ,
             )
             self.terminal = Terminal(
                 screen,
@@ -362,7 +364,10 @@ class Conversation:
     def _greet(self, *, resumed: bool) -> None:
         say = self.terminal.say
         agent = self.session.agent
-        say(f"qcode {__version__} · {agent.provider.model} · {agent.mode} · {self.cwd}", "dim")
+        say(
+            f"qcode {__version__} · {agent.provider.model} · {agent.mode} · {_at_home(self.cwd)}",
+            "dim",
+        )
         say("Enter sends, Alt-Enter starts a new line, /help tells more, Ctrl-D leaves", "dim")
         if resumed:
             self.terminal.recap(self.session.history.messages)
@@ -588,3 +593,9 @@ def _picture() -> str | None:
     from qcode.cli.pictures import kept
 
     return kept(paths.cache_dir() / "pasted", os.environ)
+
+
+def _at_home(folder: Path) -> str:
+    """Return a folder's path, short where it is in the person's own."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)

@@ -13,7 +13,7 @@ from prompt_toolkit.layout.screen import Screen as Cells
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from qcode.ui.printable import fits_surely
-from qcode.ui.settled import rest, shared
+from qcode.ui.settled import end_of, rest, shared
 
 # Terminals that know this mode draw what is between in one frame (DEC private mode 2026, as
 # contour's "synchronized output" describes it); all others ignore it.
@@ -66,10 +66,14 @@ class Drawing(Application[None]):
 
     output: HeldOutput
 
-    def __init__(self, take: Callable[[], str], **named: Any) -> None:
-        """Prepare it; `take` returns whole lines that are to be printed above, each once."""
+    def __init__(self, take: Callable[[], str], *, breaks_anew: bool, **named: Any) -> None:
+        """Prepare it; `take` returns whole lines that are to be printed above, each once.
+
+        `breaks_anew` says that the terminal breaks lines anew when its width changes.
+        """
         super().__init__(**named)
         self._take = take
+        self._breaks_anew = breaks_anew
 
     @property
     def is_away(self) -> bool:
@@ -82,11 +86,28 @@ class Drawing(Application[None]):
 
     def _on_resize(self) -> None:
         with self.output.hold():
+            self._find_top()
             super()._on_resize()
+
+    def _find_top(self) -> None:
+        """Have the renderer know how far above the cursor what it drew begins now."""
+        renderer, size = self.renderer, self.output.get_size()
+        last, before = renderer._last_screen, renderer._last_size  # noqa: SLF001
+        if not self._breaks_anew or last is None or before is None:
+            return
+        if size.columns < before.columns:
+            here = renderer._cursor_pos  # noqa: SLF001
+            rows = (last.data_buffer[y] for y in range(here.y))
+            broken = sum(max(end_of(row) - 1, 0) // size.columns for row in rows)
+            y = here.y + broken + here.x // size.columns
+            renderer._cursor_pos = Point(here.x % size.columns, y)  # noqa: SLF001
+            renderer._last_size = size  # noqa: SLF001
+            renderer._last_screen = None  # noqa: SLF001
 
     def _redraw(self, render_as_done: bool = False) -> None:
         with self.output.hold():
             if self._is_running and not self.is_away and not render_as_done:
+                self._find_top()
                 self._print_above(self._take())
             super()._redraw(render_as_done)
 

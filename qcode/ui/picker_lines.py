@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qcode.journal import Entry
 from qcode.messages import Message, UserMessage
 from qcode.ui.picking import Picking
-from qcode.ui.printable import fit, one_line, printable
+from qcode.ui.printable import fit, one_line, printable, width
 
 _WIDE = 72
 """Columns from which on there is room for when and by which model."""
@@ -45,8 +45,8 @@ def line_of(entry: Entry, picking: Picking, columns: int) -> str:
         return one_line(words, columns)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
     model = one_line(entry.model, 20)
-    line = one_line(f"{when}  {words}", columns - len(model) - 2)
-    return f"{line}  {model}" if model else line
+    line = one_line(f"{when}  {words}", columns - width(model) - 2)
+    return f"{line}{' ' * (columns - width(line) - width(model))}{model}" if model else line
 
 
 def preview_of(

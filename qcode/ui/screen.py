@@ -93,13 +93,15 @@ class Screen(io.TextIOBase):
         picture: Callable[[], str | None] = lambda: None,
         status: Callable[[int], str] = lambda _columns: "",
         vi: bool = False,
+        breaks_anew: bool = False,
     ) -> None:
         """Prepare it.
 
         `interrupt` ends what is under way, and says whether there was anything; `cycle` goes
         to the next approval mode, `earlier` back to an earlier message, `expand` shows what
         was folded; `picture` keeps the one in the clipboard and returns its path; `status`
-        returns the lowest line for so many columns.
+        returns the lowest line for so many columns. `breaks_anew`: the
+        terminal breaks lines anew when its width changes.
         """
         self.interrupt, self.cycle, self.earlier, self.expand = interrupt, cycle, earlier, expand
         self._picture = picture
@@ -133,7 +135,7 @@ class Screen(io.TextIOBase):
         )
         self._answers = Buffer(name="answer", multiline=False)
         self._search = SearchToolbar()
-        self.app = self._application(vi=vi)
+        self.app = self._application(vi=vi, breaks_anew=breaks_anew)
 
     # -- for who writes
 
@@ -438,7 +440,7 @@ class Screen(io.TextIOBase):
 
     # -- what it looks like
 
-    def _application(self, *, vi: bool) -> Drawing:
+    def _application(self, *, vi: bool, breaks_anew: bool) -> Drawing:
         # Where an answer can be typed keys count: not before what is asked about was seen.
         answering = Condition(lambda: self.question is not None and self.question.seen)
         rows = [
@@ -475,6 +477,7 @@ class Screen(io.TextIOBase):
         ]
         app = Drawing(
             self._take,
+            breaks_anew=breaks_anew,
             layout=Layout(HSplit(rows), focused_element=self.buffer),
             key_bindings=bindings(self),
             style=Style.from_dict(_STYLE if self._colour else _PLAIN_STYLE),
@@ -509,7 +512,7 @@ class Screen(io.TextIOBase):
         return ANSI("\n".join(lines[-TAIL_ROWS:])) if lines else ""
 
     def _activity_text(self) -> AnyFormattedText:
-        if self.busy_since is None and not self._activity:
+        if self.question is not None or (self.busy_since is None and not self._activity):
             return ""
         parts = [self._activity or "working …"]
         if self.busy_since is not None:
@@ -562,13 +565,13 @@ _STYLE = {
     "waiting": "fg:ansibrightblack italic",
     "status": "fg:ansibrightblack",
     "hint": "ansiyellow",
-    "completion-menu": "noreverse",
-    "completion-menu.completion": "noreverse",
-    "completion-menu.completion.current": "reverse",
-    "completion-menu.meta.completion": "noreverse fg:ansibrightblack",
-    "completion-menu.meta.completion.current": "reverse",
-    "scrollbar.background": "noreverse",
-    "scrollbar.button": "noreverse",
+    "completion-menu": "noreverse bg:default fg:default",
+    "completion-menu.completion": "noreverse bg:default fg:default",
+    "completion-menu.completion.current": "reverse bg:default fg:default",
+    "completion-menu.meta.completion": "noreverse bg:default fg:ansibrightblack",
+    "completion-menu.meta.completion.current": "noreverse bg:default fg:default",
+    "scrollbar.background": "noreverse bg:default",
+    "scrollbar.button": "noreverse bg:default",
 }
 _PLAIN_STYLE = {
     name: style if style in ("reverse", "noreverse") else "" for name, style in _STYLE.items()

@@ -17,12 +17,17 @@ from prompt_toolkit.utils import get_cwidth
 _STYLE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
+def end_of(row: Mapping[int, Char]) -> int:
+    """Return how many columns of a drawn row there is something in."""
+    return max((x for x, cell in row.items() if not cell.char.isspace()), default=-1) + 1
+
+
 def shared(line: str, row: Mapping[int, Char], look: Callable[[str], Attrs]) -> int | None:
     """Return how many columns of a styled line a drawn row shows already; None: it is another.
 
     `look` tells how a style of the row looks.
     """
-    end = max((x for x, cell in row.items() if not cell.char.isspace()), default=-1) + 1
+    end = end_of(row)
     at = same = 0
     for style, text, *_ in to_formatted_text(ANSI(line)):
         for character in text:

@@ -332,14 +332,14 @@ class Terminal:
         apart = call is None or self._last_call != result.call_id
         step = self._steps.pop(result.call_id, 0)
         self.end_line()
-        self._print(
-            cards.finished(
-                event, self._theme, self._room(), step=step, whose=about if apart else None
-            )
-        )
+        plan: list[Line] = []
         if call and call.name == "todo_write" and not result.is_error:
-            for line in cards.todos(call.arguments, self._theme, self._room()):
-                self._print(line)
+            plan = cards.todos(call.arguments, self._theme, self._room())
+        if not plan or apart:  # the plan says what the line would
+            whose = about if apart else None
+            self._print(cards.finished(event, self._theme, self._room(), step=step, whose=whose))
+        for line in plan:
+            self._print(line)
         if result.call_id not in self._previewed:
             self._diff(event.diff, lines=DIFF_LINES, columns=LINE_COLUMNS)
         self._previewed.discard(result.call_id)
@@ -412,6 +412,9 @@ class Terminal:
     def said(self, text: str) -> None:
         """Print what the person said."""
         lines = printable(text.strip()).split("\n")
+        self.end_line()
+        if self._theme.colour:
+            self._gap()
         for number, line in enumerate(lines[:SAID_LINES]):
             self.say(f"{'  ' if number else '> '}{line}", "cyan")
         if len(lines) > SAID_LINES:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,9 +44,14 @@ class Screened:
         columns: int = 100,
         program: Sequence[str] = PROGRAM,
         sees: bool = True,
+        around: Mapping[str, str] = os.environ,
         **environment: str,
     ) -> None:
-        """Start it; `sees`: the terminal answers where its cursor is, as real ones do."""
+        """Start it.
+
+        `sees`: the terminal answers where its cursor is, as real ones do. `around`: the
+        environment, to which the other ones are added.
+        """
         self._master, self._slave = pty.openpty()
         self._size(rows, columns)
         self.raw = b""
@@ -60,7 +65,7 @@ class Screened:
             [*("/bin/sh", "-c", START, os.ttyname(self._slave)), *program, *arguments],
             cwd=cwd,
             env={
-                **os.environ,
+                **around,
                 "PYTHONPATH": str(ROOT),
                 "TERM": "xterm-256color",
                 **environment,
@@ -111,6 +116,13 @@ class Screened:
     def lines(self) -> list[str]:
         """The lines on the screen."""
         return [line.rstrip() for line in self._screen.display]
+
+    @property
+    def cells(self) -> list[list[Any]]:
+        """All there is to see, scrolling up, as pyte's characters with their colours."""
+        screen = self._screen
+        rows = [*screen.history.top, *(screen.buffer[y] for y in range(screen.lines))]
+        return [[row[x] for x in range(screen.columns)] for row in rows]
 
     @property
     def page(self) -> str:

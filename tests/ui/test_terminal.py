@@ -331,7 +331,7 @@ def test_a_list_of_things_to_do_is_shown() -> None:
 
     shown = seen([events.ToolStarted(call, "1 of 1 done"), finished(call, summary="1 of 1 done")])
 
-    assert shown.splitlines()[1:] == ["  ✓ 1 of 1 done", "    ☑ a"]
+    assert shown.splitlines() == ["● todo_write 1 of 1 done", "    ☑ a"]
 
 
 def test_a_screen_reader_gets_words() -> None:
