@@ -12,6 +12,7 @@ import pytest
 from qcode import events
 from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.messages import ToolCall
+from qcode.shell.parted import Part
 from qcode.ui.approve import (
     TerminalApprover,
     choices,
@@ -99,6 +100,23 @@ def test_what_would_be_given_beyond_the_sandbox_is_said() -> None:
 
     assert "it would be given the network" in circumstances(request)
     assert "why: it runs a command" in circumstances(request)
+
+
+def test_the_commands_of_a_text_are_told_apart() -> None:
+    parts = (
+        Part("ls \x1b[2J", ("only reads",)),
+        Part("curl x", ("network", "writes a\nb")),
+        Part("y"),
+    )
+
+    assert circumstances(commanded("a", parts=parts, directory="/w"))[:5] == [
+        "it would run:",
+        "  ls \\x1b[2J  ← only reads",
+        "  curl x      ← network; writes a b",
+        "  y",
+        "in /w",
+    ]
+    assert "  … and 468 more commands" in circumstances(commanded("a", parts=(Part("x"),) * 500))
 
 
 @pytest.mark.parametrize(
