@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,24 @@ def test_ctrl_c_in_the_editor_is_for_the_editor(work: Path, tmp_path: Path) -> N
         qcode.expect("instead:")
         qcode.type("n" + ENTER)
         qcode.expect("Done.")
+
+
+def test_a_session_that_is_ended_takes_its_editor_with_it(work: Path, tmp_path: Path) -> None:
+    script = [call("run_shell_command", command="touch its"), text("Done.")]
+    left = tmp_path / "left"
+    plays = f"""trap 'touch {left}; exit 0' TERM; echo editing; while :; do sleep 0.05; done"""
+    with (
+        ScriptedServer(script) as server,
+        Screened(work, *options(server), "go", VISUAL=editor(tmp_path, plays)) as qcode,
+    ):
+        qcode.expect("instead:")
+        qcode.type("e" + ENTER)
+        qcode.expect("editing")
+        qcode.signal(signal.SIGTERM)
+
+        assert qcode.wait() == 128 + signal.SIGTERM
+        assert left.exists()
+        assert list(work.iterdir()) == []
 
 
 def test_without_an_editor_the_question_stays(work: Path) -> None:
