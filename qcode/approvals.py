@@ -10,6 +10,7 @@ from qcode.record import Record
 
 if TYPE_CHECKING:
     from qcode.editing.effects import FileEffect
+    from qcode.shell.parted import Part
 
 
 class Scope(StrEnum):
@@ -53,6 +54,8 @@ class ApprovalRequest(Record):
     """Whether the call is as the person changed it, and not as the model wrote it."""
     note: str = ""
     """Why what the person made of the call is not taken; it is the one before that."""
+    parts: tuple[Part, ...] = ()
+    """The commands of a shell text, if it has several, with what each does."""
 
 
 class Decision(Record):

@@ -41,5 +41,5 @@ async def with_effects(
     if files is None:
         return request
     if not any(file.before != file.after or file.moved_from for file in files):
-        return modified(request, trouble="it would change nothing")
+        return modified(request, trouble="there is nothing to change")
     return modified(request, files=tuple(files))

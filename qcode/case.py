@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcode import access
 from qcode.agent import Agent
@@ -15,6 +15,9 @@ from qcode.permissions import Findings, Permission, Verdict, permission
 from qcode.rules import Ruling
 from qcode.sandbox.policy import Grant
 from qcode.tools.base import Context, Effect, Tool
+
+if TYPE_CHECKING:
+    from qcode.shell.parted import Part
 
 NOTHING = Grant()
 
@@ -58,6 +61,8 @@ class Case:
         self.destroys = ""
         self.sets: tuple[str, ...] = ()
         """Variables that it sets and that make programs run others."""
+        self.known: list[str] | None = None
+        """What is certain of each command of a shell text; None: it cannot be read strictly."""
         self.permission = self._permission()
         self.scopes = self._scopes()
 
@@ -137,13 +142,18 @@ class Case:
             tuple(self.agent.context.launcher.environment.get("PATH", "").split(os.pathsep)),
             lambda folder: self.agent.context.workspace.contains(Path(folder)),
         )
-        doubtful = [p for p, doubt in zip(parts, doubts(parts, place), strict=True) if doubt]
+        found_out = doubts(parts, place)
+        doubtful = [p for p, doubt in zip(parts, found_out, strict=True) if doubt]
         confined = self.boundary.confines
         found.is_reading = confined and not doubtful
         asked_for = doubtful if confined else parts
         left = [part for part in asked_for if not rules.allows(part)]
         found.is_allowed = found.is_allowed or not left or rules.allows_text(command)
         self.proposed = proposals(left)
+        self.known = [
+            "only reads" if not doubt else "a rule allows it" if rules.allows(part) else doubt
+            for part, doubt in zip(parts, found_out, strict=True)
+        ]
 
     def _unreadable(self, path: str) -> str:
         real = Path(path)
@@ -207,7 +217,22 @@ class Case:
             self.boundary.label if self.tool.effect is Effect.EXECUTE else "",
             access.in_words(self.grant),
             self._remedy(),
+            parts=self._parts(),
         )
+
+    def _parts(self) -> tuple[Part, ...]:
+        if self.touch.command is None:
+            return ()
+        from qcode.shell.parted import Around, parted
+
+        boundary, inside = self.boundary, self.boundary.inside
+        around = Around(
+            self.root,
+            self.directory,
+            lambda path: not inside(Path(path)),
+            lambda path: boundary.hidden(Path(path)),
+        )
+        return parted(self.touch.command, around, self.known)
 
     def _remedy(self) -> str:
         if self.grant.network:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from qcode.editing.effects import hunks
 from qcode.messages import JsonObject, ToolCall
 from qcode.record import Record
 
@@ -48,15 +49,13 @@ def _arguments(call: ToolCall) -> JsonObject:
 
 
 def _difference(before: object, after: object) -> list[str]:
-    import difflib
-
-    rows = difflib.unified_diff(_lines(before), _lines(after), lineterm="")
-    return list(rows)[2:]
+    found = hunks(_text(before), _text(after))
+    return "".join(hunk.text for hunk in found).removesuffix("\n").split("\n")
 
 
-def _lines(value: object) -> list[str]:
+def _text(value: object) -> str:
+    """Return a value as lines, all of them ended."""
     if value is None:
-        return []
-    if isinstance(value, str):
-        return value.split("\n")
-    return json.dumps(value, ensure_ascii=False, indent=1).split("\n")
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+    return f"{text}\n"

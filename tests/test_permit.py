@@ -441,3 +441,19 @@ def test_a_changed_command_may_not_read_what_is_hidden_either(tmp_path: Path) ->
         ("make", ""),
         ("make", "Not allowed: the rule read(.env) denies it."),
     ]
+
+
+def test_a_list_of_commands_is_asked_about_with_what_each_does(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "work", allow=("shell(make *)",))
+
+    desk.shell("cat src/a && make x && touch b && cat .env")
+    desk.shell("touch b")
+
+    first, second = desk.person.asked
+    assert [(part.text, part.findings) for part in first.parts] == [
+        ("cat src/a", ("only reads",)),
+        ("make x", ("a rule allows it",)),
+        ("touch b", ("writes b",)),
+        ("cat .env", (f"{tmp_path}/work/.env: it holds secrets",)),
+    ]
+    assert second.parts == ()

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from qcode.errors import QcodeError, UsageError
 
+ENDS_WITHIN_S = 2.0
+"""After it was asked to: time for an editor to put its files and the terminal in order."""
+
 
 def editor() -> list[str]:
     """Return the words that start the person's editor; none if it could not be seen or is none."""
@@ -80,7 +83,11 @@ async def _run(words: list[str], file: Path) -> None:
     finally:
         if process.returncode is None:  # given up meanwhile: it must not keep the terminal
             process.terminate()
-            await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), ENDS_WITHIN_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
     _check(words, code)
 
 

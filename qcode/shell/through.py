@@ -19,7 +19,7 @@ WORK = 2000
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "rbash", "pwsh"})
 
-_KEYWORDS = frozenset(
+KEYWORDS = frozenset(
     {"{", "}", "(", ")", "if", "then", "elif", "else", "fi", "do", "done", "while", "until", "!",
      "time", "esac", "in"}
 )  # fmt: skip
@@ -84,9 +84,21 @@ def seen(text: str) -> Seen:
     )
 
 
+def commands_of(piece: Piece) -> tuple[tuple[str, ...], ...]:
+    """Return the words of each command that one of a text may come to run, itself first."""
+    looking = _Looking()
+    looking.piece(piece, 0)
+    return tuple(looking.found)
+
+
+def poisons(name: str) -> bool:
+    """Whether a variable decides which programs run."""
+    return _POISON.fullmatch(name) is not None
+
+
 def poisoned(text: str) -> tuple[str, ...]:
     """Return the variables that a text sets and that decide which programs run."""
-    return tuple(name for name in seen(text).sets if _POISON.fullmatch(name))
+    return tuple(name for name in seen(text).sets if poisons(name))
 
 
 _POISON = re.compile(
@@ -126,7 +138,7 @@ class _Looking:
                 self.script(piece.document, depth + 1)
 
     def command(self, words: tuple[str, ...], depth: int) -> None:
-        while words and words[0] in _KEYWORDS:
+        while words and words[0] in KEYWORDS:
             words = words[1:]
         if not words or words in self.found or not self.spend(len(words), depth):
             return

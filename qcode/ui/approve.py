@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.editing.effects import Piece, diff, pieces
@@ -21,6 +22,9 @@ from qcode.ui.hunkwise import left_out
 from qcode.ui.printable import one_line
 from qcode.ui.terminal import Terminal
 from qcode.ui.visible import visible
+
+if TYPE_CHECKING:
+    from qcode.shell.parted import Part
 
 Ask = Callable[[str], Awaitable[str]]
 """Shows a question and returns the line typed after it; what was typed before does not count.
@@ -40,6 +44,9 @@ PAUSE_S = 0.3
 """Between what is asked about and the line for the answer: time to stop typing."""
 SUMMARY_COLUMNS = 120
 NOTE_COLUMNS = 400
+PART_COLUMNS = 80
+PARTS_SHOWN = 32
+"""Commands of one text; all of it stands there as it is, too."""
 NONE_ALLOWED = (
     "The person looked at the changes of this call one by one and allowed none of them. "
     "Ask what they want instead."
@@ -100,6 +107,7 @@ def circumstances(request: ApprovalRequest) -> list[str]:
     lines: list[str] = []
     if request.command and visible(request.command) != _summary(request):
         lines += ["command:", *(f"  {line}" for line in visible(request.command).split("\n"))]
+    lines += _parts(request)
     if request.command:
         where = f"in {visible(request.directory)}"
         lines.append(f"{where} · {request.sandbox}" if request.sandbox else where)
@@ -112,6 +120,24 @@ def circumstances(request: ApprovalRequest) -> list[str]:
     if Scope.ALWAYS not in request.scopes:  # else it is but what the mode asks about
         lines.append(f"why: {visible(request.reason)}")
     return lines
+
+
+def _parts(request: ApprovalRequest) -> list[str]:
+    """Return the commands of a shell text, a line each, with what is to be known of it."""
+    shown = request.parts[:PARTS_SHOWN]
+    texts = [one_line(visible(part.text), PART_COLUMNS) for part in shown]
+    wide = min(max(map(len, texts), default=0), PART_COLUMNS // 2)
+    lines = [
+        f"  {text:<{wide}}  ← {_finding(part)}" if part.findings else f"  {text}"
+        for text, part in zip(texts, shown, strict=True)
+    ]
+    if more := len(request.parts) - len(shown):
+        lines.append(f"  … and {more:,} more commands")
+    return ["it would run:", *lines] if lines else []
+
+
+def _finding(part: Part) -> str:
+    return one_line(visible("; ".join(part.findings)), NOTE_COLUMNS)
 
 
 def preview(request: ApprovalRequest) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from typing import Any
 
 import pytest
 
 from qcode import events
 from qcode.approvals import ApprovalRequest, Decision, Scope
+from qcode.editing.effects import FileEffect
 from qcode.messages import ToolCall
+from qcode.record import replace
+from qcode.shell.parted import Part
 from qcode.ui.approve import (
     TerminalApprover,
     choices,
@@ -36,6 +40,8 @@ ONCE = ApprovalRequest(EDIT, "/etc/x", "/etc/x is outside", ("/etc/x",))
         ("s", Decision(allowed=True, scope=Scope.SESSION, rules=("edit(./*)",))),
         ("always", Decision(allowed=True, scope=Scope.ALWAYS, rules=("edit(./*)",))),
         ("n", Decision(allowed=False)),
+        ("e", None),
+        ("hunks", None),
         ("", None),
         ("  ", None),
         ("use b.py", Decision(allowed=False, words="use b.py")),
@@ -44,6 +50,17 @@ ONCE = ApprovalRequest(EDIT, "/etc/x", "/etc/x is outside", ("/etc/x",))
 )
 def test_only_a_plain_yes_allows(answer: str, decided: Decision | None) -> None:
     assert decision(answer, REQUEST) == decided
+
+
+def test_only_what_can_be_done_is_offered() -> None:
+    before = "".join(f"{n}\n" for n in range(40))
+    after = before.replace("3\n", "x\n", 1)
+    one = replace(ONCE, files=(FileEffect("a", before, after),))
+    two = replace(ONCE, files=(FileEffect("a", before, f"{after}y\n"),))
+
+    assert choices(one, can_edit=True) == "[y]es / [e]dit / [n]o, or type what to do instead: "
+    assert choices(two) == "[y]es / [h]unks / [n]o, or type what to do instead: "
+    assert decision("h", two) is None
 
 
 def test_what_is_asked_each_time_cannot_be_allowed_for_longer() -> None:
@@ -99,6 +116,23 @@ def test_what_would_be_given_beyond_the_sandbox_is_said() -> None:
 
     assert "it would be given the network" in circumstances(request)
     assert "why: it runs a command" in circumstances(request)
+
+
+def test_the_commands_of_a_text_are_told_apart() -> None:
+    parts = (
+        Part("ls \x1b[2J", ("only reads",)),
+        Part("curl x", ("network", "writes a\nb")),
+        Part("y"),
+    )
+
+    assert circumstances(commanded("a", parts=parts, directory="/w"))[:5] == [
+        "it would run:",
+        "  ls \\x1b[2J  ← only reads",
+        "  curl x      ← network; writes a b",
+        "  y",
+        "in /w",
+    ]
+    assert "  … and 468 more commands" in circumstances(commanded("a", parts=(Part("x"),) * 500))
 
 
 @pytest.mark.parametrize(
@@ -212,3 +246,26 @@ def test_keys_count_only_some_time_after_what_they_answer_was_shown() -> None:
         return order
 
     assert asyncio.run(run()) == ["shown", "asked"]
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_change_is_shown_to_its_last_line_and_column(colour: bool) -> None:
+    lines = [f"{n:04}{'x' * 90}{n:04}" for n in range(700)]
+    request = replace(REQUEST, files=(FileEffect("a.txt", None, "\n".join(lines)),))
+
+    async def run() -> str:
+        stream = io.StringIO()
+        terminal = Terminal(stream, Look(colour=colour, live=False), columns=lambda: 60)
+
+        async def ask(_question: str) -> str:
+            return "y"
+
+        asking = TerminalApprover(terminal, ask, lambda: None, pause_s=0)
+        await asking.show(events.ApprovalNeeded(EDIT, "a.py", ""))
+        await asking.decide(request)
+        return stream.getvalue()
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", asyncio.run(run()))
+
+    assert all(f"{n:04}x" in shown and f"x{n:04}" in shown.replace("\n  ", "") for n in (0, 699))
+    assert "more line" not in shown

@@ -22,6 +22,8 @@ from qcode.cli.start import note_on_stderr
 from qcode.cli.travel import say
 from qcode.conversation import Conversation
 from qcode.doctor.check import Check
+from qcode.editing.effects import FileEffect
+from qcode.errors import QcodeError
 from qcode.events import Event, TurnEnd
 from qcode.journal import Journal, Loaded
 from qcode.messages import (
@@ -33,6 +35,8 @@ from qcode.messages import (
     UserMessage,
     to_json,
 )
+from qcode.record import replace
+from qcode.shell.parted import Part
 from qcode.tools.output import LiveText, Output, clean
 from qcode.ui import wire
 from qcode.ui.approve import TerminalApprover
@@ -131,15 +135,21 @@ def test_progress_obeys_nothing_of_a_turn(said: str, live: bool) -> None:
     assert obeyed(bytes_of(screen)) == []
 
 
+@pytest.mark.parametrize("colour", [True, False])
 @texts
-def test_a_question_obeys_nothing_of_what_it_asks_about(said: str) -> None:
+def test_a_question_obeys_nothing_of_what_it_asks_about(said: str, colour: bool) -> None:
     screen = Screen()
-    terminal = Terminal(screen, Look(), columns=lambda: 60)
+    terminal = Terminal(screen, Look(colour=colour), columns=lambda: 60)
+    answers = ["h", "q", "e", "n"]
     asked: list[str] = []
 
     async def answer(question: str) -> str:
         asked.append(question)
-        return "n"
+        return answers.pop(0) if answers else "n"
+
+    async def edit(text: str, name: str) -> str:
+        assert name.isascii()
+        raise QcodeError(said)
 
     request = ApprovalRequest(
         ToolCall("c1", "run_shell_command", json.dumps({"command": said, "reason": said})),
@@ -151,15 +161,26 @@ def test_a_question_obeys_nothing_of_what_it_asks_about(said: str) -> None:
         grant=said,
         rules=(said,),
         scopes=(Scope.ONCE, Scope.SESSION),
+        parts=(Part(said, (said,)), Part(said)),
+        note=said,
+        trouble=said,
+    )
+    edited = replace(
+        request,
+        command="",
+        trouble="",
+        files=(FileEffect(said, said, f"{said}x\n{said}", said), FileEffect(said, None, said)),
     )
 
     async def ask() -> None:
-        approver = TerminalApprover(terminal, answer, lambda: None, pause_s=0)
-        await approver.show(events.ApprovalNeeded(request.call, said, said))
-        await approver.decide(request)
+        approver = TerminalApprover(terminal, answer, lambda: None, pause_s=0, edit=edit)
+        for each in (edited, request):
+            await approver.show(events.ApprovalNeeded(each.call, said, said))
+            await approver.decide(each)
 
     asyncio.run(ask())
 
+    assert not answers
     assert obeyed(bytes_of(screen)) == []
     assert obeyed("".join(asked).encode()) == []
 
