@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterable
 from contextlib import aclosing
 
@@ -75,8 +76,7 @@ class _Asking:
 
     def begin(self) -> None:
         """Forget what came so far."""
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text, self._reasoning = io.StringIO(), io.StringIO()
         self._length = 0
         self._decoder = Decoder(
             self._agent.schemas, self._agent.new_call_id, taken=self._agent.call_ids
@@ -120,8 +120,8 @@ class _Asking:
 
     def keep_partial(self) -> None:
         """Keep what was shown of an answer that is interrupted."""
-        if self._text or self._reasoning:
-            text, reasoning = "".join(self._text), "".join(self._reasoning)
+        text, reasoning = self._text.getvalue(), self._reasoning.getvalue()
+        if text or reasoning:
             self._record.append(AssistantMessage(text, reasoning, interrupted=True))
 
     def _count(self, delta: TextPart | ReasoningPart | CallPart) -> None:
@@ -137,11 +137,11 @@ class _Asking:
         for each in shown:
             match each:
                 case TextShown(text):
-                    self._text.append(text)
+                    self._text.write(text)
                     self._record.piece(text=text)
                     self._emit(events.TextDelta(text))
                 case ReasoningShown(text):
-                    self._reasoning.append(text)
+                    self._reasoning.write(text)
                     self._record.piece(reasoning=text)
                     self._emit(events.ReasoningDelta(text))
                 case CallBegun(index, name):

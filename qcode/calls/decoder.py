@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import groupby
 from typing import TypeAlias
 
 from qcode.calls.cursor import Ending
@@ -24,6 +25,9 @@ from qcode.calls.values import unknown, violations
 from qcode.messages import JsonObject, ToolCall
 from qcode.providers import CallPart, ReasoningPart, TextPart
 from qcode.record import Record
+
+_JOINED = 64
+"""So many items are kept as they came, before texts among them are joined."""
 
 
 class TextShown(Record):
@@ -95,6 +99,8 @@ class Decoder:
         self._reasoning: Scanner | None = None
         self._content_items: list[Item] = []
         self._reasoning_items: list[Item] = []
+        self._loose = 0
+        """Items kept since texts were last joined."""
         self._begun = 0
         self._peeked = False
 
@@ -103,19 +109,27 @@ class Decoder:
         match part:
             case TextPart(text):
                 if not self._offered:
-                    self._content_items.append(Text(CONTENT, text))
+                    self._keep(self._content_items, [Text(CONTENT, text)])
                     return (TextShown(text),) if text else ()
                 items = self._content.feed(text)
-                self._content_items += items
+                self._keep(self._content_items, items)
                 return self._shown(items)
             case ReasoningPart(text):
                 if self._reasoning is None:
                     self._reasoning = Scanner(self._offered, REASONING)
                 items = self._reasoning.feed(text)
-                self._reasoning_items += items
+                self._keep(self._reasoning_items, items)
                 return self._shown(items)
             case CallPart():
                 return self._structured.feed(part)
+
+    def _keep(self, kept: list[Item], items: list[Item]) -> None:
+        """Keep items, texts joined now and then: a text of one token is mostly overhead."""
+        kept += items
+        self._loose += len(items)
+        if self._loose >= _JOINED:
+            self._loose = 0
+            kept[-_JOINED:] = _joined(kept[-_JOINED:])
 
     def finish(self, finish_reason: str | None) -> tuple[tuple[Shown, ...], Decoded]:
         """The stream has ended; return what is left to show, and the whole.
@@ -241,6 +255,19 @@ class Decoder:
                 )
             )
         return tuple(out)
+
+
+def _channel_of_text(item: Item) -> str:
+    return item.channel if isinstance(item, Text) else ""
+
+
+def _joined(items: list[Item]) -> list[Item]:
+    """Return the items with texts of one channel that follow each other as one."""
+    out: list[Item] = []
+    for channel, group in groupby(items, _channel_of_text):
+        run = list(group)
+        out += [Text(channel, "".join(map(_raw, run)))] if channel else run
+    return out
 
 
 def _divide(items: list[Item]) -> tuple[list[Item], list[Item]]:
