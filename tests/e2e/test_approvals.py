@@ -74,7 +74,9 @@ def test_a_command_is_changed_in_the_editor_and_asked_about_again(
         echo "touch $line" > "$1" """
     with (
         ScriptedServer(script) as server,
-        Screened(work, *options(server), "go", TERM=kind, VISUAL=editor(tmp_path, plays)) as qcode,
+        Screened(
+            work, *options(server), "go", columns=300, TERM=kind, VISUAL=editor(tmp_path, plays)
+        ) as qcode,
     ):
         qcode.expect("Allow run_shell_command touch its?")
         assert "/ [e]dit / [n]o" in qcode.expect("instead:")
