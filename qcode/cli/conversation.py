@@ -8,29 +8,24 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qcode import __version__, paths
-from qcode.by_hand import run_by_hand
-from qcode.cli import first_paint, slash
+from qcode.cli import finding_model as finding
+from qcode.cli import first_paint, marks, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save
 from qcode.cli.obeying import obey
 from qcode.cli.start import (
-    Chosen,
-    NoModelError,
-    choose_model,
     open_session,
 )
-from qcode.daemon import in_daemon
 from qcode.errors import QcodeError, UsageError
 from qcode.events import ApprovalNeeded, Event, Heard, TurnEnd, TurnFinished, TurnStarted
 from qcode.mentions.complete import Mentionable
 from qcode.permissions import Mode
-from qcode.prompts import load
 from qcode.receipt import Receipt
 from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
@@ -54,33 +49,6 @@ MODES = {
     Mode.AUTO_EDIT: "commands are asked about",
     Mode.YOLO: "nothing is asked about",
 }
-
-
-class NotWaitedError(QcodeError):
-    """A person did not want to wait for something."""
-
-    exit_code = 130
-
-
-class _OnScreen:
-    """Shows how far the embedded model is; may be told from another thread."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._loop = asyncio.get_running_loop()
-
-    def update(self, label: str, done: int, total: int | None) -> None:
-        """Say how far something is, in bytes."""
-        of = f" of {total / 1e6:,.0f}" if total else ""
-        self._tell(self._terminal.status, f"{label}: {done / 1e6:,.0f}{of} MB")
-
-    def note(self, text: str) -> None:
-        """Say that something was decided."""
-        self._tell(self._terminal.say, text)
-
-    def _tell(self, how: Callable[[str], None], text: str) -> None:
-        with suppress(RuntimeError):  # the session was left meanwhile
-            self._loop.call_soon_threadsafe(how, text)
 
 
 class Conversation:
@@ -175,7 +143,7 @@ class Conversation:
         )
         for warning in self.settings.warnings:
             self.terminal.say(warning)
-        self.chosen = await self._choose()
+        self.chosen = await finding.choose(self)
         await self._ask_for_trust()
         self.session = self._open(entry)
         self._handle_signals()
@@ -192,51 +160,6 @@ class Conversation:
         finally:
             await self._leave(self.session)
         return 0 if self.signal is None else 128 + self.signal
-
-    async def _choose(self) -> Chosen:
-        """Return the model that will answer; where there is none, a person may set one up.
-
-        Raises:
-            NoModelError: there is none.
-        """
-        try:
-            return await self.look_for_model(self.settings)
-        except NoModelError:
-            if not self.may_set_up:
-                raise
-        from qcode.cli.first_run import set_up
-
-        async with self.screen.aside() if self.screen is not None else nullcontext():
-            plain = Terminal(sys.stdout, self.look)
-            # On the loop: nothing else is to be done, and a thread would outlive an interrupt.
-            if not set_up(paths.config_dir() / "config.toml", plain.say):
-                from qcode.local.discover import CHOICES as INSTEAD
-
-                raise NoModelError(INSTEAD)
-        self.settings = self.reload()
-        return await self.look_for_model(self.settings)
-
-    async def look_for_model(self, settings: Settings) -> Chosen:
-        """Return the model that settings come to.
-
-        Raises:
-            NoModelError, UsageError, QcodeError: see `choose_model`.
-            NotWaitedError: the person interrupted it.
-        """
-        told = _OnScreen(self.terminal)
-        self.terminal.status("looking for the model …")
-        try:
-            # Off the loop: servers are asked which models they have, or one is fetched.
-            found = await self.aside_of(
-                in_daemon(
-                    lambda: choose_model(settings, told.note, local=self.local, progress=told)
-                )
-            )
-        finally:
-            self.terminal.idle()
-        if found is None:
-            raise NotWaitedError("interrupted before the model was there")
-        return found
 
     async def _ask_for_trust(self) -> None:
         """Ask about what the folder's own settings would loosen, if it is not trusted with it."""
@@ -401,9 +324,9 @@ class Conversation:
     async def _take(self, text: str) -> bool:
         """Obey a command or send a message; return whether to go on."""
         try:
-            if (mark := _mark(text)) is not None:
+            if (mark := marks.mark_of(text)) is not None:
                 rest = text.strip()[1:].strip()
-                await (self._run(rest) if mark == "!" else self._remember(rest))
+                await (marks.run(self, rest) if mark == "!" else marks.remember(self, rest))
                 return True
             command = slash.parse(text)
             if command is None:
@@ -417,38 +340,10 @@ class Conversation:
             self.terminal.say(f"✗ {' '.join(str(error).split())}", "red")
             return True
 
-    async def _run(self, command: str) -> None:
-        """Run a person's command in the sandbox."""
-        if self.screen is not None:
-            self.terminal.said(f"! {command}")
-        await self.aside_of(
-            run_by_hand(self.session.agent, self.session.history, command, self._saw)
-        )
-
-    def _saw(self, event: Event) -> None:
+    def saw(self, event: Event) -> None:
         self.receipt.handle(event)
         self.standing.handle(event)
         self.terminal.handle(event)
-
-    async def _remember(self, note: str) -> None:
-        """Add a note to a file of instructions."""
-        from qcode.memory.adding import file_for, remember
-        from qcode.memory.files import NAMES, Places
-
-        names = self.settings.memory_files or NAMES
-        places = Places(
-            self.session.agent.context.workspace.root, paths.config_dir(), Path.home(), names
-        )
-        here, own = (file_for(places, own=own) for own in (False, True))
-        self.terminal.say(f"to remember: {note}")
-        asked = f"[p]roject ({here.name}), [a]ll projects ({own}), or [n]o? "
-        answer = await self.ask(asked)
-        if answer not in ("p", "project", "a", "all"):
-            self.terminal.say("nothing was written down")
-            return
-        file = remember(places, note, own=answer.startswith("a"))
-        self.session.history.aside(load("remembered", file=str(file), note=note))
-        self.terminal.say(f"added to {file}")
 
     async def send(self, text: str, *, said: str | None = None) -> None:
         screen = self.screen
@@ -497,7 +392,7 @@ class Conversation:
             text = await screen.message()
             try:
                 command = slash.parse(text)
-                if (mark := _mark(text)) is not None:
+                if (mark := marks.mark_of(text)) is not None:
                     raise UsageError(
                         f"`{mark}` has to wait until the model is done", hint="Esc interrupts it"
                     )
@@ -578,14 +473,6 @@ class Conversation:
             self.terminal.say(f"session {session.id} is saved; `qcode resume {session.id}` goes on")
         else:
             session.history.journal.path.unlink(missing_ok=True)
-
-
-def _mark(text: str) -> str | None:
-    """Return whether a line is a command to run (`!`) or a note (`#`); None: neither."""
-    text = text.strip()
-    if "\n" in text or text[:1] not in ("!", "#") or text.startswith("##") or not text[1:].strip():
-        return None
-    return text[0]
 
 
 def _picture() -> str | None:

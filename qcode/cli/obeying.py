@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qcode.cli import asides, slash
 from qcode.cli.composer import store_of
+from qcode.cli.finding_model import look_for_model
 from qcode.cli.start import (
     compactor_for,
     edit_format_of,
@@ -138,7 +139,7 @@ async def _model(talk: Conversation, name: str) -> None:
     if talk.session.warm_up is not None:
         await talk.session.warm_up.stop()  # it is the other model's
     settings = replace(talk.settings, model=name)
-    chosen = await talk.look_for_model(settings)
+    chosen = await look_for_model(talk, settings)
     provider = make_provider(
         chosen.target, session_key=talk.session.id, tool_protocol=settings.tool_protocol
     )

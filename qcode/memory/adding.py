@@ -21,7 +21,7 @@ def file_for(places: Places, *, own: bool) -> Path:
     return next((file for file in found if file.is_file()), folder / places.names[0])
 
 
-def remember(places: Places, note: str, *, own: bool) -> Path:
+def add_note(places: Places, note: str, *, own: bool) -> Path:
     """Add a note as an item at the end of a file; return the file.
 
     The file is replaced as a whole or not at all; a link stays one.

@@ -19,20 +19,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prompt_toolkit.application.current import create_app_session
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import Completer, ThreadedCompleter
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import ANSI, AnyFormattedText
 from prompt_toolkit.key_binding.key_processor import KeyPress
-from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
-from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
-from prompt_toolkit.layout.dimension import Dimension
-from prompt_toolkit.layout.menus import CompletionsMenu
-from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.layout import Layout
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.styles import Style
@@ -41,17 +35,13 @@ from prompt_toolkit.widgets import SearchToolbar
 from qcode.ui.complete import is_completable
 from qcode.ui.drawing import Drawing, HeldOutput
 from qcode.ui.keys import bindings
+from qcode.ui.lower import PLAIN_STYLE, STYLE, lower_end
 from qcode.ui.pasted import Pasted
-from qcode.ui.printable import encodable, fit, one_line
+from qcode.ui.printable import encodable, one_line
 from qcode.ui.prompt import History
 
 DRAW_EVERY_S = 0.1
 """At most so often text is printed above and the lines below are redrawn."""
-TAIL_ROWS = 8
-"""Of text that is not finished."""
-INPUT_ROWS = 12
-"""Of the line being written; the rest scrolls."""
-WAITING_SHOWN = 3
 PAUSE_S = 0.3
 """After what is asked about is seen, before there is a line for the answer: time to stop typing."""
 UNSEEN_S = 2.0
@@ -133,8 +123,8 @@ class Screen(io.TextIOBase):
             complete_while_typing=Condition(self._completes),
             enable_history_search=False,
         )
-        self._answers = Buffer(name="answer", multiline=False)
-        self._search = SearchToolbar()
+        self.answers = Buffer(name="answer", multiline=False)
+        self.search = SearchToolbar()
         self.app = self._application(vi=vi, breaks_anew=breaks_anew)
 
     # -- for who writes
@@ -236,7 +226,7 @@ class Screen(io.TextIOBase):
             raise EOFError
         asked = Question(encodable(question), asyncio.get_running_loop().create_future())
         self.question = asked
-        self._answers.reset()
+        self.answers.reset()
         self._print_now()
         self.app.draw()
         self._await_sight(asked)
@@ -324,7 +314,7 @@ class Screen(io.TextIOBase):
     def answer(self) -> None:
         """Give what is written as the answer to the question."""
         if (asked := self._put_away()) is not None:
-            asked.answer.set_result(encodable(self._answers.text))
+            asked.answer.set_result(encodable(self.answers.text))
 
     def refuse(self, error: type[BaseException]) -> None:
         """Leave the question without an answer."""
@@ -386,7 +376,7 @@ class Screen(io.TextIOBase):
     def _let_answer(self, asked: Question) -> None:
         if self.question is asked and not asked.seen:
             asked.seen = True
-            self.app.layout.focus(self._answers)
+            self.app.layout.focus(self.answers)
             self.app.invalidate()
 
     def _take(self) -> str:
@@ -440,47 +430,32 @@ class Screen(io.TextIOBase):
 
     # -- what it looks like
 
+    def unfinished(self, rows: int) -> list[str]:
+        """Return the last lines of what is being written, styled."""
+        lines = list(self._tail(rows)) if self._tail is not None else []
+        if self._rest:
+            lines.append(self._rest[-rows * self.columns() :])
+        return lines[-rows:]
+
+    @property
+    def doing(self) -> str:
+        """What is going on; nothing if nothing is."""
+        if self.busy_since is None or self._activity:
+            return self._activity
+        return "working …"
+
+    @property
+    def helping(self) -> str:
+        """The word of help, if there is one now."""
+        return self._hint
+
     def _application(self, *, vi: bool, breaks_anew: bool) -> Drawing:
-        # Where an answer can be typed keys count: not before what is asked about was seen.
-        answering = Condition(lambda: self.question is not None and self.question.seen)
-        rows = [
-            self._line(self._tail_text, wrap=True),
-            self._line(self._activity_text),
-            self._line(self._waiting_text),
-            ConditionalContainer(
-                Window(
-                    BufferControl(
-                        self._answers, [BeforeInput(self._question_text, style="class:question")]
-                    ),
-                    height=Dimension(min=1, max=4),
-                    dont_extend_height=True,
-                    wrap_lines=True,
-                ),
-                answering,
-            ),
-            Window(
-                BufferControl(
-                    self.buffer,
-                    [BeforeInput(self._before_input, style="class:prompt")],
-                    search_buffer_control=self._search.control,
-                    preview_search=True,
-                    focus_on_click=False,
-                ),
-                height=Dimension(min=1, max=INPUT_ROWS),
-                dont_extend_height=True,
-                wrap_lines=True,
-                get_line_prefix=self._continuation,
-            ),
-            self._search,
-            CompletionsMenu(max_height=8, scroll_offset=1),
-            self._line(self._lowest_text),
-        ]
         app = Drawing(
             self._take,
             breaks_anew=breaks_anew,
-            layout=Layout(HSplit(rows), focused_element=self.buffer),
+            layout=Layout(lower_end(self), focused_element=self.buffer),
             key_bindings=bindings(self),
-            style=Style.from_dict(_STYLE if self._colour else _PLAIN_STYLE),
+            style=Style.from_dict(STYLE if self._colour else PLAIN_STYLE),
             color_depth=None if self._colour else ColorDepth.MONOCHROME,
             erase_when_done=True,
             min_redraw_interval=DRAW_EVERY_S,
@@ -492,59 +467,6 @@ class Screen(io.TextIOBase):
         app.timeoutlen = 0.25  # of Esc, before it is known to be no part of Esc Enter
         return app
 
-    @staticmethod
-    def _line(text: Callable[[], AnyFormattedText], *, wrap: bool = False) -> Any:
-        """Return a part that is there only while it has something to say."""
-        return ConditionalContainer(
-            Window(
-                FormattedTextControl(text),
-                dont_extend_height=True,
-                wrap_lines=wrap,
-                height=Dimension(max=TAIL_ROWS),
-            ),
-            Condition(lambda: bool(text())),
-        )
-
-    def _tail_text(self) -> AnyFormattedText:
-        lines = list(self._tail(TAIL_ROWS)) if self._tail is not None else []
-        if self._rest:
-            lines.append(self._rest[-TAIL_ROWS * self.columns() :])
-        return ANSI("\n".join(lines[-TAIL_ROWS:])) if lines else ""
-
-    def _activity_text(self) -> AnyFormattedText:
-        if self.question is not None or (self.busy_since is None and not self._activity):
-            return ""
-        parts = [self._activity or "working …"]
-        if self.busy_since is not None:
-            seconds = time.monotonic() - self.busy_since
-            if seconds >= 1:
-                parts.append(f"{seconds:.0f} s" if seconds < 60 else _clock(seconds))
-            parts.append("Esc interrupts")
-        return [("class:activity", fit(" · ".join(parts), self.columns() - 1))]
-
-    def _waiting_text(self) -> AnyFormattedText:
-        every = [("waits", text) for text in self.waiting] + [("then", text) for text in self.later]
-        rows = [f"  {when}: {one_line(text, self.columns() - 12)}" for when, text in every]
-        if len(rows) > WAITING_SHOWN:
-            rows[WAITING_SHOWN:] = [f"  … and {len(rows) - WAITING_SHOWN} more"]
-        return [("class:waiting", "\n".join(rows))] if rows else ""
-
-    def _question_text(self) -> AnyFormattedText:
-        return self.question.text if self.question is not None else ""
-
-    def _before_input(self) -> AnyFormattedText:
-        return "> "
-
-    @staticmethod
-    def _continuation(line: int, _wrapped: int) -> AnyFormattedText:
-        return "  " if line else ""
-
-    def _lowest_text(self) -> AnyFormattedText:
-        if self._hint:
-            return [("class:hint", fit(self._hint, self.columns() - 1))]
-        line = self.status_line(self.columns() - 1)
-        return [("class:status", fit(line, self.columns() - 1))] if line else ""
-
 
 @contextlib.contextmanager
 def session_of() -> Iterator[None]:
@@ -552,27 +474,3 @@ def session_of() -> Iterator[None]:
     term = os.environ.get("TERM")
     with create_app_session(output=HeldOutput.from_pty(sys.stdout, term=term)):
         yield
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
-_STYLE = {
-    "prompt": "ansicyan",
-    "question": "bold",
-    "activity": "fg:ansibrightblack",
-    "waiting": "fg:ansibrightblack italic",
-    "status": "fg:ansibrightblack",
-    "hint": "ansiyellow",
-    "completion-menu": "noreverse bg:default fg:default",
-    "completion-menu.completion": "noreverse bg:default fg:default",
-    "completion-menu.completion.current": "reverse bg:default fg:default",
-    "completion-menu.meta.completion": "noreverse bg:default fg:ansibrightblack",
-    "completion-menu.meta.completion.current": "noreverse bg:default fg:default",
-    "scrollbar.background": "noreverse bg:default",
-    "scrollbar.button": "noreverse bg:default",
-}
-_PLAIN_STYLE = {
-    name: style if style in ("reverse", "noreverse") else "" for name, style in _STYLE.items()
-}

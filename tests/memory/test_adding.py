@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qcode.errors import QcodeError
-from qcode.memory.adding import remember
+from qcode.memory.adding import add_note
 from qcode.memory.files import Places
 
 
@@ -19,9 +19,9 @@ def places(tmp_path: Path) -> Places:
 def test_the_first_note_makes_the_file(tmp_path: Path) -> None:
     where = places(tmp_path)
 
-    assert remember(where, "use  tabs", own=False) == where.cwd / "AGENTS.md"
-    remember(where, "be brief", own=False)
-    assert remember(where, "in French", own=True) == tmp_path / "own/AGENTS.md"
+    assert add_note(where, "use  tabs", own=False) == where.cwd / "AGENTS.md"
+    add_note(where, "be brief", own=False)
+    assert add_note(where, "in French", own=True) == tmp_path / "own/AGENTS.md"
 
     assert (where.cwd / "AGENTS.md").read_bytes() == b"- use tabs\n- be brief\n"
     assert (tmp_path / "own/AGENTS.md").read_text() == "- in French\n"
@@ -43,7 +43,7 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path, before: bytes, after: byte
     file.write_bytes(before)
     file.chmod(0o640)
 
-    assert remember(where, "x", own=False) == file
+    assert add_note(where, "x", own=False) == file
 
     assert file.read_bytes() == after
     assert file.stat().st_mode & 0o777 == 0o640
@@ -56,7 +56,7 @@ def test_a_link_out_of_the_repository_is_not_followed(tmp_path: Path) -> None:
     (where.cwd / "AGENTS.md").symlink_to(tmp_path / "profile")
 
     with pytest.raises(QcodeError, match="leads out of the repository"):
-        remember(where, "x", own=False)
+        add_note(where, "x", own=False)
 
     assert (tmp_path / "profile").read_text() == "export A=1\n"
 
@@ -66,7 +66,7 @@ def test_a_link_within_stays_one(tmp_path: Path) -> None:
     (where.cwd / "CLAUDE.md").write_text("- a\n")
     (where.cwd / "AGENTS.md").symlink_to("CLAUDE.md")
 
-    remember(where, "b", own=False)
+    add_note(where, "b", own=False)
 
     assert (where.cwd / "AGENTS.md").is_symlink()
     assert (where.cwd / "CLAUDE.md").read_text() == "- a\n- b\n"
@@ -78,6 +78,6 @@ def test_what_is_no_such_file_is_left_alone(tmp_path: Path, content: bytes) -> N
     (where.cwd / "AGENTS.md").write_bytes(content)
 
     with pytest.raises(QcodeError, match="AGENTS.md"):
-        remember(where, "x", own=False)
+        add_note(where, "x", own=False)
 
     assert (where.cwd / "AGENTS.md").read_bytes() == content
