@@ -93,4 +93,7 @@ class Standing:
 
 
 def _short(tokens: int) -> str:
-    return f"{tokens / 1000:.0f}k" if tokens >= 1000 else str(tokens)
+    """Return a size of a window as people say it: 65,536 is 64k, and 200,000 is 200k."""
+    if tokens < 1000:
+        return str(tokens)
+    return f"{tokens // 1024}k" if tokens % 1024 == 0 else f"{tokens / 1000:.0f}k"
