@@ -416,8 +416,8 @@ def _check(key: str, value: Any, file: Path) -> Any:
         least = 0 if key in _MAY_BE_ZERO else None
         if value > 0 or value == least:
             return value
-        wanted = "more than 0" if least is None else "0 or more"
-        raise UsageError(f"`{key}` in `{file}` must be {wanted}, not {value!r}")
+        bound = "more than 0" if least is None else "0 or more"
+        raise UsageError(f"`{key}` in `{file}` must be {bound}, not {value!r}")
     if kind := _CHOICES.get(key):
         return _one_of(kind, str(value), f"`{key}` in `{file}`")
     if key == "tool_protocol":

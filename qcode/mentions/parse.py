@@ -46,6 +46,8 @@ def mentions(text: str) -> tuple[Mention, ...]:
     while (start := _START.search(bare, at)) is not None:
         begin = start.start()
         mention, at = _at(bare, begin)
+        if mention and mention.written not in text:
+            continue  # there is code in its quotes, and what stands in code is none
         if mention and not (mention.kind == "path" and _is_decorator(bare, begin)):
             key = (mention.kind, mention.value, mention.first, mention.last)
             found.setdefault(key, mention)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qcode.mentions.parse import Mention, mentions
@@ -85,6 +85,7 @@ def test_nothing_in_code_or_in_an_address_is_one(name: str) -> None:
     assert mentions(f"`@{name}` x@{name} ``a ` @{name}``") == ()
 
 
+@example('@"`1`"')
 @given(st.text(st.sampled_from('@"`:/.-a1 \n()[]\\#L~<!>,g'), max_size=120))
 def test_any_text_is_read_and_mentions_stand_in_it(text: str) -> None:
     for mention in mentions(text):
