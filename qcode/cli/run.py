@@ -41,9 +41,9 @@ from qcode.ui.printable import encodable, printable
 from qcode.ui.progress import Progress
 
 if TYPE_CHECKING:
-    from qcode import verify
     from qcode.agent import Checked
     from qcode.session import Session
+    from qcode.verification.outcome import Outcome
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +136,7 @@ class _Run:
         self.end = TurnEnd.ERROR
         self.signal: int | None = None
         self.closing: asyncio.Task[None] | None = None
-        self.outcomes: list[verify.Outcome] = []
+        self.outcomes: list[Outcome] = []
         self.changed: list[str] = []
         """Paths that the session's calls changed, relative to the workspace."""
         self.commit = ""
@@ -213,7 +213,7 @@ class _Run:
             self._emit_init()
         task = prompt
         if self.args.verify:
-            from qcode.verify import QUICK_S
+            from qcode.verification.running import QUICK_S
 
             # The baseline: what fails now is the best description of the task.
             await self._verify()
@@ -226,7 +226,7 @@ class _Run:
             return code
         if (left := self.session.budget.time_left_s()) is not None and left <= 0:
             return code
-        from qcode.verify import ROUNDS
+        from qcode.verification.running import ROUNDS
 
         for round_number in range(ROUNDS + 1):
             await self._verify()
@@ -301,8 +301,8 @@ class _Run:
             case _:
                 pass
 
-    async def _outcomes(self) -> list[verify.Outcome]:
-        from qcode.verify import TIMEOUT_S, verify
+    async def _outcomes(self) -> list[Outcome]:
+        from qcode.verification.running import TIMEOUT_S, verify
 
         context = self.session.agent.context
         left = self.session.budget.time_left_s()
@@ -314,7 +314,7 @@ class _Run:
             timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
         )
 
-    async def _as_step(self, outcomes: Awaitable[list[verify.Outcome]]) -> list[verify.Outcome]:
+    async def _as_step(self, outcomes: Awaitable[list[Outcome]]) -> list[Outcome]:
         """Verify; what a command writes (a formatter, say) is a step like a call's changes."""
         kept = self.session.agent.checkpoints
         if not isinstance(kept, SessionCheckpoints) or kept.used is None:
@@ -331,7 +331,7 @@ class _Run:
     async def _check_edit(self) -> Checked:
         """Return how the verification goes after an edit."""
         from qcode.agent import Checked
-        from qcode.verify import QUICK_CHARS, describe
+        from qcode.verification.running import QUICK_CHARS, describe
 
         failing = describe(await self._outcomes(), QUICK_CHARS)
         if failing:
@@ -353,7 +353,7 @@ class _Run:
         """Return what fails and the code it points at, for the model; nothing if all passes."""
         from qcode.culprit import excerpt
         from qcode.tools.files import fingerprint
-        from qcode.verify import describe
+        from qcode.verification.running import describe
 
         failing = self.session.agent.masker.mask(describe(self.outcomes))
         context = self.session.agent.context

@@ -1,17 +1,17 @@
-"""Commands that must pass before a run counts as done; run by qcode, not by the model."""
+"""Running the verification commands, and telling the model what fails."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qcode.messages import JsonObject
+from qcode.record import replace
 from qcode.sandbox.launching import Launcher
 from qcode.tools.output import Output, log_opener
 from qcode.tools.process import Process
+from qcode.verification.outcome import Outcome
 
 TIMEOUT_S = 900.0
 """Of the commands together; a test suite that takes longer belongs in its own job."""
@@ -28,31 +28,6 @@ what it did, and need not spend a step on asking."""
 
 QUICK_CHARS = 900
 """Of the output shown then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one verification command went."""
-
-    command: str
-    exit_code: int | None
-    """None: it did not end in time."""
-    output: str
-    duration_s: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether it exited 0."""
-        return self.exit_code == 0
-
-    def to_json(self) -> JsonObject:
-        """Return the entry of the result's `verification` list."""
-        return {
-            "command": self.command,
-            "passed": self.passed,
-            "exit_code": self.exit_code,
-            "duration_ms": round(self.duration_s * 1000),
-        }
 
 
 async def verify(
