@@ -447,25 +447,31 @@ class _Run:
         return f"`qcode run --resume {self.session.id}` goes on from here"
 
     def _result(self, code: int) -> dict[str, object]:
+        from qcode.headless.ended import Ended
         from qcode.ui import wire
 
         budget = self.session.budget
-        outcome = wire.Outcome(
-            end=self.end,
-            exit_code=code,
-            answer=self.answer,
-            error=self.error if code else "",
-            steps=budget.steps,
-            duration_s=time.monotonic() - self.started,
-            usage=budget.usage,
-            files_changed=self.changed,
-            verification=[o.to_json() for o in self.outcomes],
-            calls_repaired=self.session.history.repairs,
-            receipt=self.receipt.to_json(),
-        )
         out_of_steps = (
             self.end is TurnEnd.BUDGET
             and budget.max_steps is not None
             and budget.steps >= budget.max_steps
         )
-        return wire.result(self.session.id, outcome, out_of_steps=out_of_steps)
+        return wire.result(
+            Ended(
+                session_id=self.session.id,
+                model=self.session.agent.provider.model,
+                task=self.typed,
+                end=self.end,
+                exit_code=code,
+                answer=self.answer,
+                error=self.error if code else "",
+                steps=budget.steps,
+                duration_s=time.monotonic() - self.started,
+                usage=budget.usage,
+                out_of_steps=out_of_steps,
+                files_changed=self.changed,
+                verification=self.outcomes,
+                calls_repaired=self.session.history.repairs,
+                receipt=self.receipt.to_json(),
+            )
+        )
