@@ -144,6 +144,9 @@ class Agent:
     """Of every request; None leaves it to the endpoint."""
     after_edit: Callable[[], Awaitable[Checked]] | None = None
     """How the checks go now; asked after each call that changed a file."""
+    guard: Callable[[], Awaitable[str]] | None = None
+    """Puts back what a call did to protected files, and returns what the model is told of it;
+    asked after each call that may have changed files."""
     checkpoints: Checkpoints | None = None
     """None where none can be kept: no git, or the person turned them off."""
     workspace_state: Callable[[], Awaitable[Hashable]] | None = None

@@ -19,6 +19,8 @@ class Budget:
     """Input (without cached ones) and output tokens together."""
     max_cost_usd: float | None = None
     max_time_s: float | None = None
+    shared: Budget | None = None
+    """What several runs may use together; spent and checked with one's own."""
     clock: Callable[[], float] = time.monotonic
     steps: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -34,13 +36,15 @@ class Budget:
 
     def time_left_s(self) -> float | None:
         """Seconds until the time is used up, or None without a limit."""
-        if self.max_time_s is None:
-            return None
-        return self.max_time_s - (self.clock() - self._started)
+        own = None if self.max_time_s is None else self.max_time_s - (self.clock() - self._started)
+        shared = self.shared.time_left_s() if self.shared is not None else None
+        return min((left for left in (own, shared) if left is not None), default=None)
 
     def spend(self, usage: Usage) -> None:
         """Count one step's tokens."""
         self.usage = self.usage + usage
+        if self.shared is not None:
+            self.shared.spend(usage)
 
     def begin_step(self) -> None:
         """Count a step.
@@ -57,6 +61,8 @@ class Budget:
         Raises:
             BudgetError: there is not.
         """
+        if self.shared is not None:
+            self.shared.check()
         left = self.time_left_s()
         if left is not None and left <= 0:
             raise self.out_of_time()
@@ -75,7 +81,8 @@ class Budget:
 
     def out_of_time(self) -> BudgetError:
         """Return the error that says the time is used up."""
-        return _reached(f"{self.max_time_s:g} s", "--max-time")
+        own = self.max_time_s if self.shared is None else self.shared.max_time_s
+        return _reached(f"{own or 0:g} s", "--max-time")
 
 
 def _reached(what: str, flag: str) -> BudgetError:

@@ -139,8 +139,10 @@ class RepositoryMap:
 class Surroundings:
     """Where the session takes place, told right before the first message."""
 
-    def __init__(self, cwd: Path) -> None:
+    def __init__(self, cwd: Path, *, named: bool = True) -> None:
+        """`named`: whether the model is told where the directory lies."""
         self._cwd = cwd
+        self._named = named
 
     async def tell(self, said: str, *, is_first: bool) -> Told:
         """Tell it once: it is true for that moment."""
@@ -148,7 +150,7 @@ class Surroundings:
             return Told()
         from qcode.surroundings import surroundings
 
-        return Told(before=surroundings(self._cwd))
+        return Told(before=surroundings(self._cwd, named=self._named))
 
 
 class Known:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qcode.sandbox import house
 from qcode.sandbox.child import Done
+from qcode.worktree import head
 
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
 """A repository's own configuration may name programs; a status must not run them."""
@@ -50,6 +51,8 @@ def dirty_files(cwd: Path) -> dict[str, tuple[int, int]]:
 
 def head_commit(cwd: Path) -> str:
     """Return the commit that is checked out; empty where there is none."""
+    if (known := head(str(cwd))) is not None:
+        return known
     try:
         done = _git(cwd, "rev-parse", "--verify", "--quiet", "HEAD")
     except (OSError, subprocess.TimeoutExpired):

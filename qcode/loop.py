@@ -405,7 +405,8 @@ class _Turn:
         if tool.effect is Effect.EXECUTE:
             self.passing = ""  # it may change anything
         try:
-            result = await self._checked(tool, await tool.run(item.params, context))
+            result = await self._guarded(tool, await tool.run(item.params, context))
+            result = await self._checked(tool, result)
         except ToolError as error:
             words = str(error)
             summary = _first_line(words)
@@ -427,6 +428,13 @@ class _Turn:
         finally:
             show(live.flush())
         return result
+
+    async def _guarded(self, tool: Tool[Any], result: Result) -> Result:
+        """Return a call's result with what it did to protected files, which is put back."""
+        if self.agent.guard is None or tool.effect not in (Effect.EDIT, Effect.EXECUTE):
+            return result
+        news = await self.agent.guard()
+        return modified(result, text=f"{result.text}\n{news}") if news else result
 
     async def _checked(self, tool: Tool[Any], result: Result) -> Result:
         """Return an edit's result with how the checks go now.

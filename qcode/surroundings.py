@@ -19,10 +19,13 @@ CHARACTERS = 240
 """Of one line."""
 
 
-def surroundings(cwd: Path) -> str:
-    """Return the lines that the model is told."""
+def surroundings(cwd: Path, *, named: bool = True) -> str:
+    """Return the lines that the model is told.
+
+    `named=False` leaves out where the directory lies, for work on a copy of it.
+    """
     seen = glance(str(cwd))
-    lines = [f"- directory: {cwd} ({_system()})"]
+    lines = [f"- directory: {cwd if named else '.'} ({_system()})"]
     if seen is not None:
         lines.append(f"- git: {_git(seen, cwd)}")
     known = project(cwd)

@@ -7,6 +7,7 @@ and operation stand in small files, and the index holds the size and time of eac
 from __future__ import annotations
 
 import os
+import re
 import struct
 import time
 from collections.abc import Hashable, Iterator
@@ -19,6 +20,7 @@ PATIENCE_S = 0.008
 _LARGEST = 4 * 1024 * 1024
 _LARGEST_LISTED = 64 * 1024 * 1024
 """Bytes of an index that is read for its names alone."""
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _OPERATIONS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -54,6 +56,32 @@ def glance(directory: str) -> Glance | None:
         "",
     )
     return Glance(top, branch, operation, _changed(top, f"{dirs.git_dir}/index"))
+
+
+def head(directory: str) -> str | None:
+    """Return the commit that is checked out, "" if there is none yet; None: only git knows."""
+    top = enclosing(directory)
+    dirs = git_dirs(top) if top else None
+    if dirs is None or os.path.exists(f"{dirs.common_dir}/reftable"):
+        return None
+    text = read_small(f"{dirs.git_dir}/HEAD").strip()
+    if _COMMIT.fullmatch(text):
+        return text
+    name = text.removeprefix("ref: ")
+    if name == text or not name.startswith("refs/heads/"):
+        return None
+    loose = read_small(f"{dirs.common_dir}/{name}").strip()
+    if loose:
+        return loose if _COMMIT.fullmatch(loose) else None
+    try:
+        with open(f"{dirs.common_dir}/packed-refs", "rb") as file:
+            rows = file.read(_LARGEST_LISTED).split(b"\n")
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        return None
+    end = b" " + os.fsencode(name)
+    return next((os.fsdecode(row[: -len(end)]) for row in rows if row.endswith(end)), "")
 
 
 def state(directory: str) -> Hashable:

@@ -74,6 +74,8 @@ ONLY_IN = {
     "pygments": ["qcode.ui"],
     "prompt_toolkit": ["qcode.ui"],
     "git": ["qcode.landing"],
+    "jsonschema": ["qcode.headless.shaping"],
+    "referencing": ["qcode.headless.shaping"],
     "inotify_simple": ["qcode.checkpoints.watch"],
     "tree_sitter": ["qcode.repomap", "qcode.syntax"],
     "tree_sitter_language_pack": ["qcode.repomap", "qcode.syntax"],

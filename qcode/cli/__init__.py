@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from typing import NoReturn, TextIO
 
-from qcode.cli import first_paint
+from qcode.cli import first_paint, homes
 from qcode.errors import QcodeError, UsageError
 
 COMMANDS = {
@@ -33,6 +33,9 @@ COMMANDS = {
     "completion": "print the script with which bash, zsh or fish completes commands and options",
 }
 """Name to one line of help. The module is `qcode.cli.<name>`."""
+
+_IN_SESSION = (None, "run", "resume")
+"""Commands that hold a session, which is written down somewhere."""
 
 _TAKES_VALUE = frozenset(
     {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode",
@@ -70,6 +73,7 @@ def run_command(argv: list[str]) -> int:
         args = parser.parse_args(rest)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _log_to_nowhere_but(sys.stderr if debug else None)
+        homes.settle(_notice if name in _IN_SESSION else lambda _text: None)
         code: int = module.main(args)
         if sys.stdout:  # None when the process was started with it closed
             sys.stdout.flush()
@@ -118,6 +122,12 @@ def fail(message: str) -> None:
 
     line = " ".join(printable(message).split())
     print(f"qcode: {line}", file=sys.stderr, flush=True)
+
+
+def _notice(text: str) -> None:
+    from qcode.cli.start import note_on_stderr
+
+    note_on_stderr(text)
 
 
 def _split(argv: list[str]) -> tuple[str | None, list[str]]:

@@ -40,10 +40,15 @@ def composer_for(
     note: Note,
     budgets: Budgets,
     family: Family,
+    home: Path | None = None,
 ) -> Composing:
-    """Return what makes the messages of a session; what is not set suits the model's family."""
+    """Return what makes the messages of a session; what is not set suits the model's family.
+
+    `home` is the directory that is told of where the session works on a copy of it.
+    """
     context = agent.context
-    told = told_here(settings, context.workspace.root, context.is_hidden, note, budgets, family)
+    root = home or context.workspace.root
+    told = told_here(settings, root, context.is_hidden, note, budgets, family, named=home is None)
     pointed = PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions))
     # Masked as the results of tools are.
     return Composing([*told, pointed], note, lambda text: with_tags_seen(agent.masker.mask(text)))
@@ -56,8 +61,13 @@ def told_here(
     note: Note,
     budgets: Budgets,
     family: Family,
+    *,
+    named: bool = True,
 ) -> list[Part]:
-    """Return what a first message is told of a place, before it."""
+    """Return what a first message is told of a place, before it.
+
+    `named`: whether that is where it lies, too.
+    """
     before: list[Part] = []
     if settings.memory:
         names = NAMES if settings.memory_files is None else settings.memory_files
@@ -66,7 +76,7 @@ def told_here(
     if budgets.map and (family.map if settings.map is None else settings.map):
         before.append(RepositoryMap(root, is_hidden, note, budgets.map))
     if family.surroundings if settings.surroundings is None else settings.surroundings:
-        before.append(Surroundings(root))
+        before.append(Surroundings(root, named=named))
     if settings.facts:
         before.append(Known(paths.state_dir() / "facts", root))
     return before

@@ -33,6 +33,7 @@ from qcode.permissions import Mode
 from qcode.prompts import load
 from qcode.providers import Provider, ToolProtocol, ToolSpec
 from qcode.providers.registry import Target, make_provider, resolve
+from qcode.record import Record
 from qcode.rules import Rules, rules_of
 from qcode.sandbox import house
 from qcode.secrets import Masker, known_in
@@ -204,6 +205,15 @@ def _only_model(settings: Settings) -> str:
     return models[0]
 
 
+class Apart(Record):
+    """A session that works on a copy of the person's directory."""
+
+    home: Path
+    """The person's directory, whose session it is."""
+    cache_key: str
+    """Tells requests that begin alike, to servers that route by it."""
+
+
 def open_session(
     settings: Settings,
     chosen: Chosen,
@@ -213,8 +223,11 @@ def open_session(
     added: tuple[Path, ...],
     note: Note,
     entry: journal.Entry | None = None,
+    apart: Apart | None = None,
 ) -> Session:
     """Return a session: a new one, or the one of a journal entry to go on with.
+
+    With `apart`, `cwd` is a copy of the directory that the session is of.
 
     Raises:
         UsageError: the journal is in use or cannot be read.
@@ -222,7 +235,9 @@ def open_session(
     """
     edit_format = edit_format_of(settings, chosen)
     tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
-    history, session_id, system, protocol = _history(chosen, cwd, entry, edit_format)
+    history, session_id, system, protocol = _history(
+        chosen, apart.home if apart else cwd, entry, edit_format
+    )
     masker = masker_for(chosen)
     history.journal.mask_by(masker)
     tools = {tool.name: tool for tool in all_tools()}
@@ -252,7 +267,7 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=_provider(chosen, settings, session_id, protocol),
+        provider=_provider(chosen, settings, apart.cache_key if apart else session_id, protocol),
         system=system,
         tools=tools,
         specs=specs_for(edit_format, tier),
@@ -281,7 +296,8 @@ def open_session(
         max_time_s=settings.max_time,
     )
     budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
-    composer = composer_for(settings, agent, note, budgets, family)
+    home = apart.home if apart else None
+    composer = composer_for(settings, agent, note, budgets, family, home)
     return Session(session_id, agent, history, budget, composer)
 
 
@@ -371,14 +387,14 @@ def specs_of(
 
 
 def _provider(
-    chosen: Chosen, settings: Settings, session_id: str, begun: ToolProtocol | None
+    chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None
 ) -> Provider:
     """Return the provider; `begun` is the protocol that a reopened session had come to."""
     profile = chosen.profile
     known = begun or ("native" if chosen.is_embedded else profile.protocol if profile else None)
     return make_provider(
         chosen.target,
-        session_key=session_id,
+        session_key=session_key,
         tool_protocol=settings.tool_protocol,
         protocol=known,
         style=(profile.style or None) if profile else None,

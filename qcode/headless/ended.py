@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qcode.events import TurnEnd
-from qcode.messages import JsonObject, Usage
+from qcode.messages import JsonObject, ToolCall, Usage
 from qcode.record import Record
 from qcode.verification.outcome import Outcome
 
@@ -59,3 +59,7 @@ class Ended(Record):
     """Of each candidate, what its own result says; empty where there was only one."""
     attempt: int = 0
     """Which of them was kept, from 1; 0 without any."""
+    asking_s: float = 0.0
+    """Of the duration, what was spent on asking the model."""
+    denied: Sequence[ToolCall] = ()
+    """Calls that were not allowed."""

@@ -16,9 +16,6 @@ from qcode.verification.outcome import Outcome
 TIMEOUT_S = 900.0
 """Of the commands together; a test suite that takes longer belongs in its own job."""
 
-ROUNDS = 3
-"""How often failing output goes back to the model before the run has failed."""
-
 SHOWN_CHARS = 3000
 """Of a failing command's output, its end: test runners say there what failed."""
 

@@ -25,6 +25,7 @@ from qcode.doctor.check import Check
 from qcode.editing.effects import FileEffect
 from qcode.errors import QcodeError
 from qcode.events import Event, TurnEnd
+from qcode.headless.ended import Ended, Violation
 from qcode.journal import Journal, Loaded
 from qcode.messages import (
     AssistantMessage,
@@ -44,6 +45,7 @@ from qcode.ui.page import page
 from qcode.ui.progress import Progress
 from qcode.ui.terminal import Look, Terminal
 from qcode.ui.transcript import markdown
+from qcode.verification.outcome import Outcome
 
 texts = pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE)
 printed = pytest.mark.parametrize("data", BYTES.values(), ids=BYTES)
@@ -190,15 +192,21 @@ def test_a_stream_of_json_is_json_and_drives_nothing(said: str) -> None:
     call = ToolCall("c1", said, json.dumps({"a": said}))
     result = ToolMessage("c1", said, said)
     answer = AssistantMessage(said, said, (call, ToolCall("c2", "x", said)))
-    ended = wire.Outcome(
-        TurnEnd.ERROR, 1, said, said, 1, 0.1, Usage(), [said], [{"output": said}]
-    )  # fmt: skip
+    ended = Ended(
+        *("s1", said, said, TurnEnd.ERROR, 1, said, said, 1, 0.1, Usage()),
+        files_changed=[said],
+        verification=[Outcome(said, 1, said, 0.1)],
+        violations=[Violation(said, said, said)],
+        denied=[call],
+    )
     for message in (
         wire.init(said, said, said, [said], said),
         wire.assistant("s1", said, answer, Usage()),
         wire.tool_result("s1", result),
         wire.user("s1", said),
-        wire.result("s1", ended, out_of_steps=False),
+        wire.result(ended),
+        wire.control_refusal(said, said),
+        wire.input_error("s1", 1, said),
     ):
         line = wire.dump(message)
 

@@ -1,0 +1,398 @@
+"""One task in one session, taken to its evidence.
+
+```
+baseline ─▶ turn ─▶ protected files put back ─▶ verification ─▶ shape of the answer ─▶ done
+              ▲                                       │                   │
+              └───────── what fails, for the model ───┴───────────────────┘
+```
+
+Whoever runs it hands in who watches; nothing is printed here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from qcode import events
+from qcode.boundary import Unconfined
+from qcode.checkpoints.in_session import SessionCheckpoints
+from qcode.errors import QcodeError
+from qcode.events import Event, TurnEnd
+from qcode.headless.ended import Ended, Violation
+from qcode.headless.order import Order
+from qcode.headless.witness import Witness
+from qcode.prompts import load
+from qcode.repeats import RUT_TEMPERATURE
+from qcode.tools.base import Effect
+
+if TYPE_CHECKING:
+    from qcode.agent import Checked
+    from qcode.headless.shaping import Shape
+    from qcode.session import Session
+    from qcode.verification.outcome import Outcome
+
+T = TypeVar("T")
+
+ROUNDS = 3
+"""How often failing output goes back to the model before the run has failed; an answer that
+does not fit, as often."""
+
+VIOLATED = 6
+"""The exit code of a run that changed what is protected (command-line contract)."""
+
+
+class Watcher(Protocol):
+    """Is told what happens; never raises."""
+
+    def handle(self, event: Event) -> None:
+        """Take what happened in a turn."""
+        ...
+
+    def verifying(self, commands: Sequence[str]) -> None:
+        """Take that these commands are about to be run."""
+        ...
+
+    def verified(self, outcomes: Sequence[Outcome]) -> None:
+        """Take how they went."""
+        ...
+
+    def violated(self, violations: Sequence[Violation]) -> None:
+        """Take what was found done to protected files."""
+        ...
+
+
+class Guarding(Protocol):
+    """What is protected in the session's files."""
+
+    def told(self) -> str:
+        """Return what the model is told of it; empty: nothing."""
+        ...
+
+    async def put_back(self) -> list[Violation]:
+        """Put back what was done to it since the last call, and return what that was."""
+        ...
+
+
+Guard = Callable[[Order], Awaitable[Guarding]]
+"""Begins to protect what an order wants protected."""
+
+
+class Work:
+    """Turns until what is asked holds or cannot."""
+
+    def __init__(
+        self,
+        session: Session,
+        watcher: Watcher,
+        *,
+        guard: Guard | None = None,
+        shape: Shape | None = None,
+    ) -> None:
+        """`guard`: None protects nothing. `shape`: what the final answer has to fit."""
+        self.session = session
+        self.watcher = watcher
+        self.guard = guard
+        self.shape = shape
+        self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
+        self.witness = Witness()
+        self.started = time.monotonic()
+        self.order = Order("")
+        self.answer = ""
+        self.structured: object = None
+        self.error = ""
+        self.error_code = 1
+        self.end = TurnEnd.ERROR
+        self.baseline: list[Outcome] | None = None
+        self.outcomes: list[Outcome] = []
+        self.violations: list[Violation] = []
+        self.guarding: Guarding | None = None
+        self.acted = False
+        """Whether this turn did anything that may have changed a file."""
+
+    async def prepare(self, order: Order) -> None:
+        """Get ready for a task: the sandbox, what is protected, how the verification goes now.
+
+        Done once; a later order of the same session is measured against the same start.
+
+        Raises:
+            SandboxError: the sandbox asked for cannot be had.
+        """
+        self.order = order
+        await self.boundary.ready()
+        guards = order.protect or (order.verify and order.guard_tests)
+        if self.guard is not None and self.guarding is None and guards:
+            self.guarding = await self.guard(order)
+            self.session.agent.guard = self._guard_call
+        if order.verify and self.baseline is None:
+            # What fails now is the best description of the task.
+            await self._verify()
+            self.baseline = self.outcomes
+            self._check_edits_if_quick()
+
+    def adopt(self, other: Work) -> None:
+        """Take over the baseline of another one that begins from the same files."""
+        self.baseline = other.baseline
+        self.outcomes = list(other.baseline or ())
+        self._check_edits_if_quick()
+
+    def _check_edits_if_quick(self) -> None:
+        from qcode.verification.running import QUICK_S
+
+        if self.baseline and sum(each.duration_s for each in self.baseline) <= QUICK_S:
+            self.session.agent.after_edit = self._check_edit
+
+    async def run(self, order: Order) -> int:
+        """Do what is asked; return the exit code.
+
+        Raises:
+            QcodeError: it could not even begin.
+        """
+        await self.prepare(order)
+        code = await self._turn(self._first(), order.typed)
+        verify_rounds = shape_rounds = 0
+        while True:
+            if self.end in (TurnEnd.INTERRUPTED, TurnEnd.PROVIDER):
+                await self._guard()
+                return VIOLATED if self.violations and self.end is TurnEnd.PROVIDER else code
+            is_over = self.end in (TurnEnd.BUDGET, TurnEnd.ERROR)
+            await self._guard()
+            if order.verify and not self._is_out_of_time():
+                await self._verify()
+            if self.violations:
+                return self._violated()
+            if self._is_out_of_time():
+                return code
+            if failing := self._failing():
+                if is_over or verify_rounds == ROUNDS:
+                    return code if self.end is TurnEnd.BUDGET else self._unverified()
+                verify_rounds += 1
+                text = self._next_try(failing)
+            elif self.end is not TurnEnd.ANSWERED and not (
+                order.verify and self.end is TurnEnd.GAVE_UP
+            ):
+                return code
+            elif misfit := self._misfit():
+                if shape_rounds == ROUNDS:
+                    return self._misfitting(misfit)
+                shape_rounds += 1
+                text = misfit
+            else:
+                return 0
+            said = "" if self.session.history.messages else order.typed
+            code = await self._turn(text, said)
+
+    def ended(self, code: int) -> Ended:
+        """Return all that this came to."""
+        session = self.session
+        budget = session.budget
+        out_of_steps = (
+            self.end is TurnEnd.BUDGET
+            and budget.max_steps is not None
+            and budget.steps >= budget.max_steps
+        )
+        return Ended(
+            session_id=session.id,
+            model=session.agent.provider.model,
+            task=self.order.prompt,
+            end=self.end,
+            exit_code=code,
+            answer=self.answer,
+            error=self.error if code else "",
+            steps=budget.steps,
+            duration_s=time.monotonic() - self.started,
+            usage=budget.usage,
+            out_of_steps=out_of_steps,
+            baseline=tuple(self.baseline or ()),
+            verification=tuple(self.outcomes),
+            violations=tuple(self.violations),
+            calls_repaired=session.history.repairs,
+            structured=self.structured,
+            asking_s=self.witness.asking_s,
+            denied=tuple(self.witness.denied),
+        )
+
+    def how_to_go_on(self) -> str:
+        """Return what to do to go on from here."""
+        return f"`qcode run --resume {self.session.id}` goes on from here"
+
+    # What is said to the model.
+
+    def _first(self) -> str:
+        order, prompt = self.order, self.order.prompt
+        if self.guarding is not None and (kept := self.guarding.told()):
+            prompt = f"{prompt}\n\n{kept}"
+        if self.shape is not None:
+            prompt = self.shape.ask(prompt)
+        failing = self._failing() if order.verify else ""
+        return load("verify_first", prompt=prompt, failing=failing) if failing else prompt
+
+    def _next_try(self, failing: str) -> str:
+        if self.end is TurnEnd.GAVE_UP:
+            # A model that went in circles copies its own mistakes from the history. It gets
+            # the task anew, on the files as they are, and picks its words with more chance.
+            self.session.history.begin_anew()
+            self.session.agent.temperature = RUT_TEMPERATURE
+            return load("verify_first", prompt=self.order.prompt, failing=failing)
+        return load("verify_again" if self.acted else "verify_unchanged", failing=failing)
+
+    async def _turn(self, text: str, said: str) -> int:
+        self.answer = ""
+        self.error = ""
+        self.acted = False
+        async with aclosing(self.session.send(text, said=said)) as stream:
+            async for event in stream:
+                self._take(event)
+        if self.end is TurnEnd.ANSWERED:
+            return 0
+        return 130 if self.end is TurnEnd.INTERRUPTED else self.error_code
+
+    def _take(self, event: Event) -> None:
+        self.witness.handle(event)
+        match event:
+            case events.AnswerFinished(message):
+                if message.text.strip():
+                    self.answer = message.text.strip()
+            case events.ToolFinished(result):
+                tool = self.session.agent.tools.get(result.name)
+                if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE):
+                    self.acted |= not result.is_error
+            case events.ErrorRaised(message_text, exit_code):
+                self.error = message_text
+                self.error_code = exit_code
+            case events.TurnFinished(end):
+                self.end = end
+            case _:
+                pass
+        self.watcher.handle(event)
+
+    # What has to hold.
+
+    def _is_out_of_time(self) -> bool:
+        left = self.session.budget.time_left_s()
+        return left is not None and left <= 0
+
+    async def _run_commands(self) -> list[Outcome]:
+        from qcode.verification.running import TIMEOUT_S, verify
+
+        context = self.session.agent.context
+        left = self.session.budget.time_left_s()
+        return await verify(
+            self.order.verify,
+            cwd=context.workspace.root,
+            launcher=context.launcher,
+            spill_dir=context.spill_dir,
+            timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
+        )
+
+    async def _verify(self) -> None:
+        commands = self.order.verify
+        self.watcher.verifying(commands)
+        # What a command writes (a formatter, say) is a step like a call's changes.
+        self.outcomes = await self.as_step(f"verify {', '.join(commands)}", self._run_commands())
+        self.watcher.verified(self.outcomes)
+
+    async def as_step(self, title: str, doing: Awaitable[T]) -> T:
+        """Do something that may change files, as a step that can be undone like a call's."""
+        kept = self.session.agent.checkpoints
+        if not isinstance(kept, SessionCheckpoints) or kept.used is None:
+            return await doing
+        try:
+            await kept.before(title, "", ())
+        except QcodeError:
+            return await doing  # the person is told by then
+        try:
+            return await doing
+        finally:
+            await kept.after()
+
+    async def _check_edit(self) -> Checked:
+        """Return how the verification goes after an edit."""
+        from qcode.agent import Checked
+        from qcode.verification.running import QUICK_CHARS, describe
+
+        failing = describe(await self._run_commands(), QUICK_CHARS)
+        if failing:
+            return Checked(load("verify_still_fails", failing=failing), passed=False)
+        commands = " and ".join(f"`{command}`" for command in self.order.verify)
+        return Checked(load("verify_passes", commands=commands), passed=True)
+
+    def _failing(self) -> str:
+        """Return what fails and the code it points at, for the model; nothing if all passes."""
+        if not self.order.verify:
+            return ""
+        from qcode.culprit import excerpt
+        from qcode.tools.files import fingerprint
+        from qcode.verification.running import describe
+
+        failing = self.session.agent.masker.mask(describe(self.outcomes))
+        context = self.session.agent.context
+        found = excerpt(failing, context.workspace, context.is_hidden) if failing else None
+        if found is None:
+            return failing
+        if found.whole:
+            real = context.workspace.root / found.path
+            context.seen[real] = fingerprint(real)
+        lines = "" if found.whole else f" (from line {found.first})"
+        text = self.session.agent.masker.mask(found.text)
+        return f"{failing}\n\n{found.path}{lines}:\n```\n{text}\n```"
+
+    def _unverified(self) -> int:
+        failed = ", ".join(f"`{o.command}`" for o in self.outcomes if not o.passed)
+        self.error = f"verification failed: {failed}; {self.how_to_go_on()}"
+        return 1
+
+    async def _guard(self) -> list[Violation]:
+        """Put back what was done to protected files; return it."""
+        if self.guarding is None:
+            return []
+        found = await self.as_step("put protected files back", self.guarding.put_back())
+        self._note(found)
+        return found
+
+    async def _guard_call(self) -> str:
+        """Put back what a call did to protected files; return what the model is told."""
+        assert self.guarding is not None
+        found = await self.guarding.put_back()  # within the step of the call
+        self._note(found)
+        if not found:
+            return ""
+        return load("protected_again", found="\n".join(f"- {v.path}: {v.why}" for v in found))
+
+    def _note(self, found: Sequence[Violation]) -> None:
+        if found:
+            self.violations += [
+                violation for violation in found if violation not in self.violations
+            ]
+            self.watcher.violated(found)
+
+    def _violated(self) -> int:
+        paths = ", ".join(dict.fromkeys(violation.path for violation in self.violations))
+        first = self.violations[0]
+        where = f"{first.path}:{first.line}" if first.line else first.path
+        kept = all(violation.rolled_back for violation in self.violations)
+        done = "put back as it was" if kept else "not all of it could be put back"
+        self.error = (
+            f"protected files were changed, {done}: {paths} ({where}: {first.why}); "
+            f"{self.how_to_go_on()}"
+        )
+        return VIOLATED
+
+    def _misfit(self) -> str:
+        """Return what does not fit in the answer, for the model; nothing if it fits."""
+        if self.shape is None:
+            return ""
+        from qcode.headless.shaping import Misfit
+
+        judged = self.shape.judge(self.answer)
+        if isinstance(judged, Misfit):
+            return judged.text
+        self.structured = judged
+        return ""
+
+    def _misfitting(self, misfit: str) -> int:
+        why = " ".join(misfit.split())[:200]
+        self.error = f"the answer does not fit the schema: {why}; {self.how_to_go_on()}"
+        return 1
