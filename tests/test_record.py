@@ -38,6 +38,24 @@ def test_wrong_values_are_refused(values: tuple[int, ...], named: dict[str, int]
         Point(*values, **named)  # type: ignore[arg-type]
 
 
+def test_many_are_made_as_strictly_as_a_few() -> None:
+    class Narrow(Record):
+        first: int
+        second: tuple[int, ...] = ()
+
+    class Other(Narrow):
+        third: str = ""
+
+    made = [Narrow(number) for number in range(100)]
+
+    assert made[-1] == Narrow(99, ())
+    assert Narrow(second=(5,), first=1) == Narrow(1, (5,))
+    assert Other(third="x").third == "x"  # type: ignore[call-arg]
+    for values, named in (((), {}), ((1, (), 4), {}), ((1,), {"z": 1}), ((1,), {"first": 1})):
+        with pytest.raises(TypeError):
+            Narrow(*values, **named)  # type: ignore[arg-type]
+
+
 def test_equal_means_the_same_kind_too() -> None:
     assert Point(1) == Point(1)
     assert Point(1) != Place(1)

@@ -62,7 +62,7 @@ def _read_fields(params: type[Any]) -> tuple[_Field, ...]:
             hint, *texts = typing.get_args(hint)
         if typing.get_origin(hint) in (Union, types.UnionType):
             hint = next(a for a in typing.get_args(hint) if a is not types.NoneType)
-        asked = name not in params._defaults  # noqa: SLF001
+        asked = name not in params.__field_defaults__
         hidden = HIDDEN in texts
         text = next((str(each) for each in texts if not str(each).startswith("\0")), "")
         required = asked and ASKED not in texts
