@@ -139,7 +139,7 @@ class Shape:
                         f"{self._place}: `{_short(reference)}` leads nowhere in the schema",
                         hint="put it under $defs; nothing is fetched",
                     ) from None
-            kinds: tuple[object, ...] = (None, {}, [], "", 0)
+            kinds: tuple[Any, ...] = (None, {}, [], "", 0)
             for value in kinds:
                 list(validator.iter_errors(value))
         except RecursionError:

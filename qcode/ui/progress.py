@@ -1,41 +1,38 @@
-"""A headless run's progress on stderr: live on a terminal, nothing elsewhere."""
+"""A headless run's progress on stderr: live on a terminal, signs of life elsewhere."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TextIO
 
 from qcode import events
 from qcode.escapes import last_state
 from qcode.events import Event
+from qcode.ui.heartbeat import EVERY_S, Heartbeat
 from qcode.ui.printable import one_line, printable
-
-SIGN_EVERY_S = 30.0
-"""Seconds of silence between signs of life where there is no terminal."""
 
 
 class Progress:
     """Prints one line for what was done, and redraws one for what is going on."""
 
-    def __init__(self, stream: TextIO, *, live: bool) -> None:
+    def __init__(self, stream: TextIO, *, live: bool, every_s: float = EVERY_S) -> None:
+        """`every_s`: of silence, between signs of life where there is no terminal."""
         self._stream = stream
         self._live = live
         self._drawn = False
         self._written = 0
         self._redrawn_at = 0.0
-        self._next_sign_s = SIGN_EVERY_S
+        self._heartbeat = Heartbeat(self.say, every_s=every_s)
 
     def handle(self, event: Event) -> None:
-        """Take one event. Retries and long waits are told anywhere, the rest on a terminal."""
+        """Take one event. Retries are told anywhere, the rest on a terminal."""
+        self._heartbeat.handle(event)
         if isinstance(event, events.Retrying):
             wait = f" in {event.wait_s:.1f} s" if event.wait_s >= 0.05 else ""
             self.say(f"qcode: {event.reason}; trying again{wait} ({event.attempt} of {event.of})")
-            return
-        if isinstance(event, events.Waiting) and not self._live:
-            # A sign of life for whoever reads a log; CI ends jobs that are silent for long.
-            if event.silent_s >= self._next_sign_s:
-                self.say(f"qcode: waiting for the model, {event.silent_s:.0f} s")
-                self._next_sign_s = event.silent_s + SIGN_EVERY_S
             return
         if isinstance(event, events.Nudged):
             self.say(f"qcode: {event.reason}")
@@ -43,8 +40,6 @@ class Progress:
         if isinstance(event, events.ProtocolSwitched):
             self.say(f"qcode: tool calls could not be read; trying the {event.protocol} protocol")
             return
-        if isinstance(event, events.StepStarted):
-            self._next_sign_s = SIGN_EVERY_S
         if not self._live:
             return
         match event:
@@ -78,9 +73,26 @@ class Progress:
             case _:
                 pass
 
+    def doing(self, what: str) -> None:
+        """Show, or tell with the next sign of life, what begins that is no event."""
+        self._heartbeat.doing(what)
+        self._draw(f"{what} …")
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Give signs of life meanwhile, where there is no terminal."""
+        beat = None if self._live else asyncio.ensure_future(self._heartbeat.beat())
+        try:
+            yield
+        finally:
+            if beat is not None:
+                beat.cancel()
+                await asyncio.gather(beat, return_exceptions=True)
+
     def say(self, text: str) -> None:
         """Print a finished line (or several)."""
         self.clear()
+        self._heartbeat.heard()
         print(printable(text), file=self._stream, flush=True)
 
     def clear(self) -> None:

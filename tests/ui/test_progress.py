@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from qcode import events
 from qcode.events import Event
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage
-from qcode.ui.progress import SIGN_EVERY_S, Progress
+from qcode.ui.progress import Progress
 
 CALL = ToolCall("1", "edit", "{}")
 TURN: list[Event] = [
@@ -48,11 +49,44 @@ def test_a_line_that_a_tool_draws_anew_is_shown_while_it_is_drawn() -> None:
     assert shown(events.ToolOutput("1", "a line\r\n"), live=True) == ""
 
 
-def test_elsewhere_nothing_is_shown_but_retries_and_long_waits() -> None:
+def test_elsewhere_nothing_is_shown_but_retries() -> None:
     assert shown(*TURN, live=False) == ""
     assert "trying again in 2.0 s (1 of 6)" in shown(events.Retrying(1, 6, 2.0, "busy"), live=False)
-    waits = [events.Waiting(float(s)) for s in range(0, int(3 * SIGN_EVERY_S), 5)]
-    assert shown(*waits, live=False).count("waiting for the model") == 2
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_signs_of_life_are_for_where_there_is_no_terminal(live: bool) -> None:
+    async def wait() -> str:
+        stream = Signal()
+        progress = Progress(stream, live=live, every_s=0.01)
+        progress.handle(events.StepStarted(1))
+        async with progress.beating():
+            if not live:
+                async with asyncio.timeout(10):
+                    await stream.written.wait()
+        return stream.getvalue()
+
+    text = asyncio.run(wait())
+
+    assert ("step 1, waiting for the model for 0 s" in text) is not live
+
+
+class Signal(io.StringIO):
+    """Says when there is something in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+
+    def flush(self) -> None:
+        self.written.set()
+
+
+def test_what_is_no_event_is_drawn_too() -> None:
+    stream = io.StringIO()
+    Progress(stream, live=True).doing("running `make test`")
+
+    assert stream.getvalue() == "\r\x1b[Krunning `make test` …"
 
 
 @pytest.mark.parametrize("live", [True, False])
