@@ -27,6 +27,8 @@ class QcodeError(Exception):
     """
 
     exit_code = 1
+    is_told = False
+    """Whether a program that reads the output was told of it already."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

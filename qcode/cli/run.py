@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qcode import journal, paths
 from qcode.approvals import Nobody
+from qcode.cli.foreground import Foreground, Plan
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
+from qcode.cli.reports import Reports, add_reports
 from qcode.cli.start import (
-    Chosen,
     NoModelError,
-    Note,
     choose_model,
     newest_session,
     note_on_stderr,
     open_session,
 )
 from qcode.cli.task import read_prompt, typed
-from qcode.cli.telling import Teller
 from qcode.context import estimate_tokens
 from qcode.errors import QcodeError, UsageError
 from qcode.events import TurnEnd
 from qcode.headless.order import Order
-from qcode.headless.work import Work
-from qcode.record import replace
-
-if TYPE_CHECKING:
-    from qcode.headless.shaping import Shape
-    from qcode.session import Session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,16 +39,59 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--commit", action="store_true", help="commit what was changed, if all went well")
     add("--patch", metavar="FILE", help="write what was changed as a patch; `-` for stdout")
     add("--resume", metavar="ID", help="go on with this session")
+    add_reports(parser)
+    add("--input-format", choices=["text", "stream-json"], default="text",
+        help="stream-json: stdin says what each turn is about, one JSON object a line")  # fmt: skip
+    add("--print-schema", choices=["stream", "report"],
+        help="print the JSON Schema of -o json and stream-json, or of --report, and end")  # fmt: skip
     add("--quiet", action="store_true", help="no progress and no notices on stderr")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the task; return the exit code."""
     require_stdout("the answer")
+    if args.print_schema:
+        from qcode.ui.schema import schema_text
+
+        sys.stdout.write(schema_text(args.print_schema))
+        return 0
+    try:
+        return _main(args)
+    except NoModelError as nothing:
+        _tell_in_json(args, nothing)
+        # The one message of several lines; the dispatcher would make one of them.
+        print(nothing, file=sys.stderr)
+        return nothing.exit_code
+    except QcodeError as error:
+        _tell_in_json(args, error)
+        raise
+
+
+def _tell_in_json(args: argparse.Namespace, error: QcodeError) -> None:
+    """Print the result of a run that could not begin: whoever reads JSON gets some."""
+    if args.output == "text" or error.is_told:
+        return
+    from qcode.headless.ended import Ended
+    from qcode.messages import Usage
+    from qcode.ui import wire
+
+    why = str(error)
+    ended = Ended(
+        "", args.model or "", "", TurnEnd.ERROR, error.exit_code, "", why, 0, 0.0, Usage()
+    )
+    print(wire.dump(wire.result(ended)), flush=True)
+
+
+def _main(args: argparse.Namespace) -> int:
     if not all(command.strip() for command in args.verify):
         raise UsageError("--verify needs a command", hint='for instance --verify "make test"')
     if args.patch == "-" and args.output != "text":
         raise UsageError(f"--patch - and -o {args.output} would share stdout", hint="name a file")
+    if args.input_format == "stream-json" and (args.output != "stream-json" or args.prompt):
+        raise UsageError(
+            "--input-format stream-json goes with -o stream-json and without a PROMPT",
+            hint="the first message on stdin is the task",
+        )
     cwd = enter_directory(args)
     if args.commit:
         from qcode.landing.commit import check_can_commit
@@ -66,6 +99,7 @@ def main(args: argparse.Namespace) -> int:
         check_can_commit(cwd)
     added = added_directories(args)
     settings = settings_from(args, cwd)
+    reports = Reports(args, cwd)
     shape = None
     if args.json_schema:
         from qcode.headless.shaping import Shape
@@ -74,14 +108,10 @@ def main(args: argparse.Namespace) -> int:
     note = (lambda _text: None) if args.quiet else note_on_stderr
     for warning in settings.warnings:
         note_on_stderr(warning)
-    prompt = read_prompt(args.prompt, note_on_stderr)
+    is_driven = args.input_format == "stream-json"
+    prompt = "" if is_driven else read_prompt(args.prompt, note_on_stderr)
     entry = _entry(args, cwd)
-    try:
-        chosen = choose_model(settings, note, local=args.local)
-    except NoModelError as nothing:
-        # The one message of several lines; the dispatcher would make one of them.
-        print(nothing, file=sys.stderr)
-        return nothing.exit_code
+    chosen = choose_model(settings, note, local=args.local)
     window = chosen.context_window
     if window and (size := estimate_tokens(prompt)) > window:
         model = chosen.target.model
@@ -96,7 +126,11 @@ def main(args: argparse.Namespace) -> int:
         kept_of(session)
     warm = chosen if settings.warm_up and chosen.is_embedded else None
     order = Order(prompt, typed(args.prompt), verify=tuple(args.verify))
-    return run_to_end(lambda: _Run(args, session, note, warm, shape).run(order))
+    plan = Plan(args, note, reports, shape=shape, warm=warm)
+    front = Foreground(plan, session)
+    if args.input_format == "stream-json":
+        return run_to_end(lambda: front.drive(order, sys.stdin.fileno()))
+    return run_to_end(lambda: front.run(order))
 
 
 def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
@@ -105,108 +139,3 @@ def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
     if args.resume:
         return journal.find(paths.state_dir() / "sessions", args.resume)
     return newest_session(cwd) if args.resume_last else None
-
-
-class _Run:
-    """One session in the foreground: its work, what lands of it, what is told."""
-
-    def __init__(
-        self,
-        args: argparse.Namespace,
-        session: Session,
-        note: Note,
-        warm: Chosen | None,
-        shape: Shape | None,
-    ) -> None:
-        """`warm`: a server that may be given what it read in an earlier session."""
-        self.args = args
-        self.warm = warm
-        self.session = session
-        self.note = note
-        self.teller = Teller(args, session, note)
-        self.work = Work(session, self.teller, shape=shape)
-        self.signal: int | None = None
-        self.closing: asyncio.Task[None] | None = None
-        self.changed: list[str] = []
-        """Paths that the session's calls changed, relative to the workspace."""
-        self.commit = ""
-
-    async def run(self, order: Order) -> int:
-        self._mind_signals()
-        try:
-            code = await self._land(await self._work(order))
-        except asyncio.CancelledError:
-            if self.signal is None:
-                raise
-            self.work.end, code = TurnEnd.INTERRUPTED, 130
-        finally:
-            await self._close()
-        if self.signal is not None:
-            code = 128 + self.signal
-        ended = replace(
-            self.work.ended(code), files_changed=tuple(self.changed), commit=self.commit
-        )
-        self.teller.complete_receipt(self.changed)
-        ended = replace(ended, receipt=self.teller.receipt.to_json())
-        self.teller.finish(
-            ended,
-            interrupted=self.signal is not None,
-            patch_on_stdout=self.args.patch == "-",
-        )
-        return code
-
-    def _mind_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        main_task = asyncio.current_task()
-        assert main_task is not None
-
-        def stop(number: int) -> None:
-            # The first signal interrupts the turn and lets it write its end; the
-            # second, or one outside a turn, ends what is going on at once.
-            again = self.signal is not None
-            self.signal = number
-            if self.closing is not None:
-                if again:
-                    self.closing.cancel()  # background jobs are no longer asked, but killed
-            elif again or not self.session.interrupt():
-                main_task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it stays ignored
-                loop.add_signal_handler(number, stop, number)
-
-    async def _work(self, order: Order) -> int:
-        await self.work.boundary.ready()
-        if self.warm is not None:
-            from qcode.cli.warm import restore
-
-            await restore(self.session, self.warm)
-        self.teller.begin()
-        return await self.work.run(order)
-
-    async def _land(self, code: int) -> int:
-        """Commit and write the patch as asked; return the exit code."""
-        wanted = self.args.output != "text" or self.args.commit or self.args.patch
-        if not wanted and (self.args.quiet or self.teller.receipt.is_empty):
-            return code
-        from qcode.cli import land
-
-        try:
-            self.changed = await land.changed_files(self.session)
-            if self.args.patch:
-                await land.write_patch(self.session, self.args.patch, sys.stdout.buffer, self.note)
-            if self.args.commit and code == 0:
-                self.commit = await land.land_commit(self.session, self.note)
-        except QcodeError as error:
-            self.work.error = f"{self.work.error}; {error}" if self.work.error else str(error)
-            return code or error.exit_code
-        return code
-
-    async def _close(self) -> None:
-        self.teller.learn()
-        self.closing = asyncio.ensure_future(self.session.close())
-        try:
-            await self.closing
-        except asyncio.CancelledError:
-            if self.signal is None:
-                raise

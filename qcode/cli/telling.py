@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from qcode import events
@@ -42,6 +43,15 @@ class Teller:
         self.progress = Progress(sys.stderr, live=on_terminal(sys.stderr) and not args.quiet)
         self.stream = args.output == "stream-json"
         self.receipt = Receipt()
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Give signs of life meanwhile, where nobody watches."""
+        if self.args.quiet:
+            yield
+            return
+        async with self.progress.beating():
+            yield
 
     # What happens.
 
@@ -82,6 +92,8 @@ class Teller:
 
     def verifying(self, commands: Sequence[str]) -> None:
         """Take that these commands are about to be run."""
+        if not self.args.quiet:
+            self.progress.doing(f"verifying: {', '.join(commands)}")
 
     def verified(self, outcomes: Sequence[Outcome]) -> None:
         """Take how they went."""
@@ -173,7 +185,9 @@ class Teller:
                 f"the session is saved: `qcode sessions show {name}` prints it, "
                 f"`qcode run --resume {name}` goes on"
             )
-            raise QcodeError(
+            lost = QcodeError(
                 f"cannot write {what} to stdout: {error.strerror or error}",
                 hint=kept if self.session.history.messages else "",
-            ) from error
+            )
+            lost.is_told = True  # as far as it can be
+            raise lost from error

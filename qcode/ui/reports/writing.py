@@ -33,6 +33,8 @@ class Wanted(Record):
     """Markdown; appended to what is there, as GitHub asks it of a step's summary."""
     code_quality: str = ""
     """GitLab's findings; replaced."""
+    junit: str = ""
+    """The verification as JUnit XML; replaced."""
     prefix: str = ""
     """From the repository's top to the workspace, with a slash at its end."""
 
@@ -43,7 +45,7 @@ def check_wanted(wanted: Wanted) -> None:
     Raises:
         UsageError: a folder is missing, or is where a file is to be.
     """
-    for name in filter(None, (wanted.report, wanted.summary, wanted.code_quality)):
+    for name in filter(None, (wanted.report, wanted.summary, wanted.code_quality, wanted.junit)):
         path = Path(name)
         check_free(path, force=True)
         if not path.parent.is_dir():
