@@ -92,11 +92,17 @@ class Driver:
         """Yield user messages in their order, until the input has ended.
 
         Raises:
-            UsageError: the very first line is no message, so nobody is there who speaks this.
+            UsageError: there is no input, or its very first line is no message, so that nobody
+                is there who speaks this.
         """
         loop = asyncio.get_running_loop()
-        # Nobody waits for this thread: a pipe may stay open and silent for ever.
-        threading.Thread(target=self._read, args=(loop,), name="driver", daemon=True).start()
+        # Nobody waits for this thread: a pipe may stay open and silent for ever. So it has a
+        # descriptor of its own, whose number means nothing else before it is done.
+        try:
+            own = os.dup(self._descriptor)
+        except OSError as error:
+            raise UsageError(f"cannot read stdin: {error.strerror}") from error
+        threading.Thread(target=self._read, args=(own, loop), name="driver", daemon=True).start()
         while True:
             while not self._waiting:
                 self._arrived.clear()
@@ -108,20 +114,15 @@ class Driver:
                 raise said
             yield said
 
-    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        data = b"\n"
-        while data:
-            try:
-                data = os.read(self._descriptor, CHUNK)
-            except BlockingIOError:  # whoever made the pipe set it so
-                select.select([self._descriptor], [], [])
-                continue
-            except OSError:
-                data = b""
-            try:
+    def _read(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while data := _some_of(descriptor):
                 loop.call_soon_threadsafe(self._take, data)
-            except RuntimeError:
-                return  # the loop is closed
+            loop.call_soon_threadsafe(self._take, b"")
+        except RuntimeError:
+            pass  # the loop is closed
+        finally:
+            os.close(descriptor)
 
     def _take(self, data: bytes) -> None:
         for number, line in self._lines.feed(data) if data else self._lines.end():
@@ -147,6 +148,17 @@ class Driver:
     def _say(self, said: UserSaid | UsageError | None) -> None:
         self._waiting.append(said)
         self._arrived.set()
+
+
+def _some_of(descriptor: int) -> bytes:
+    """Return what comes next; nothing at the end, or where it cannot be read."""
+    while True:
+        try:
+            return os.read(descriptor, CHUNK)
+        except BlockingIOError:  # whoever made the pipe set it so
+            select.select([descriptor], [], [])
+        except OSError:
+            return b""
 
 
 class Lines:

@@ -166,6 +166,14 @@ def test_lines_are_the_same_however_they_come() -> None:
         assert [*found, *lines.end()] == [(1, b"ab"), (2, b""), (3, None), (4, b"h")]
 
 
+def test_a_closed_input_is_wrong_use() -> None:
+    async def drive() -> None:
+        await anext(Driver(-1, lambda _heard: None).turns())
+
+    with pytest.raises(UsageError, match="cannot read stdin: Bad file descriptor"):
+        asyncio.run(drive())
+
+
 async def next_of(turns: AsyncIterator[UserSaid]) -> str:
     async with asyncio.timeout(10):
         return (await anext(turns)).text
