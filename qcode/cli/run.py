@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--input-format", choices=["text", "stream-json"], default="text",
         help="stream-json: stdin says what each turn is about, one JSON object a line")  # fmt: skip
     add("--print-schema", choices=["stream", "report"],
-        help="print the JSON Schema of -o json and stream-json, or of --report, and end")  # fmt: skip
+        help="print the JSON Schema of what -o or --report gives, and end")  # fmt: skip
     add("--quiet", action="store_true", help="no progress and no notices on stderr")
 
 
