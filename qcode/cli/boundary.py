@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from qcode import paths
 from qcode.config import INSIDE, Settings, usual_memory
 from qcode.errors import SandboxError
+from qcode.record import replace
 from qcode.rules import Rules
 from qcode.sandbox.choose import Choice
 from qcode.sandbox.hidden import Hidden
 from qcode.sandbox.policy import MIB, Grant, Level, Limits, Network, Policy, Tier
 from qcode.sandbox.protected import Protected
+from qcode.sandbox.repositories import Survey
 from qcode.sandbox.sandbox import Places, Sandbox
 from qcode.workspace import Workspace
 
 
-def policy_from(settings: Settings, workspace: Workspace, rules: Rules) -> Policy:
-    """Return what the settings say commands may touch."""
+def policy_from(
+    settings: Settings, workspace: Workspace, rules: Rules, lent: tuple[Path, ...] = ()
+) -> Policy:
+    """Return what the settings say commands may touch.
+
+    `lent` are real paths of directories that a copy is worked on of.
+    """
     network = settings.network
     if network is None:
         network = Network.PROXY if settings.network_hosts else Network.OFF
-    return Policy(
+    policy = Policy(
         level=settings.sandbox or Level.WORKSPACE_WRITE,
         roots=(workspace.root, *workspace.extra),
         home=Path.home(),
@@ -37,7 +44,23 @@ def policy_from(settings: Settings, workspace: Workspace, rules: Rules) -> Polic
         shown=settings.shown,
         env_pass=settings.env_pass,
         limits=_limits(settings),
+        lent=lent,
     )
+    return replace(policy, hidden=(*policy.hidden, *_secrets_in(policy))) if lent else policy
+
+
+def _secrets_in(policy: Policy) -> list[str]:
+    """Return the files in what is lent that would be hidden if it were the workspace."""
+    out: list[str] = []
+    for top in policy.lent:
+        hidden = Hidden(
+            replace(policy, roots=(top,)),
+            config_dir=paths.config_dir(),
+            state_dir=paths.state_dir(),
+        )
+        named = Survey(top, hidden.wanted).look().named
+        out += [path for path in hidden.existing(named) if top in Path(path).parents]
+    return out
 
 
 def _limits(settings: Settings) -> Limits:
@@ -58,12 +81,17 @@ def sandbox_from(
     *,
     drop: Collection[str] = (),
     secrets: Collection[str] = (),
+    variables: Mapping[str, str] | None = None,
+    lent: tuple[Path, ...] = (),
 ) -> Sandbox:
-    """Return the sandbox of a session; it is made when the first process is started."""
+    """Return the sandbox of a session; it is made when the first process is started.
+
+    `variables` are had otherwise than in this process; for `lent` see `policy_from`.
+    """
     return Sandbox(
-        policy_from(settings, workspace, rules),
+        policy_from(settings, workspace, rules, lent),
         Places(paths.config_dir(), paths.state_dir(), paths.cache_dir()),
-        os.environ,
+        {**os.environ, **variables} if variables else os.environ,
         wanted=settings.sandbox_tier,
         image=settings.sandbox_image,
         drop=drop,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from qcode.cli.reports import Reports, delivered
@@ -31,10 +31,17 @@ class Plan(Record):
     args: argparse.Namespace
     note: Note
     reports: Reports
-    guard: Guard | None = None
+    guard: Callable[[Session], Guard] | None = None
+    """Returns what protects the files of a session; None: nothing is to be protected."""
     shape: Shape | None = None
     warm: Chosen | None = None
     """A server that may be given what it read in an earlier session."""
+
+
+def worse(ended: Ended, wrong: str) -> Ended:
+    """Return how a run ended with something that went wrong behind it."""
+    error = f"{ended.error}; {wrong}" if ended.error else wrong
+    return replace(ended, error=error, exit_code=ended.exit_code or 1)
 
 
 class Foreground:
@@ -45,7 +52,12 @@ class Foreground:
         self.args = plan.args
         self.session = session
         self.teller = Teller(plan.args, session, plan.note)
-        self.work = Work(session, self.teller, guard=plan.guard, shape=plan.shape)
+        self.work = Work(
+            session,
+            self.teller,
+            guard=plan.guard(session) if plan.guard is not None else None,
+            shape=plan.shape,
+        )
         self.stopping = Stopping(session.interrupt)
         self.changed: tuple[str, ...] = ()
         """Paths that the session's calls changed, relative to the workspace."""
@@ -57,7 +69,7 @@ class Foreground:
         code = await self._to_its_end(self._one(order))
         ended = self._ended(code)
         if wrong := delivered(self.plan.reports, ended, self.session.agent.masker):
-            ended = self._worse(ended, wrong)
+            ended = worse(ended, wrong)
         self.teller.finish(
             ended,
             interrupted=self.stopping.has_come,
@@ -72,7 +84,7 @@ class Foreground:
         code = await self._to_its_end(self._driven(order, descriptor))
         ended = self._ended(code)
         if wrong := delivered(self.plan.reports, ended, self.session.agent.masker):
-            ended = self._worse(ended, wrong)
+            ended = worse(ended, wrong)
         self.teller.last_line(ended, interrupted=self.stopping.has_come)
         self.plan.reports.end()
         return ended.exit_code
@@ -172,12 +184,6 @@ class Foreground:
             commit=self.commit,
             receipt=self.teller.receipt.to_json(),
         )
-
-    @staticmethod
-    def _worse(ended: Ended, wrong: str) -> Ended:
-        """Return how it ended with a report that could not be written."""
-        error = f"{ended.error}; {wrong}" if ended.error else wrong
-        return replace(ended, error=error, exit_code=ended.exit_code or 1)
 
     async def _close(self) -> None:
         self.teller.learn()

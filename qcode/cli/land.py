@@ -82,6 +82,28 @@ async def land_commit(session: Session, note: Note) -> str:
     return landed.commit
 
 
+async def land_on_branch(session: Session, note: Note) -> tuple[str, str]:
+    """Commit in a worktree, and name the commit by a branch of its own; return both.
+
+    Raises:
+        QcodeError: git refused.
+    """
+    from qcode.checkpoints.plumbing import place, run
+
+    commit = await land_commit(session, note)
+    if not commit:
+        return "", ""
+    root = session.agent.context.workspace.root
+    name = f"qcode-{session.id}"  # `qcode/…` would be taken for the ref of its checkpoints
+    found = await asyncio.to_thread(place, root)
+    if found is None:
+        raise QcodeError(f"`{root}` is no worktree any more")
+    done = await asyncio.to_thread(run, root, "branch", name, commit, writes=(found.common_dir,))
+    if done.returncode:
+        raise QcodeError(f"git cannot make the branch {name}: {done.why}")
+    return name, commit
+
+
 async def write_patch(session: Session, target: str, stdout: BinaryIO, note: Note) -> None:
     """Write what the session changed as a patch that `git apply` takes.
 
@@ -102,6 +124,15 @@ async def write_patch(session: Session, target: str, stdout: BinaryIO, note: Not
     data, mixed = await kept.use(make)
     for path in mixed:
         note(f"somebody else changed {path} meanwhile, in the same lines; the patch has both")
+    put_patch(data, target, stdout)
+
+
+def put_patch(data: bytes, target: str, stdout: BinaryIO) -> None:
+    """Write a patch to a file, or to stdout for `-`.
+
+    Raises:
+        QcodeError: it cannot be written.
+    """
     if target == "-":
         if stdout.isatty():
             from qcode.cli.diff import shown

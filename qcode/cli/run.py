@@ -24,6 +24,9 @@ from qcode.context import estimate_tokens
 from qcode.errors import QcodeError, UsageError
 from qcode.events import TurnEnd
 from qcode.headless.order import Order
+from qcode.record import replace
+
+MOST_ATTEMPTS = 32
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="done only when this exits 0; its failing output goes back to the model")  # fmt: skip
     add("--json-schema", metavar="SCHEMA",
         help="the answer has to be JSON that fits it: a file, or the schema itself")  # fmt: skip
+    add("--attempts", type=_count, metavar="N",
+        help="N tries, each on a copy; the smallest change that is verified is kept")  # fmt: skip
+    add("--at-once", type=_count, metavar="N",
+        help="of these; by default as many as the server and this machine take")  # fmt: skip
+    add("--worktree", action="store_true",
+        help="work on a copy and leave it to you to take the change over")  # fmt: skip
     add("--commit", action="store_true", help="commit what was changed, if all went well")
     add("--patch", metavar="FILE", help="write what was changed as a patch; `-` for stdout")
     add("--resume", metavar="ID", help="go on with this session")
@@ -82,6 +91,13 @@ def _tell_in_json(args: argparse.Namespace, error: QcodeError) -> None:
     print(wire.dump(wire.result(ended)), flush=True)
 
 
+def _count(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if not 1 <= value <= MOST_ATTEMPTS:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number from 1 to {MOST_ATTEMPTS}")
+    return value
+
+
 def _main(args: argparse.Namespace) -> int:
     if not all(command.strip() for command in args.verify):
         raise UsageError("--verify needs a command", hint='for instance --verify "make test"')
@@ -92,6 +108,7 @@ def _main(args: argparse.Namespace) -> int:
             "--input-format stream-json goes with -o stream-json and without a PROMPT",
             hint="the first message on stdin is the task",
         )
+    _check_attempts(args)
     cwd = enter_directory(args)
     if args.commit:
         from qcode.landing.commit import check_can_commit
@@ -119,18 +136,39 @@ def _main(args: argparse.Namespace) -> int:
             f"the prompt is about {size:,} tokens, and {model} has room for {window:,}",
             hint="name files to read instead of pasting them",
         )
+    order = Order(prompt, typed(args.prompt), verify=tuple(args.verify))
+    plan = Plan(args, note, reports, shape=shape)
+    if args.attempts is not None or args.worktree:
+        from qcode.cli.attempting import Apartness, Wish
+
+        wish = Wish(settings, chosen, cwd, added, args.attempts or 1, args.at_once, args.worktree)
+        return run_to_end(lambda: Apartness(plan, wish).run(order))
     session = open_session(settings, chosen, Nobody(), cwd=cwd, added=added, note=note, entry=entry)
     if args.commit or args.patch:
         from qcode.cli.land import kept_of
 
         kept_of(session)
     warm = chosen if settings.warm_up and chosen.is_embedded else None
-    order = Order(prompt, typed(args.prompt), verify=tuple(args.verify))
-    plan = Plan(args, note, reports, shape=shape, warm=warm)
-    front = Foreground(plan, session)
+    front = Foreground(replace(plan, warm=warm), session)
     if args.input_format == "stream-json":
         return run_to_end(lambda: front.drive(order, sys.stdin.fileno()))
     return run_to_end(lambda: front.run(order))
+
+
+def _check_attempts(args: argparse.Namespace) -> None:
+    """Raise UsageError for what does not go together with copies."""
+    wanted = "--attempts" if args.attempts is not None else "--worktree" if args.worktree else ""
+    if args.attempts is not None and args.attempts > 1 and not args.verify:
+        raise UsageError(
+            "--attempts needs --verify: that is what they are judged by",
+            hint='for instance --verify "make test"',
+        )
+    if wanted and (args.resume or args.resume_last):
+        raise UsageError(f"{wanted} begins anew, so there is nothing to resume")
+    if wanted and args.input_format != "text":
+        raise UsageError(f"{wanted} works on one task, not on what a driver says")
+    if args.at_once is not None and args.attempts is None:
+        raise UsageError("--at-once is about --attempts", hint="say how many with --attempts N")
 
 
 def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:

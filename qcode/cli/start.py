@@ -212,6 +212,10 @@ class Apart(Record):
     """The person's directory, whose session it is."""
     cache_key: str
     """Tells requests that begin alike, to servers that route by it."""
+    lent: tuple[Path, ...]
+    """Real paths of what the copy was made of: read, and not written."""
+    variables: Mapping[str, str]
+    """What commands have otherwise in their environment."""
 
 
 def open_session(
@@ -250,9 +254,12 @@ def open_session(
         rules,
         drop=[name for name in (settings.api_key_env, chosen.target.key_source) if name],
         secrets=[key for key in (chosen.target.api_key,) if key],
+        variables=apart.variables if apart else {},
+        lent=apart.lent if apart else (),
     )
     boundary = SandboxBoundary(sandbox, workspace, has_person=not isinstance(approver, Nobody))
-    house.use(lambda: sandbox)
+    if apart is None:  # else whoever made the copy sees to it
+        house.use(lambda: sandbox)
     context = Context(
         workspace=workspace,
         seen={},

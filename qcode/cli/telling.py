@@ -31,16 +31,30 @@ def on_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()  # None: the process was started with it closed
 
 
+def progress_for(args: argparse.Namespace) -> Progress:
+    """Return what shows on stderr how a run goes."""
+    return Progress(sys.stderr, live=on_terminal(sys.stderr) and not args.quiet)
+
+
 class Teller:
     """The `Watcher` of a session in the foreground."""
 
-    def __init__(self, args: argparse.Namespace, session: Session, note: Note) -> None:
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        session: Session,
+        note: Note,
+        progress: Progress | None = None,
+    ) -> None:
+        """`progress`: what shows it on stderr; by default one of its own."""
         self.args = args
         self.session = session
         self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
         self.note = note
         self.learner = learner_of(session)
-        self.progress = Progress(sys.stderr, live=on_terminal(sys.stderr) and not args.quiet)
+        self.progress = progress or progress_for(args)
+        self.is_silent = bool(args.quiet)
+        """Whether nothing is told on stderr while it goes on."""
         self.stream = args.output == "stream-json"
         self.receipt = Receipt()
 
@@ -71,7 +85,7 @@ class Teller:
         self.receipt.handle(event)
         if self.learner is not None:
             self.learner.handle(event)
-        if not self.args.quiet:
+        if not self.is_silent:
             self.progress.handle(event)
         if self.stream:
             self._put(event)
@@ -92,7 +106,7 @@ class Teller:
 
     def verifying(self, commands: Sequence[str]) -> None:
         """Take that these commands are about to be run."""
-        if not self.args.quiet:
+        if not self.is_silent:
             self.progress.doing(f"verifying: {', '.join(commands)}")
 
     def verified(self, outcomes: Sequence[Outcome]) -> None:
@@ -100,13 +114,13 @@ class Teller:
         for outcome in outcomes:
             if self.learner is not None:
                 self.learner.verified(outcome.command, outcome.exit_code, outcome.duration_s)
-            if not self.args.quiet and on_terminal(sys.stderr):
+            if not self.is_silent and on_terminal(sys.stderr):
                 mark = "✓" if outcome.passed else "✗"
                 self.progress.say(f"{mark} verify `{outcome.command}`")
 
     def violated(self, violations: Sequence[Violation]) -> None:
         """Take what was found done to protected files."""
-        for each in violations:
+        for each in violations if not self.is_silent else ():
             place = f"{each.path}:{each.line}" if each.line else each.path
             done = "put back" if each.rolled_back else "it could not be put back"
             self.note(f"protected: {place}: {each.why} ({done})")

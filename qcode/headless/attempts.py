@@ -25,6 +25,9 @@ GRACE = 0.25
 """Once a candidate is verified, the others may go on for this share of the time it took: one
 with a smaller change may be about to end, and a wait for all would last as long as the worst."""
 
+LEAST_GRACE_S = 2.0
+"""But no less: a verification takes a moment."""
+
 HEAD_START_S = 15.0
 """Longest that the others wait for the first one's prompt to be read."""
 
@@ -68,15 +71,14 @@ class Attempts:
         self._make = make
         self._making = asyncio.Lock()
         self._told = told
-        self._read = asyncio.Event()
-        """Set once the first candidate's prompt has been read, or nobody waits for it any more."""
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._interrupted = False
-        self.failure: QcodeError | None = None
-        """Why a candidate could not even begin."""
+        self.failures: dict[int, QcodeError] = {}
+        """Why candidates could not even begin, by number."""
 
     async def run(self, order: Order) -> Candidate | None:
         """Return the candidate that is kept; None if none is verified.
+
+        Why others could not even begin is in `failures` then.
 
         Raises:
             QcodeError: the first one could not begin.
@@ -96,7 +98,6 @@ class Attempts:
 
     def interrupt(self) -> bool:
         """Interrupt all turns under way, and begin nothing more; whether there was any."""
-        self._interrupted = True
         under_way = [one.work.session.interrupt() for one in self.candidates]
         for number, task in self._tasks.items():
             if not any(one.number == number and one.fate == "working" for one in self.candidates):
@@ -118,7 +119,7 @@ class Attempts:
             if any(one.is_verified for one in self.candidates):
                 if deadline is None:
                     now = time.monotonic()
-                    deadline = now + GRACE * (now - started)
+                    deadline = now + max(LEAST_GRACE_S, GRACE * (now - started))
                     self._begin_no_more()
                 if time.monotonic() >= deadline:
                     return
@@ -131,6 +132,8 @@ class Attempts:
 
     async def _one(self, number: int, order: Order, first: Candidate) -> None:
         async with self._at_once:
+            if any(one.is_verified for one in self.candidates):
+                return
             if number > 1:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(first.is_answered.wait(), HEAD_START_S)
@@ -139,7 +142,7 @@ class Attempts:
                 await self._work(candidate, order, first)
             except QcodeError as error:
                 # One that cannot begin is no reason to lose the others.
-                self.failure = error
+                self.failures[number] = error
 
     async def _made(self, number: int) -> Candidate:
         async with self._making:
@@ -154,8 +157,8 @@ class Attempts:
             if candidate is not first:
                 candidate.work.adopt(first.work)
             candidate.code = await candidate.work.run(order)
-            candidate.fate = "ended"
             candidate.lines = await candidate.size()
+            candidate.fate = "ended"  # only now: one that has ended is no longer waited for
         except asyncio.CancelledError:
             candidate.fate = "superseded"
             candidate.work.end = TurnEnd.INTERRUPTED

@@ -44,6 +44,12 @@ class LlamaServer:
         server, value = await self._ask("GET", "/props", None, _PROMPTLY_S)
         return server.startswith("llama.cpp") and "default_generation_settings" in value
 
+    async def slots(self) -> int:
+        """Return how many conversations it holds at once; 0: it does not tell."""
+        _, value = await self._ask("GET", "/props", None, _PROMPTLY_S)
+        count = value.get("total_slots")
+        return count if isinstance(count, int) and count > 0 else 0
+
     async def is_fresh(self) -> bool:
         """Return whether no prompt was read since it started, so that its slot is empty."""
         slots = await self._slots()

@@ -83,7 +83,10 @@ class Confining:
                 self._roots, (real for c in policy.caches if (real := _existing(str(c))))
             )
             writable.update(
-                path for dirs in self._outside for path in (dirs.git_dir, dirs.common_dir)
+                path
+                for dirs in self._outside
+                for path in (dirs.git_dir, dirs.common_dir)
+                if not any(below(path, str(lent)) for lent in policy.lent)
             )
             if self.private_cache:
                 writable.add(self.private_cache)

@@ -80,6 +80,9 @@ class Policy(Record):
     roots: tuple[Path, ...]
     """The workspace, then what was added to it; real paths."""
     home: Path
+    lent: tuple[Path, ...] = ()
+    """Directories that are readable wherever they lie, and of which nothing is writable: not
+    even git's own files of a root that is a worktree of a repository there."""
     network: Network = Network.OFF
     hosts: tuple[str, ...] = ()
     """For `Network.PROXY`; none means that nothing is reached."""

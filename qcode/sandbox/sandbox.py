@@ -134,7 +134,7 @@ class Sandbox:
                 network=network,
                 scratch=scratch,
                 roots=roots,
-                seen=toolchains(self._environ, roots),
+                seen=(*toolchains(self._environ, roots), *map(str, self.policy.lent)),
                 path=self._environ.get("PATH", ""),
                 temp_bytes=self.policy.limits.temp_bytes,
                 container=self._container,

@@ -29,6 +29,7 @@ class Made(Record):
 NOTHING = Made({}, b"", 0)
 
 _BYTES_A_LINE = 40
+_ASIDE = "-apart"
 
 
 def made(kept: Checkpoints) -> Made:
@@ -63,9 +64,26 @@ def size_of(data: bytes) -> int:
     return size + -(-binary // _BYTES_A_LINE)
 
 
-def forget(kept: Checkpoints) -> None:
-    """Drop the steps of a worktree's session: they are of files that go with the worktree."""
+def set_aside(kept: Checkpoints) -> None:
+    """Put the steps of a worktree's session away from its name; they are of other files.
+
+    They are still named, since what they hold is to be brought back.
+    """
     name = f"{REFS}{kept.session}"
+    if old := kept.store.ref(name):
+        kept.store.set_ref(f"{name}{_ASIDE}", old, None)
+        kept.store.set_ref(name, "", old)
+
+
+def drop(kept: Checkpoints) -> None:
+    """Drop the steps of a worktree's session: the files that they are of are to go."""
+    set_aside(kept)
+    forget(kept)
+
+
+def forget(kept: Checkpoints) -> None:
+    """Drop what was set aside."""
+    name = f"{REFS}{kept.session}{_ASIDE}"
     if old := kept.store.ref(name):
         kept.store.set_ref(name, "", old)
 

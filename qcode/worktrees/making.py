@@ -30,6 +30,10 @@ class Worktree(Record):
     """In it, the counterpart of the directory that it was made for."""
     home: Path
     """That directory."""
+    origin: Path
+    """The top of the person's tree."""
+    lent: tuple[Path, ...]
+    """Real paths of what it needs to be readable: that tree, and its repository."""
     owned: Owned
     """What keeps it from being swept, and removes it."""
 
@@ -77,7 +81,8 @@ def make(home: Path, folder: Path, name: str) -> Worktree:
     except BaseException:
         owned.remove()
         raise
-    return Worktree(root, workspace, Path(home), owned)
+    lent = dict.fromkeys(Path(os.path.realpath(path)) for path in (top, found.common_dir))
+    return Worktree(root, workspace, Path(home), top, tuple(lent), owned)
 
 
 def _add(origin: Place, root: Path) -> None:
