@@ -58,6 +58,7 @@ _DECLARES = re.compile(
     r"^(?:const|let|var|val|final|auto|my|local) (?:\w+ )*?(\w+)(?: : [^=]+)? =|^(\w+) : ="
     r"|^let (?:mut )?(\w+) =|^(\w+) , (?:\w+) : ="
 )
+_CLOSES = re.compile(r"[\]})]+(?: [\]});,]+)*|end")
 _ROW = re.compile(r"^[\[{(].*[\]})]$|^\"[^\"]*\"(?: :.*)?$|^-?[\d.]+(?: ,.*)?$|^\w+ : .*|^\|.*\|$")
 _STEERS = re.compile(
     r"^(?:return|break|continue|goto|throw|raise|if|else|try|catch|rescue|ensure)\b"
@@ -183,17 +184,26 @@ def _slides(new: Sequence[Line], first: int, last: int) -> list[int]:
 def _says_more(texts: Sequence[str], known: set[str]) -> bool:
     """Whether inserted lines cannot change what the others find."""
     whole = "\n".join(texts)
-    if _ENDS.search(whole) or _ONLY.search(whole) or not _is_balanced(whole):
+    if _ENDS.search(whole) or _ONLY.search(whole):
         return False
-    if OPENS.search(texts[0]) or texts[0].startswith(("@", "# [", "[ ")):
-        return not (_MOCKS.search(whole) and not OPENS.search(whole))
+    if not _is_balanced(whole):
+        # The end of one test and all but the end of the next: told in the other order.
+        for at in range(len(texts) - 1):
+            if _CLOSES.fullmatch(texts[at]) and OPENS.search(texts[at + 1]):
+                rest = [*texts[at + 1 :], texts[at]]
+                return _says_more(rest, known) and (not at or _says_more(texts[:at], known))
+        return False
+    if OPENS.search(texts[0]):
+        return True
+    if texts[0].startswith(("@", "# [", "[ ")) and OPENS.search(whole) and "{" in whole:
+        return True
     if any(_MOCKS.search(each) or SKIPS.search(each) for each in texts):
         return False
     if _is_function(texts, known):
         return True
     checked = bool(_CHECKS.search(whole))
     for text in texts:
-        if _IMPORTS.search(text) or re.fullmatch(r"[\]})]+(?: [\]});,]+)*|end", text):
+        if _IMPORTS.search(text) or _CLOSES.fullmatch(text):
             continue
         if match := _DECLARES.search(text):
             if next(filter(None, match.groups())) in known:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from qcode.headless.ended import Violation
-from qcode.protection import judge, restore
+from qcode.protection import judge, pairs, restore, special, special_lines, tested
 from qcode.protection.finding import Finding
 from qcode.protection.globs import Globs
 from qcode.protection.installed import Installed
 from qcode.protection.kept import Keeper, Kept, content, is_same, read, settled, signature
 from qcode.protection.named import Named, named
-from qcode.protection.roles import Role, role_at, role_of
+from qcode.protection.roles import CODE, Role, extension, is_test, role_at, role_of
 from qcode.protection.scan import Folder, Tree
 from qcode.record import replace
 from qcode.transaction import TEMPORARY
@@ -55,6 +55,8 @@ class Protection:
         self._tree = Tree(self.root, self._globs)
         self._keeper = Keeper(self.root, spill_dir)
         self._installed = Installed(self.root, self._keeper)
+        self._known_tests: dict[str, bytes] | None = None
+        self._pairs: list[pairs.Pair] | None = None
 
     @classmethod
     def begin(
@@ -248,7 +250,27 @@ class Protection:
         return _violations(path, self._special_cased(path, before, after))
 
     def _special_cased(self, path: str, before: bytes | None, after: bytes) -> list[Finding]:
-        return []
+        kind = extension(path)
+        if kind not in CODE:
+            return []
+        found = tested.looked_for(path, kind, before, after, self._tests().keys())
+        if kind == "py":
+            if self._pairs is None:
+                python = {name: data for name, data in self._tests().items() if name[-3:] == ".py"}
+                self._pairs = pairs.of_tests(python)
+            return [*found, *special.special_cases(before, after, self._pairs)]
+        return [*found, *special_lines.special_cases(path, before, after, self._tests())]
+
+    def _tests(self) -> dict[str, bytes]:
+        """Return the tests and their data as they were, by path."""
+        if self._known_tests is None:
+            self._known_tests = {}
+            for path, kept in self._kept.items():
+                if kept.data is not None and (
+                    self._roles[path] in ("test", "data", "script") or is_test(path)
+                ):
+                    self._known_tests[path] = kept.data
+        return self._known_tests
 
     # Putting back.
 
@@ -310,13 +332,14 @@ SHOWN = 3
 
 def describe(protection: Protection) -> str:
     """Return one line that tells the model what it must not change; nothing if all is free."""
-    given = list(protection.globs)
-    tests = [path for path in protection.tests if path not in protection.given]
+    tests = protection.tests
     shown = tests if len(tests) <= SHOWN + 1 else tests[:SHOWN]
-    more = f" and {len(tests) - len(shown)} more" if len(tests) > len(shown) else ""
-    parts = []
-    if given:
-        parts.append(f"Do not change: {', '.join(given)}.")
-    if tests:
-        parts.append(f"Do not change these tests: {', '.join(shown)}{more}.")
-    return " ".join(parts)
+    told = ", ".join(shown)
+    if len(tests) > len(shown):
+        told += f" and {len(tests) - len(shown)} more"
+    given = ", ".join(protection.globs)
+    if given and told:
+        return f"Do not change {given}, nor these tests: {told}."
+    if told:
+        return f"Do not change these tests: {told}."
+    return f"Do not change {given}." if given else ""

@@ -239,7 +239,7 @@ class _Comparison:
     ) -> None:
         name = node.name
         what = f"`{prefix}{name}`"
-        if name in known or name in read:
+        if name in known:
             self._add("weakened", f"{what} takes the place of what had this name", node)
         elif name.startswith("pytest_"):
             self._add("harness", f"the hook {what} changes how tests are run", node)
@@ -247,6 +247,8 @@ class _Comparison:
             in_class and (name.startswith("assert") or _is_dunder(name))
         ):
             self._add("harness", f"{what} changes how tests are run", node)
+        elif name in read:
+            self._add("weakened", f"{what} takes the place of what had this name", node)
         elif _is_automatic(node):
             self._add("harness", f"{what} is used by tests that did not ask for it", node)
         elif name in parameters and _is_fixture(node):

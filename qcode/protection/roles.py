@@ -25,7 +25,7 @@ CODE = frozenset(
 """Extensions of code."""
 
 _TEST = re.compile(
-    r"test_[^/]*\.py|[^/]*_tests?\.py|tests?\.py"
+    r"test_[^/]*\.py|[^/]*_test\.py|tests?\.py"
     r"|[^/]*[._-](?:test|spec)s?\.(?:[cm]?[jt]sx?|rb|dart|lua|exs?|vue|svelte)"
     r"|(?:test|spec)\.[cm]?[jt]sx?"
     r"|[^/]*_test\.(?:go|cc|cpp|c|rb|exs|dart|zig|php|rs|sh)|test_[^/]*\.(?:rb|c|cc|cpp|sh|rs)"
@@ -106,3 +106,8 @@ def role_at(path: str) -> Role:
     """Return what a file is, by its path relative to the workspace."""
     folder, _, name = path.rpartition("/")
     return role_of(folder, name, in_tests=is_test_folder(folder))
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is one of tests, or of what they compare with."""
+    return role_at(path) in ("test", "data")
