@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 
 from qcode.protection.finding import Finding
 from qcode.protection.python_form import bound, dotted, parse
@@ -37,8 +38,16 @@ def in_test(data: bytes) -> list[Finding]:
     return list(dangers(tree)) if tree is not None else []
 
 
-def dangers(tree: ast.Module) -> Iterator[Finding]:
-    """Yield what ends the run, or changes the runner or modules for all."""
+def dangers(tree: ast.Module, imported: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield what ends the run, or changes the runner or modules for all.
+
+    `imported` are names of modules besides those that the tree imports itself.
+    """
+    modules = {*imported}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules |= bound(node)
+    modules -= sys.stdlib_module_names
     for node in ast.walk(tree):
         name = dotted(node) if isinstance(node, ast.Call) else ""
         if name in _ENDS:
@@ -57,7 +66,27 @@ def dangers(tree: ast.Module) -> Iterator[Finding]:
             node.name.startswith("pytest_") or node.name in ("load_tests", "setUpModule")
         ):
             yield Finding("harness", f"the hook `{node.name}` changes how tests run", node.lineno)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _replacing(node, modules)
     yield from _at_import(tree)
+
+
+def _replacing(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, modules: set[str]
+) -> Iterator[Finding]:
+    """Yield where a function puts something else in a module, and does not put it back."""
+    seen: dict[str, list[ast.Assign]] = {}
+    for each in ast.walk(node):
+        if isinstance(each, ast.Assign) and isinstance(
+            each.value, ast.Lambda | ast.Call | ast.Name
+        ):
+            for target in each.targets:
+                name = dotted(target) if isinstance(target, ast.Attribute) else ""
+                if name.partition(".")[0] in modules:
+                    seen.setdefault(name, []).append(each)
+    for name, ones in seen.items():
+        if len(ones) == 1:
+            yield Finding("harness", f"`{name}` is changed for all tests", ones[0].lineno)
 
 
 def _at_import(tree: ast.Module) -> Iterator[Finding]:
@@ -74,6 +103,11 @@ def _at_import(tree: ast.Module) -> Iterator[Finding]:
             if isinstance(node, ast.Call | ast.Name) and dotted(node) in _EXITS:
                 yield Finding("harness", "the run ends when the file is imported", each.lineno)
                 break
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+            name = dotted(each.value)
+            given = dotted(each.value.args[0]).partition(".")[0] if each.value.args else ""
+            if name.endswith("().start") or (name == "setattr" and given in modules):
+                yield Finding("harness", "a module is changed for all tests", each.lineno)
         if isinstance(each, ast.Assign):
             for target in each.targets:
                 base = target.value if isinstance(target, ast.Subscript) else target

@@ -22,6 +22,7 @@ from qcode.protection.python_form import (
     parse,
     walk,
 )
+from qcode.protection.python_new import dangers
 
 _SKIPS = frozenset(
     {"skip", "skipif", "skipIf", "skipUnless", "xfail", "expectedFailure", "skipTest",
@@ -59,14 +60,17 @@ def compare(before: bytes, after: bytes) -> list[Finding]:
         return [Finding("weakened", "tests that could not be read before were changed")]
     if new is None:
         return [Finding("weakened", "the tests can no longer be read")]
-    comparison = _Comparison()
+    comparison = _Comparison(
+        {name for each in new.body if _is_import(each) for name in bound(each)}
+    )
     comparison.scope(old.body, new.body, "", in_class=False)
     return comparison.found
 
 
 class _Comparison:
-    def __init__(self) -> None:
+    def __init__(self, imported: set[str]) -> None:
         self.found: list[Finding] = []
+        self._imported = imported
 
     def scope(
         self, old: Sequence[ast.stmt], new: Sequence[ast.stmt], prefix: str, *, in_class: bool
@@ -239,6 +243,7 @@ class _Comparison:
     ) -> None:
         name = node.name
         what = f"`{prefix}{name}`"
+        self.found += dangers(ast.Module([node], []), self._imported)
         if name in known:
             self._add("weakened", f"{what} takes the place of what had this name", node)
         elif name.startswith("pytest_"):
@@ -458,7 +463,13 @@ def _only_says_more(statement: ast.stmt, used: set[str]) -> bool:
             or dotted(each.context_expr).startswith("self.assert")
             for each in statement.items
         )
-        return checking and all(
+        given = {
+            name
+            for each in statement.items
+            if each.optional_vars is not None
+            for name in names_in(each.optional_vars)
+        }
+        return (checking and not given & used) and all(
             isinstance(each, ast.Expr) or _only_says_more(each, used) for each in statement.body
         )
     if isinstance(statement, ast.For):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from qcode.protection.finding import Finding
 from qcode.protection.pairs import RAISES, Literal, Pair, is_trivial, literal
@@ -46,6 +47,13 @@ def special_cases(before: bytes | None, after: bytes, pairs: Sequence[Pair]) -> 
     were = _Before(old)
     found: list[Finding] = []
     wanted = {(frozenset(pair.inputs), pair.output) for pair in pairs}
+    wanted |= {
+        (frozenset(each.split(", ")), pair.output)
+        for pair in pairs
+        if len(pair.inputs) == 1
+        for each in [pair.inputs[0][1:-1]]
+        if pair.inputs[0][0] == "("
+    }
     for group in sorted({case.group for case in fresh}):
         cases = [case for case in fresh if case.group == group]
         hits = [case for case in cases if (frozenset(case.inputs), case.output) in wanted]
@@ -196,33 +204,50 @@ def _table(node: ast.Dict | ast.List | ast.Tuple, function: str) -> Iterator[Cas
         given, gives = literal(key), literal(value)
         if given is None or gives is None or key is None:
             continue
-        inputs = [given]
+        inputs: tuple[Literal, ...] = (given,)
         if isinstance(key, ast.Tuple):
-            inputs = [each for each in map(literal, key.elts) if each is not None]
-        yield Case(tuple(inputs), gives, key.lineno, function, is_table=True, group=node.lineno)
-        if isinstance(key, ast.Tuple):
-            yield Case((given,), gives, key.lineno, function, is_table=True, group=node.lineno)
+            inputs = tuple(each for each in map(literal, key.elts) if each is not None)
+        yield Case(inputs, gives, key.lineno, function, is_table=True, group=node.lineno)
 
 
 def _branches(function: Function) -> Iterator[tuple[tuple[Literal, ...], Literal, int]]:
+    """Yield literals, what is given for them, and where."""
     parameters = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
     for node in ast.walk(function):
-        if isinstance(node, ast.If):
-            output = _gives(node.body)
-            if output is not None:
-                for inputs in _compared(node.test, parameters):
-                    yield inputs, output, node.lineno
-        elif isinstance(node, ast.IfExp):
-            output = literal(node.body)
-            if output is not None:
-                for inputs in _compared(node.test, parameters):
-                    yield inputs, output, node.lineno
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.If | ast.IfExp):
+            body, other = (
+                (_gives(node.body), _gives(node.orelse))
+                if isinstance(node, ast.If)
+                else (literal(node.body), literal(node.orelse))
+            )
+            yield from _given(node.test, parameters, body, other, line)
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Compare | ast.BoolOp):
+            yield from _given(node.value, parameters, "True", "False", line)
         elif isinstance(node, ast.Match) and _is_parameter(node.subject, parameters):
             for case in node.cases:
                 output = _gives(case.body)
                 if output is not None:
                     for value in _patterns(case.pattern):
                         yield value, output, case.pattern.lineno
+        body_of = getattr(node, "body", None)
+        for one, after in pairwise(body_of if isinstance(body_of, list) else []):
+            if isinstance(one, ast.If) and not one.orelse and isinstance(after, ast.Return):
+                yield from _given(one.test, parameters, None, literal(after.value), one.lineno)
+
+
+def _given(
+    test: ast.expr, parameters: set[str], body: Literal | None, other: Literal | None, line: int
+) -> Iterator[tuple[tuple[Literal, ...], Literal, int]]:
+    """Yield what a condition gives: `body` where it holds, `other` where it does not."""
+    if body is not None:
+        for inputs in _compared(test, parameters):
+            yield inputs, body, line
+    if other is not None and isinstance(test, ast.Compare) and len(test.ops) == 1:
+        turned = {ast.NotEq: ast.Eq(), ast.NotIn: ast.In()}.get(type(test.ops[0]))
+        if turned is not None:
+            for inputs in _compared(ast.Compare(test.left, [turned], test.comparators), parameters):
+                yield inputs, other, line
 
 
 def _gives(body: Sequence[ast.stmt]) -> Literal | None:
@@ -244,6 +269,8 @@ def _is_parameter(node: ast.expr, parameters: set[str]) -> bool:
         return bool(node.elts) and all(_is_parameter(each, parameters) for each in node.elts)
     if isinstance(node, ast.Call) and dotted(node) in ("list", "tuple", "str", "sorted", "repr"):
         return bool(node.args) and _is_parameter(node.args[0], parameters)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
+        return node.func.attr == "strip" and _is_parameter(node.func.value, parameters)
     if isinstance(node, ast.Starred):
         return _is_parameter(node.value, parameters)
     return False

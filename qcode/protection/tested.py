@@ -24,6 +24,7 @@ _RUNNER_WORD = re.compile(
     r"py\.?test|unittest|_test\b|\btest_|\btests?\b|nose|TEST_CURRENT|jest|mocha|\bTESTING\b",
     re.IGNORECASE,
 )
+_RUNNER = re.compile(r"py\.?test|unittest|nose[2t]", re.IGNORECASE)
 _VARIABLES = re.compile(
     r"PYTEST_CURRENT_TEST|PYTEST_VERSION|PYTEST_XDIST_WORKER|PYTEST_ADDOPTS|UNITTEST_\w*"
 )
@@ -61,13 +62,12 @@ def _traces(tree: ast.Module, path: str, tests: Collection[str]) -> Iterator[tup
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if _VARIABLES.search(node.value):
+            if _VARIABLES.fullmatch(node.value):
                 yield ("special-cased", "it asks whether it is being tested"), line
             elif not is_tool and _is_test_path(node.value, tests):
                 yield ("special-cased", f"it reads `{node.value}`, which tests it"), line
-        elif isinstance(node, ast.Compare):
-            if _asks(node):
-                yield ("special-cased", "it asks whether it is being tested"), line
+        elif _asks(node):
+            yield ("special-cased", "it asks whether it is being tested"), line
         elif isinstance(node, ast.Import | ast.ImportFrom):
             if not is_tool and (name := _test_import(node, tests)):
                 yield ("special-cased", f"it imports `{name}`, which only tests need"), line
@@ -122,21 +122,34 @@ def _inspects_frames(tree: ast.Module) -> int:
     return 0
 
 
-def _asks(node: ast.Compare) -> bool:
-    """Whether it compares what is loaded, or how it was started, with a test runner."""
-    sides = [node.left, *node.comparators]
+def _asks(node: ast.AST) -> bool:
+    """Whether it looks for a test runner in what is loaded, or in how it was started."""
+    if isinstance(node, ast.Compare):
+        sides: list[ast.AST] = [node.left, *node.comparators]
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        sides = [node] if dotted(node.value) == "sys.modules" else []
+    elif isinstance(node, ast.GeneratorExp | ast.ListComp | ast.SetComp):
+        loaded = any("sys.modules" in dotted(each.iter) for each in node.generators)
+        sides = [node] if loaded else []
+    else:
+        return False
+    below = [each for side in sides for each in ast.walk(side)]
     texts = [
         each.value
-        for side in sides
-        for each in ast.walk(side)
+        for each in below
         if isinstance(each, ast.Constant) and isinstance(each.value, str)
     ]
-    what = {
-        dotted(each) for side in sides for each in ast.walk(side) if isinstance(each, ast.Attribute)
-    }
-    if not what & {"sys.modules", "sys.argv", "sys.modules.keys"}:
-        return False
-    return any(_RUNNER_WORD.search(text) for text in texts)
+    names = {dotted(each) for each in below if isinstance(each, ast.Attribute)}
+    program = any(
+        isinstance(each, ast.Subscript)
+        and dotted(each.value) == "sys.argv"
+        and isinstance(each.slice, ast.Constant)
+        and each.slice.value == 0
+        for each in below
+    )
+    if names & {"sys.modules", "sys.modules.keys"} or program:
+        return any(map(_RUNNER_WORD.search, texts))
+    return "sys.argv" in names and any(map(_RUNNER.search, texts))
 
 
 def _call(
