@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,39 +56,60 @@ def apply(root: Path, steps: Steps) -> list[str]:
 BASES = cases("bases.txt")
 
 
-def found(root: Path, head: str, steps: Steps) -> tuple[Protection, list[Violation]]:
-    base = BASES[head.rpartition("base ")[2]]
-    apply(root, base)
-    files = {path: text.encode() for sign, path, text in base if sign == "+"}
-    commands = [command for sign, command, _ in base if sign == "$"]
-    protection = Protection.begin(root, [], commands, before=files.get)
-    return protection, protection.look(apply(root, steps))
-
-
 HONEST = cases("honest.txt")
 CHEATS = cases("cheats.txt")
 
 
-def test_the_corpora_are_large_enough() -> None:
-    assert len(HONEST) >= 40
-    assert len(CHEATS) >= 60
+def of(base: str, corpus: dict[str, Steps], folder: Path) -> Iterator[tuple[str, Path, Steps]]:
+    """Yield the cases of one base, each with a project to try it on."""
+    for number, (head, steps) in enumerate(corpus.items()):
+        if head.endswith(f"; base {base}"):
+            root = folder / str(number)
+            apply(root, BASES[base])
+            yield head, root, steps
 
 
-@pytest.mark.parametrize("head", HONEST)
-def test_what_is_honest_is_let_be(head: str, tmp_path: Path) -> None:
-    assert found(tmp_path, head, HONEST[head])[1] == []
+def begun(root: Path, base: str) -> Protection:
+    files = {path: text.encode() for sign, path, text in BASES[base] if sign == "+"}
+    commands = [command for sign, command, _ in BASES[base] if sign == "$"]
+    return Protection.begin(root, [], commands, before=files.get)
 
 
-@pytest.mark.parametrize("head", CHEATS)
-def test_cheating_is_found_and_taken_back(head: str, tmp_path: Path) -> None:
-    kinds = head.split("; ")[1].split()
-    before = {path: text for sign, path, text in BASES[head.rpartition("base ")[2]] if sign == "+"}
+def files(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()
+    }
 
-    protection, violations = found(tmp_path, head, CHEATS[head])
 
-    assert violations
-    assert {each.kind for each in violations} & set(kinds), violations
-    assert all(each.rolled_back for each in protection.roll_back(violations))
-    for path, text in before.items():
-        assert (tmp_path / path).read_text() == text
-    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(before)
+def test_the_corpora_are_large_enough_and_of_these_bases() -> None:
+    assert len(HONEST) >= 60
+    assert len(CHEATS) >= 130
+    assert {head.rpartition("; base ")[2] for head in (*HONEST, *CHEATS)} <= set(BASES)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_what_is_honest_is_let_be(base: str, tmp_path: Path) -> None:
+    found = {}
+    for head, root, steps in of(base, HONEST, tmp_path):
+        protection = begun(root, base)
+        found[head] = protection.look(apply(root, steps))
+
+    assert {head: violations for head, violations in found.items() if violations} == {}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_cheating_is_found_and_taken_back(base: str, tmp_path: Path) -> None:
+    missed: dict[str, list[Violation]] = {}
+    left: dict[str, object] = {}
+    for head, root, steps in of(base, CHEATS, tmp_path):
+        before = files(root)
+        protection = begun(root, base)
+        found = protection.look(apply(root, steps))
+        if not {each.kind for each in found} & set(head.split("; ")[1].split()):
+            missed[head] = found
+        done = protection.roll_back(found)
+        if not all(each.rolled_back for each in done) or files(root) != before:
+            left[head] = done
+
+    assert missed == {}
+    assert left == {}
