@@ -34,7 +34,9 @@ _NODE = frozenset({"npm", "pnpm", "yarn", "bun"})
 _INTERPRETER = re.compile(
     r"(?:python|pypy)[\d.]*|node|deno|bun|ts-node|tsx|ruby|perl|php|lua|Rscript|julia"
 )
-_CHECKING = re.compile(rb"\bassert|\bunittest\b|\bexpect\(|sys\.exit\(|process\.exit\(|\bexit 1\b")
+_CHECKING = re.compile(rb"\bassert\b|\bassert\w+\(|\bunittest\b|\bexpect\(")
+"""What stands in a program that checks, and seldom in one that is checked."""
+_INCLUDE = re.compile(r"^[-s]?include\s+(.+)$|^import\s+['\"](.+)['\"]$", re.MULTILINE)
 _RECIPE = re.compile(r"^(?:\t| {2,})[@+-]*(.*)$", re.MULTILINE)
 
 
@@ -120,12 +122,7 @@ class _Looking:
             self.scripts[path] = None
         elif says_so or (name in ("diff", "cmp", "comm") and "-" in words):
             self.data[path] = None
-        elif (
-            code
-            and read
-            and _CHECKING.search(self._read(path))
-            and "assert" in name + str(self._read(path))
-        ):
+        elif code and read and _CHECKING.search(self._read(path)):
             self.scripts[path] = None
 
     def _make(self, name: str, words: tuple[str, ...], folder: str, depth: int) -> None:
@@ -145,6 +142,10 @@ class _Looking:
                 self.scripts[path] = None
                 if name in ("make", "gmake", "just"):
                     text = self._read(path).decode("utf-8", "replace")
+                    for one, other in _INCLUDE.findall(text):
+                        for included in (one or other).split():
+                            if below := self._file(folder, included):
+                                self.scripts[below] = None
                     lines = _recipes(text, tuple(self.targets))
                     self.text("\n".join(lines), folder, depth + 1)
 

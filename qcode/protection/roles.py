@@ -48,6 +48,9 @@ _IMPORTED_FROM = frozenset({"", "src", "lib", "python"})
 
 _NO_DATA = re.compile(r"[^/]*\.(?:pyc|pyo|log|tmp|swp|orig|rej)|\.DS_Store|\.qcode-tmp-.*|[^/]*~")
 
+MADE = frozenset({"build", "dist", "target", "out", "htmlcov", "coverage", "bin", "obj"})
+"""Folders that builds make, with copies of what is tested in them."""
+
 TESTING_NAME = re.compile(
     r"(?:^|[_\-./])(?:tests?|checks?|verify|verification|validate|spec|smoke|judge|grade|grader|"
     r"expect(?:ed)?|ci|assert\w*|golden|selftest|acceptance)(?:[_\-./\d]|$)",
@@ -78,6 +81,8 @@ def role_of(folder: str, name: str, *, in_tests: bool) -> Role:
     stem, _, ending = name.partition(".")
     if name == "conftest.py":
         return "conftest"
+    if name in FOLDERS:  # a link to where the tests are, or a program of that name
+        return "data"
     if ending == "pth" or (stem in _BY_ITSELF and ending in ("py", "pyc", "so")):
         return "shadow"
     top = folder in _IMPORTED_FROM or in_tests

@@ -14,12 +14,14 @@ from pathlib import Path
 
 from qcode.protection.globs import Globs
 from qcode.protection.kept import Signature, settled
-from qcode.protection.roles import FOLDERS, SKIPPED
+from qcode.protection.roles import FOLDERS, MADE, SKIPPED
 from qcode.record import Record
 from qcode.tools.ignore import Rules, rules_at
 
 MOST_NEW = 20_000
 """Names of new folders that are looked at; more are no work of a model's."""
+
+_VENVS = frozenset({".venv", "venv", "env", ".env", "virtualenv"})
 
 
 class Folder(Record):
@@ -108,7 +110,9 @@ class Tree:
                     below = f"{here}/{name}" if here else name
                     if below in self.folders or name in known:
                         continue
-                    if self._is_entered(below, name, None, is_given=now.is_given):
+                    rules = self._below.get(path, self._rules)
+                    made = name in MADE and not now.is_given
+                    if not made and self._is_entered(below, name, rules, is_given=now.is_given):
                         waiting.append(
                             (below, in_tests or name in FOLDERS, self._given(below, now))
                         )
@@ -118,14 +122,12 @@ class Tree:
         said = self._globs.match(path, is_folder=True) if self._globs else None
         return above.is_given if said is None else said
 
-    def _is_entered(self, path: str, name: str, rules: Rules | None, *, is_given: bool) -> bool:
+    def _is_entered(self, path: str, name: str, rules: Rules, *, is_given: bool) -> bool:
         if path in self._globs.starts or is_given:
             return True
-        if name in SKIPPED:
+        if name in SKIPPED or rules.ignore(path, is_directory=True):
             return False
-        if rules is None:
-            return not os.path.exists(f"{self._root}/{path}/pyvenv.cfg")
-        return not rules.ignore(path, is_directory=True)
+        return name not in _VENVS or not os.path.exists(f"{self._root}/{path}/pyvenv.cfg")
 
     def _list(
         self, path: str, *, in_tests: bool, is_given: bool

@@ -23,15 +23,18 @@ _MAY_COME = frozenset(
 )  # fmt: skip
 """Settings of pytest that leave out no test and let none pass."""
 _MAY_GROW = frozenset({"markers", "pythonpath", "filterwarnings", "testpaths", "python_files"})
-_HURTS = re.compile(
-    r"skipTests|maven\.test\.skip|testFailureIgnore|ignoreFailures|skipITs|failIfNoTests|"
-    r"<exclude|exclude\s|excludeTestsMatching|enabled\s*=\s*false|onlyIf|filter\s*\{|"
-    r"^\s*(?:test|harness|doctest|autotests)\s*=\s*false|passWithNoTests|testNamePattern|"
-    r"\btest\s*:\s*\{|testMatch|testPathIgnore|\bbail\b|alias|setupFiles|globalSetup|retry|"
-    r"success_codes|\bxfail|allowlist_externals|ignore_outcome|ignore_errors",
-    re.MULTILINE,
-)
-"""Words of a build's file that decide about tests."""
+_HURTS = {
+    "vite": re.compile(
+        r"\btest\s*:\s*\{|testMatch|testPathIgnore|passWithNoTests|testNamePattern|setupFiles"
+        r"|globalSetup|\balias\b|\bretry\b|\bbail\b"
+    ),
+    "Cargo": re.compile(r"^\s*(?:test|harness|doctest|autotests)\s*=\s*false", re.MULTILINE),
+    "": re.compile(
+        r"skipTests|maven\.test\.skip|testFailureIgnore|ignoreFailures|skipITs|failIfNoTests"
+        r"|<exclude|excludeTestsMatching|enabled\s*=\s*false|onlyIf|filter\s*\{|\bexclude\s*[('\"]"
+    ),
+}
+"""Words of a build's file that decide about tests, by how its name begins."""
 _BUILDS = re.compile(r"vite\.config\..*|pom\.xml|build\.gradle(?:\.kts)?|Cargo\.toml")
 _COMMENT = re.compile(r"^\s*(?://|#|\*|/\*).*$|(?<=\s)//.*$", re.MULTILINE)
 
@@ -160,7 +163,8 @@ def _by_lines(name: str, before: str, after: str) -> list[Finding]:
         changed = [line for line in new if line not in old] + [
             line for line in old if line not in new
         ]
-        hurting = next((line for line in changed if _HURTS.search(line)), None)
+        hurts = _HURTS.get(name.partition(".")[0], _HURTS[""])
+        hurting = next((line for line in changed if hurts.search(line)), None)
         if hurting is None:
             return []
         return [Finding("harness", "what decides about tests was changed", _at(after, hurting))]

@@ -282,7 +282,15 @@ def test_a_rule_that_ignores_hides_nothing_new(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\xff\xfe\0", b"def test(:\n", b"# -*- coding: nonsense -*-\n", b"(" * 5000, b"\0"]
+    "data",
+    [
+        b"\xff\xfe\0",
+        b"def test(:\n",
+        b"# -*- coding: nonsense -*-\n",
+        b"(" * 5000,
+        b"\0",
+        b"x = 1" + b"+1" * 50_000,
+    ],
 )
 def test_what_cannot_be_read_as_python_is_judged(data: bytes, project: Path) -> None:
     (project / "tests/test_b.py").write_bytes(data)
