@@ -54,10 +54,16 @@ _IMPORTS = re.compile(
     r"^(?:import|use|using|require|require_relative|# include|from|package|load)\b"
     r"|^const [\w{} ,]+ = require \(|^\"[\w./-]+\"$"
 )
+_TAKES = re.compile(r"^(?:import|const|let|var) (.*?) (?:from|= (?:await )?(?:require|import))\b")
 _DECLARES = re.compile(
     r"^(?:const|let|var|val|final|auto|my|local) (?:\w+ )*?(\w+)(?: : [^=]+)? =|^(\w+) : ="
     r"|^let (?:mut )?(\w+) =|^(\w+) , (?:\w+) : ="
 )
+_GIVES_MEANING = re.compile(
+    r"(?:\b(?:def|fn|func|function|class|interface|struct|module|undef|alias)|# define"
+    r"|macro_rules !) (?:self \. )?(\w+)|^(\w+)(?: \. \w+)* = (?!=)"
+)
+"""Gives a name a meaning that it may have had already."""
 _CLOSES = re.compile(r"[\]})]+(?: [\]});,]+)*|end")
 _ROW = re.compile(r"^[\[{(].*[\]})]$|^\"[^\"]*\"(?: :.*)?$|^-?[\d.]+(?: ,.*)?$|^\w+ : .*|^\|.*\|$")
 _STEERS = re.compile(
@@ -93,6 +99,8 @@ def added(path: str, after: bytes) -> list[Finding]:
     for line in lines_of(extension, after.decode("utf-8", "replace")):
         if _ONLY.search(line.text):
             return [Finding("skipped", "other tests are left out by it", line.number)]
+        if extension == "go" and line.text.startswith("func init ("):
+            return [Finding("harness", "it changes what all tests find", line.number)]
         if extension not in ("sh", "bash", "bats") and _ENDS.search(line.text):
             return [Finding("harness", "it ends the tests", line.number)]
     return []
@@ -199,6 +207,14 @@ def _says_more(texts: Sequence[str], known: set[str]) -> bool:
         return True
     if any(_MOCKS.search(each) or SKIPS.search(each) for each in texts):
         return False
+    if any(
+        (match[1] or match[2]) in known for each in texts for match in _GIVES_MEANING.finditer(each)
+    ):
+        return False
+    for text in texts:
+        match = _TAKES.match(text)
+        if match and known.intersection(re.findall(r"\w+", match[1])) - {"type", "as"}:
+            return False
     if _is_function(texts, known):
         return True
     checked = bool(_CHECKS.search(whole))

@@ -21,7 +21,9 @@ from qcode.record import replace
 from qcode.transaction import TEMPORARY
 
 Before = Callable[[str], bytes | None]
-"""Gives what a file, by its path relative to the workspace, held before; None: there was none."""
+"""Gives what a file, by its path relative to the workspace, held before; None: there was none.
+
+A `LookupError` or `OSError` says that it is not known; then it is left alone."""
 
 LARGEST_SOURCE = 2 * 2**20
 """Bytes of a source that is looked at for special cases."""
@@ -225,6 +227,8 @@ class Protection:
         found: list[Finding] = []
         try:
             status = os.lstat(self.root / path)
+            if stat.S_ISLNK(status.st_mode) and role != "test":
+                return [Violation(path, "harness", "a link to what changes how tests are run")]
             data = b"" if stat.S_ISLNK(status.st_mode) else read(self.root / path)[0]
         except OSError:
             data = b""
@@ -242,7 +246,10 @@ class Protection:
         role = self._roles.get(path) or role_at(path)
         if path in self._kept or role not in ("", "inline"):
             return []
-        before = self._before(path)
+        try:
+            before = self._before(path)
+        except (LookupError, OSError):
+            return []
         try:
             after = read(self.root / path)[0]
         except OSError:
@@ -320,7 +327,10 @@ class Protection:
         if not is_given and role_at(path) in ("", "inline"):
             if self._before is None:
                 return "what it held before is not known"
-            before = self._before(path)
+            try:
+                before = self._before(path)
+            except LookupError:
+                return "what it held before is not known"
             if before is not None:
                 restore.write(self.root, path, before, None, modes)
                 return ""

@@ -127,4 +127,13 @@ def _is_path(node: ast.stmt) -> bool:
         isinstance(node, ast.Assign)
         and all(isinstance(each, ast.Name) for each in node.targets)
         and not bound(node) & {"collect_ignore", "collect_ignore_glob", "pytest_plugins"}
+        and all(
+            dotted(each).partition(".")[0] in ("os", "Path", "pathlib", "str", "Path()")
+            or (
+                isinstance(each.func, ast.Attribute)
+                and each.func.attr in ("resolve", "absolute", "joinpath")
+            )
+            for each in ast.walk(node)
+            if isinstance(each, ast.Call)
+        )
     )

@@ -41,6 +41,12 @@ _RESERVED_IN_CLASS = frozenset(
 )  # fmt: skip
 """Names that a runner knows: what has them changes how other tests are run."""
 
+_FIXTURES = frozenset(
+    {"tmp_path", "tmp_path_factory", "tmpdir", "monkeypatch", "capsys", "capfd", "caplog",
+     "request", "recwarn", "pytestconfig", "mocker", "subtests"}
+)  # fmt: skip
+"""Fixtures that pytest, or what most have with it, brings."""
+
 _REACHING = frozenset(
     {"monkeypatch", "mock", "mocker", "patch", "setattr", "delattr", "exec", "eval", "globals",
      "locals", "vars", "sys", "os", "builtins", "importlib", "gc", "ctypes", "atexit", "unittest",
@@ -256,7 +262,7 @@ class _Comparison:
             self._add("weakened", f"{what} takes the place of what had this name", node)
         elif _is_automatic(node):
             self._add("harness", f"{what} is used by tests that did not ask for it", node)
-        elif name in parameters and _is_fixture(node):
+        elif (name in parameters or name in _FIXTURES) and _is_fixture(node):
             self._add("weakened", f"{what} takes the place of another fixture", node)
 
 
