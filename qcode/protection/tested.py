@@ -15,6 +15,7 @@ from qcode.protection.finding import Finding
 from qcode.protection.python_form import dotted, parse
 
 _RUNNERS = frozenset({"pytest", "_pytest", "unittest", "nose", "nose2", "doctest", "tox"})
+_CHANGED = _RUNNERS | {"builtins", "__builtins__"}
 _TOOLS = re.compile(
     r"(?:^|/)(?:setup|noxfile|tasks|fabfile|manage|dodo|SConstruct)\.py$|pytest|plugin"
     r"|(?:^|/)(?:testing|evals?|bench(?:marks?)?|test_?utils|scripts|tools|bin|examples)(?:/|\.py)"
@@ -84,7 +85,7 @@ def _traces(tree: ast.Module, path: str, tests: Collection[str]) -> Iterator[tup
                 name = dotted(owner)
                 first = name.partition(".")[0]
                 if (
-                    ("." in name and first in (*_RUNNERS, "builtins", "__builtins__"))
+                    ("." in name and name != "builtins._" and first in _CHANGED)
                     or name == "__builtins__"
                     or (
                         name == "sys.modules"
@@ -166,7 +167,7 @@ def _call(
             yield ("harness", "the exit code of the tests is set when they end"), line
     elif name in ("setattr", "delattr") and node.args:
         first = dotted(node.args[0]).partition(".")[0]
-        if first in (*_RUNNERS, "builtins", "__builtins__"):
+        if first in _CHANGED:
             yield ("harness", f"it changes `{first}`"), line
     elif name in ("sys.modules.get", "importlib.util.find_spec") and not is_tool:
         if _words(node).intersection(_RUNNERS):

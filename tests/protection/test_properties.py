@@ -8,7 +8,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qcode.protection import judge, pairs, special, special_lines, tested
+from qcode.protection.named import Named
 from qcode.protection.python_tests import compare
+from qcode.protection.roles import role_at
 
 NAMES = st.sampled_from(["alpha", "beta", "gamma", "delta"])
 LITERALS = st.sampled_from(["0", "7", "'a b'", "[1, 2]", "{'k': None}", "-1.5", "b'x'", "(1,)"])
@@ -120,7 +123,34 @@ def test_a_test_that_is_added_never_counts(text: str, more: str) -> None:
     assert compare(text.encode(), f"{text}\n\n{more}".encode()) == []
 
 
-@settings(max_examples=50)
-@given(st.binary(max_size=200), st.binary(max_size=200))
-def test_bytes_of_any_kind_are_judged(before: bytes, after: bytes) -> None:
-    compare(before, after)
+PATHS = (
+    "tests/test_a.py", "conftest.py", "a.test.js", "a_test.go", "src/lib.rs", "spec/a_spec.rb",
+    "ATest.java", "tests/ATest.php", "tests/a.json", "tests/a.snap", "pyproject.toml", "setup.cfg",
+    ".coveragerc", "package.json", "Makefile", "check.sh", "pom.xml", "jest.config.js", "app.py",
+    "app.js", "app.go", "sitecustomize.py",
+)  # fmt: skip
+PIECES = st.lists(
+    st.sampled_from(
+        ["def test():", "\n", "    assert a == 1", "it('a', () => {", "})", "{", "}", '"', "'", "`",
+         "[tool.pytest]", "a = 1", "test:", "\t-pytest", "#[cfg(test)]", "mod t {", "/*", "*/",
+         "//", "<a>", '{"scripts":', "\0", "é", "\\", "if a == 7: return 13", "class A:", "    ",
+         "=begin"]
+    ),
+    max_size=12,
+).map("".join)  # fmt: skip
+ANY = st.one_of(st.binary(max_size=60), PIECES.map(str.encode))
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(PATHS), ANY, ANY)
+def test_whatever_stands_in_files_is_judged(path: str, before: bytes, after: bytes) -> None:
+    commands = Named(("Makefile", "check.sh"), (), (), ("test",))
+    role = role_at(path)
+
+    judge.changed(path, role, before, after, commands)
+    judge.added(path, role, after, has_tests=True)
+    tested.looked_for(path, path.rpartition(".")[2], before, after, ["tests/test_a.py"])
+    known = {"tests/test_a.py": before, "a.test.js": before, "a_test.go": before}
+    special.special_cases(before, after, pairs.of_tests(known))
+    special_lines.special_cases(path, before, after, known)
+    assert judge.changed(path, role, before, before, commands) == []
