@@ -28,7 +28,7 @@ def changed(path: str, role: Role, before: bytes, after: bytes, named: Named) ->
     if role == "settings":
         if is_python:
             return _as_python(before, after, "the settings of a test runner were changed")
-        return settings.compare(name, before, after, named.entries)
+        return settings.compare(name, before, after, named.entries, named.tests)
     if role == "conftest":
         # A conftest's own words are read as tests are: what helps tests must not change.
         found = python_tests.compare(before, after)
@@ -44,7 +44,7 @@ def changed(path: str, role: Role, before: bytes, after: bytes, named: Named) ->
     return lines.compare(extension(path), before, after)
 
 
-def added(path: str, role: Role, after: bytes, *, has_tests: bool) -> list[Finding]:
+def added(path: str, role: Role, after: bytes, named: Named, *, has_tests: bool) -> list[Finding]:
     """Return what counts of a file that was not there; `has_tests`: tests were below its folder."""
     name = path[path.rfind("/") + 1 :]
     if role == "conftest":
@@ -52,7 +52,7 @@ def added(path: str, role: Role, after: bytes, *, has_tests: bool) -> list[Findi
     if role == "shadow":
         return [Finding("harness", "it is taken for a module of the test runner, or run by itself")]
     if role == "settings":
-        return settings.added(name, after)
+        return settings.added(name, after, named.tests) if has_tests else []
     if role == "test":
         return python_new.in_test(after) if extension(path) == "py" else lines.added(path, after)
     return []

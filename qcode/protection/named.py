@@ -51,6 +51,8 @@ class Named(Record):
     """Of a makefile; empty: its first one."""
     entries: tuple[str, ...] = ()
     """Of `scripts` in a package.json."""
+    tests: tuple[str, ...] = ()
+    """Files of tests that are there, named or not."""
 
 
 def named(root: Path, commands: Sequence[str]) -> Named:

@@ -116,6 +116,8 @@ class Protection:
                 found.pop(path, None)
             else:
                 self._kept[path] = kept
+        tests = tuple(sorted(path for path, role in found.items() if role == "test"))
+        self._named = replace(self._named, tests=tests)
         self.by_default = [path for path in first if path in found]
         self.by_default += sorted(found.keys() - first.keys())
         if self._commands:
@@ -237,7 +239,7 @@ class Protection:
             other.startswith(prefix) and self._roles[other] == "test" for other in self._kept
         )
         with contextlib.suppress(RecursionError):
-            found = judge.added(path, role, data, has_tests=has_tests)
+            found = judge.added(path, role, data, self._named, has_tests=has_tests)
         return _violations(path, found)
 
     def _source(self, path: str) -> list[Violation]:
@@ -340,7 +342,11 @@ class Protection:
     @property
     def tests(self) -> list[str]:
         """The files of tests, those first that a command names."""
-        return [path for path in self.by_default if self._roles.get(path) in ("test", "script")]
+        return [
+            path
+            for path in self.by_default
+            if self._roles.get(path) in ("test", "script") and not path.endswith("__init__.py")
+        ]
 
 
 def _violations(path: str, findings: Iterable[Finding]) -> list[Violation]:

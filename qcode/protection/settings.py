@@ -39,8 +39,17 @@ _BUILDS = re.compile(r"vite\.config\..*|pom\.xml|build\.gradle(?:\.kts)?|Cargo\.
 _COMMENT = re.compile(r"^\s*(?://|#|\*|/\*).*$|(?<=\s)//.*$", re.MULTILINE)
 
 
-def compare(name: str, before: bytes, after: bytes, entries: Sequence[str] = ()) -> list[Finding]:
-    """Return what a change did; `entries` are the package's scripts that are run."""
+def compare(
+    name: str,
+    before: bytes,
+    after: bytes,
+    entries: Sequence[str] = (),
+    tests: Sequence[str] = (),
+) -> list[Finding]:
+    """Return what a change did.
+
+    `entries` are the package's scripts that are run, `tests` the files of tests that are there.
+    """
     if before == after:
         return []
     old_text, new_text = (data.decode("utf-8", "replace") for data in (before, after))
@@ -49,20 +58,20 @@ def compare(name: str, before: bytes, after: bytes, entries: Sequence[str] = ())
         return _by_lines(name, old_text, new_text)
     found = []
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key) and (why := _judge(key, old, new, entries)):
+        if old.get(key) != new.get(key) and (why := _judge(key, old, new, entries, tests)):
             found.append(Finding("harness", why, _line(new_text, key)))
     return found
 
 
-def added(name: str, after: bytes) -> list[Finding]:
-    """Return what new settings do."""
+def added(name: str, after: bytes, tests: Sequence[str] = ()) -> list[Finding]:
+    """Return what new settings do to the tests that are there."""
     if name in ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml") and after.split():
         return [Finding("harness", "new settings of pytest take the place of the others")]
     text = after.decode("utf-8", "replace")
     if name.endswith((".toml", ".cfg", ".ini", ".json", ".coveragerc")) or _BUILDS.fullmatch(name):
         if name == "package.json":
             return [each for each in compare(name, b"{}", after) if "script" not in each.why]
-        return compare(name, b"", after)
+        return compare(name, b"", after, tests=tests)
     if name == "noxfile.py":
         return []
     return [Finding("harness", "new settings of a test runner")] if text.split() else []
@@ -108,7 +117,13 @@ def _flat(tree: object, wanted: Sequence[str]) -> dict[str, object]:
     return found
 
 
-def _judge(key: str, old: dict[str, object], new: dict[str, object], entries: Sequence[str]) -> str:
+def _judge(
+    key: str,
+    old: dict[str, object],
+    new: dict[str, object],
+    entries: Sequence[str],
+    tests: Sequence[str],
+) -> str:
     """Return why a setting that differs counts, or nothing."""
     last = key.rpartition(".")[2]
     before, after = old.get(key), new.get(key)
@@ -130,6 +145,10 @@ def _judge(key: str, old: dict[str, object], new: dict[str, object], entries: Se
             return _set(key)
         if before is None and last in _MAY_COME:
             return ""
+        if last == "addopts" and after is not None and _only_shows(before, after):
+            return ""
+        if last == "testpaths" and before is None and _holds(after, tests):
+            return ""
         if last in _MAY_GROW and before is not None and _all_of(before, after):
             return ""
         return _set(key)
@@ -138,6 +157,36 @@ def _judge(key: str, old: dict[str, object], new: dict[str, object], entries: Se
     if before is None and last in ("branch", "source", "show_missing", "precision"):
         return ""
     return _set(key)
+
+
+_SHOWS = re.compile(
+    r"-q+|-v+|-l|-r\w+|--tb=\w+|--strict(?:-markers|-config)?|--import-mode=\w+|--color=\w+"
+    r"|--durations=\d+|--showlocals|--doctest-modules|--cov(?:-report|-branch)?(?:=\S+)?"
+)
+"""Options of pytest that leave out no test and let none pass."""
+
+
+def _words(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else str(value or "").split()
+
+
+def _only_shows(before: object, after: object) -> bool:
+    """Whether all options are there that were, and what came decides nothing."""
+    old, new = _words(before), _words(after)
+    left = iter(new)
+    return all(each in left for each in old) and all(
+        each in old or _SHOWS.fullmatch(each) for each in new
+    )
+
+
+def _holds(after: object, tests: Sequence[str]) -> bool:
+    """Whether all tests lie in the given folders."""
+    places = [each.strip("./") for each in _words(after)]
+    return all(
+        any(not place or path == place or path.startswith(f"{place}/") for place in places)
+        for path in tests
+        if re.search(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.py$", path)
+    )
 
 
 def _all_of(before: object, after: object) -> bool:

@@ -148,7 +148,7 @@ def test_whatever_stands_in_files_is_judged(path: str, before: bytes, after: byt
     role = role_at(path)
 
     judge.changed(path, role, before, after, commands)
-    judge.added(path, role, after, has_tests=True)
+    judge.added(path, role, after, commands, has_tests=True)
     tested.looked_for(path, path.rpartition(".")[2], before, after, ["tests/test_a.py"])
     known = {"tests/test_a.py": before, "a.test.js": before, "a_test.go": before}
     special.special_cases(before, after, pairs.of_tests(known))
