@@ -168,6 +168,8 @@ class Protection:
             return [self._deleted(path)]
         try:
             status = os.lstat(real)
+        except PermissionError:
+            return [Violation(path, "changed", "its folder was closed")]
         except OSError:
             return [self._deleted(path)]
         if kept.signature is not None and signature(status) == kept.signature:

@@ -17,6 +17,7 @@ from qcode import beneath
 from qcode.protection.kept import Kept, content
 from qcode.transaction import TEMPORARY
 
+_REACHING = stat.S_IRUSR | stat.S_IXUSR
 ASIDE = ".moved-aside"
 """The end of the name that what stood in the way gets."""
 
@@ -126,6 +127,8 @@ def _parent(root: Path, path: str, modes: Mapping[str, int]) -> Iterator[tuple[i
                         _aside(folder, part)
                     os.mkdir(part, dir_fd=folder)
                 made.append("/".join(parts[:depth]))
+            elif (was := modes.get("/".join(parts[:depth]), 0)) & ~status.st_mode & _REACHING:
+                os.chmod(here, stat.S_IMODE(was))  # it was closed to hide what is in it
         above = here
     with _writable(above), beneath.folder(above) as folder:
         yield folder, parts[-1]

@@ -85,6 +85,8 @@ class Tree:
         for path, folder in self.folders.items():
             try:
                 status = os.lstat(f"{self._root}/{path}" if path else self._root)
+            except PermissionError:
+                continue  # a folder above was closed
             except OSError:
                 gone.append(path)
                 continue

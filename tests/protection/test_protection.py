@@ -176,6 +176,19 @@ def test_folders_that_may_not_be_written_are_for_a_moment(project: Path) -> None
     assert stat.S_IMODE((project / "golden/deep/er").stat().st_mode) == 0o500
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may go everywhere")
+def test_a_folder_that_was_closed_is_opened(project: Path) -> None:
+    protection = Protection.begin(project, ["golden/deep/**"], [])
+    (project / "golden/deep/er/b.txt").write_text("x")
+    (project / "golden/deep").chmod(0)
+
+    found = protection.look()
+
+    assert kinds(found) == {"golden/deep/er/b.txt": "changed"}
+    assert all(each.rolled_back for each in protection.roll_back(found))
+    assert (project / "golden/deep/er/b.txt").read_text() == "b\n"
+
+
 def test_folders_get_their_modes_back(project: Path) -> None:
     (project / "golden/deep").chmod(0o711)
     protection = Protection.begin(project, ["golden/deep/**"], [])
