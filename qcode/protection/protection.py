@@ -281,7 +281,10 @@ class Protection:
                 python = {name: data for name, data in self._tests().items() if name[-3:] == ".py"}
                 self._pairs = pairs.of_tests(python)
             return [*found, *special.special_cases(before, after, self._pairs)]
-        return [*found, *special_lines.special_cases(path, before, after, self._tests())]
+        tests = dict(self._tests())
+        if kind == "rs" and before is not None:
+            tests[path] = before  # it may hold tests of its own
+        return [*found, *special_lines.special_cases(path, before, after, tests)]
 
     def _tests(self) -> dict[str, bytes]:
         """Return the tests and their data as they were, by path."""

@@ -24,6 +24,8 @@ _CASE = re.compile(rf"\b(?:case|when) ({_SPACED})")
 _BRANCH = re.compile(
     rf"\b(?:if|elsif|elif|else if|unless)\b.{{0,80}}?(?:(?:= ){{1,2}}=|\bis) ?({_SPACED})"
 )
+_AFTER = re.compile(rf"\breturn ({_SPACED}) if \w+ (?:= ){{2,3}}({_SPACED})$")
+_CHOICE = re.compile(rf"\w (?:= ){{2,3}}({_SPACED}) \? ({_SPACED})")
 _ENTRY = re.compile(rf"^({_SPACED}) (?:=> |= >|:|=|->|- >) ({_SPACED})$")
 _GIVES = re.compile(rf"(?:\breturn|= ?>|->|- >|\bthen|:|\?) ({_SPACED})(?: [}};:].*)?$")
 _LONGEST = 1000
@@ -109,6 +111,10 @@ def _cases(texts: Sequence[str]) -> list[tuple[tuple[str, str], int]]:
         if len(text) > _LONGEST:
             continue
         if match := _ENTRY.match(text):
+            found.append(((_plain(match[1]), _plain(match[2])), at))
+        elif match := _AFTER.search(text):
+            found.append(((_plain(match[2]), _plain(match[1])), at))
+        elif match := _CHOICE.search(text):
             found.append(((_plain(match[1]), _plain(match[2])), at))
         elif match := _CASE.search(text) or _BRANCH.search(text):
             rest = [text[match.end() :], *texts[at + 1 : at + 3]]
