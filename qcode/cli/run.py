@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qcode import journal, paths
 from qcode.approvals import Nobody
@@ -26,6 +28,10 @@ from qcode.events import TurnEnd
 from qcode.headless.order import Order
 from qcode.record import replace
 
+if TYPE_CHECKING:
+    from qcode.headless.work import Guard
+    from qcode.session import Session
+
 MOST_ATTEMPTS = 32
 
 
@@ -39,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="done only when this exits 0; its failing output goes back to the model")  # fmt: skip
     add("--json-schema", metavar="SCHEMA",
         help="the answer has to be JSON that fits it: a file, or the schema itself")  # fmt: skip
+    add("--protect", metavar="GLOB", action="append", default=[],
+        help="files that have to stay as they are, e.g. 'golden/**'")  # fmt: skip
+    add("--may-change", metavar="GLOB", action="append", default=[],
+        help="tests that the task is to change: else none may get weaker")  # fmt: skip
+    add("--no-protect", action="store_true", help="let tests get weaker: --verify alone counts")
     add("--attempts", type=_count, metavar="N",
         help="N tries, each on a copy; the smallest change that is verified is kept")  # fmt: skip
     add("--at-once", type=_count, metavar="N",
@@ -136,8 +147,15 @@ def _main(args: argparse.Namespace) -> int:
             f"the prompt is about {size:,} tokens, and {model} has room for {window:,}",
             hint="name files to read instead of pasting them",
         )
-    order = Order(prompt, typed(args.prompt), verify=tuple(args.verify))
-    plan = Plan(args, note, reports, shape=shape)
+    order = Order(
+        prompt,
+        typed(args.prompt),
+        verify=tuple(args.verify),
+        protect=tuple(args.protect),
+        guard_tests=not args.no_protect,
+        may_change=tuple(args.may_change),
+    )
+    plan = Plan(args, note, reports, guard=_guard(order), shape=shape)
     if args.attempts is not None or args.worktree:
         from qcode.cli.attempting import Apartness, Wish
 
@@ -153,6 +171,14 @@ def _main(args: argparse.Namespace) -> int:
     if args.input_format == "stream-json":
         return run_to_end(lambda: front.drive(order, sys.stdin.fileno()))
     return run_to_end(lambda: front.run(order))
+
+
+def _guard(order: Order) -> Callable[[Session], Guard] | None:
+    if not (order.protect or (order.verify and order.guard_tests)):
+        return None
+    from qcode.headless.guarding import guard_of
+
+    return guard_of
 
 
 def _check_attempts(args: argparse.Namespace) -> None:

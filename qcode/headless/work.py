@@ -71,8 +71,11 @@ class Guarding(Protocol):
         """Return what the model is told of it; empty: nothing."""
         ...
 
-    async def put_back(self) -> list[Violation]:
-        """Put back what was done to it since the last call, and return what that was."""
+    async def put_back(self, *, thorough: bool) -> list[Violation]:
+        """Put back what was done to it since the last call, and return what that was.
+
+        With `thorough`, what was done elsewhere to get past the verification counts as well.
+        """
         ...
 
 
@@ -220,14 +223,18 @@ class Work:
 
     # What is said to the model.
 
-    def _first(self) -> str:
-        order, prompt = self.order, self.order.prompt
+    def _task(self) -> str:
+        """Return the task with what has to hold besides the verification."""
+        prompt = self.order.prompt
         if self.guarding is not None and (kept := self.guarding.told()):
             prompt = f"{prompt}\n\n{kept}"
-        if self.shape is not None:
-            prompt = self.shape.ask(prompt)
-        failing = self._failing() if order.verify else ""
-        return load("verify_first", prompt=prompt, failing=failing) if failing else prompt
+        return self.shape.ask(prompt) if self.shape is not None else prompt
+
+    def _first(self) -> str:
+        failing = self._failing()
+        if not failing:
+            return self._task()
+        return load("verify_first", prompt=self._task(), failing=failing)
 
     def _next_try(self, failing: str) -> str:
         if self.end is TurnEnd.GAVE_UP:
@@ -235,7 +242,7 @@ class Work:
             # the task anew, on the files as they are, and picks its words with more chance.
             self.session.history.begin_anew()
             self.session.agent.temperature = RUT_TEMPERATURE
-            return load("verify_first", prompt=self.order.prompt, failing=failing)
+            return load("verify_first", prompt=self._task(), failing=failing)
         return load("verify_again" if self.acted else "verify_unchanged", failing=failing)
 
     async def _turn(self, text: str, said: str) -> int:
@@ -348,14 +355,16 @@ class Work:
         """Put back what was done to protected files; return it."""
         if self.guarding is None:
             return []
-        found = await self.as_step("put protected files back", self.guarding.put_back())
+        found = await self.as_step(
+            "put protected files back", self.guarding.put_back(thorough=True)
+        )
         self._note(found)
         return found
 
     async def _guard_call(self) -> str:
         """Put back what a call did to protected files; return what the model is told."""
         assert self.guarding is not None
-        found = await self.guarding.put_back()  # within the step of the call
+        found = await self.guarding.put_back(thorough=False)  # within the step of the call
         self._note(found)
         if not found:
             return ""
