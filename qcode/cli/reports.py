@@ -13,6 +13,7 @@ from qcode.errors import QcodeError
 from qcode.headless.ended import Ended
 from qcode.sandbox.repositories import enclosing
 from qcode.secrets import Masker
+from qcode.ui.reports.details import NONE, Details
 from qcode.ui.reports.writing import Wanted, check_wanted, write_reports
 
 
@@ -72,7 +73,7 @@ class Reports:
             QcodeError: one of them could not be written; the others are.
         """
         try:
-            write_reports(ended, self._wanted, masker)
+            write_reports(ended, self._wanted, masker, _details(ended))
         finally:
             if self._is_github:
                 from qcode.ui.reports.annotations import Commands, annotate
@@ -96,6 +97,14 @@ class Reports:
             print(line, file=sys.stderr, flush=True)
         except (OSError, AttributeError):
             return  # stderr is closed, so that nobody obeys it
+
+
+def _details(ended: Ended) -> Details:
+    from qcode.verification.comparing import compare
+
+    if not ended.baseline or not ended.verification:
+        return NONE
+    return Details(comparison=compare(ended.baseline, ended.verification).to_json())
 
 
 def delivered(reports: Reports, ended: Ended, masker: Masker) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.reports import Reports, add_reports
 from qcode.cli.start import (
     NoModelError,
+    Note,
     choose_model,
     newest_session,
     note_on_stderr,
@@ -42,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser)
     add("-o", "--output", choices=["text", "json", "stream-json"], default="text")
     add("--verify", metavar="CMD", action="append", default=[],
-        help="done only when this exits 0; its failing output goes back to the model")  # fmt: skip
+        help="done only when this exits 0 (`auto`: what tests the project); what fails goes "
+        "back to the model")  # fmt: skip
     add("--json-schema", metavar="SCHEMA",
         help="the answer has to be JSON that fits it: a file, or the schema itself")  # fmt: skip
     add("--protect", metavar="GLOB", action="append", default=[],
@@ -150,7 +152,7 @@ def _main(args: argparse.Namespace) -> int:
     order = Order(
         prompt,
         typed(args.prompt),
-        verify=tuple(args.verify),
+        verify=_commands(args.verify, cwd, note),
         protect=tuple(args.protect),
         guard_tests=not args.no_protect,
         may_change=tuple(args.may_change),
@@ -171,6 +173,27 @@ def _main(args: argparse.Namespace) -> int:
     if args.input_format == "stream-json":
         return run_to_end(lambda: front.drive(order, sys.stdin.fileno()))
     return run_to_end(lambda: front.run(order))
+
+
+def _commands(given: Sequence[str], cwd: Path, note: Note) -> tuple[str, ...]:
+    """Return the commands to verify by; `auto` among them is what tests the project."""
+    out: list[str] = []
+    for command in given:
+        if command.strip() != "auto":
+            out.append(command)
+            continue
+        from qcode.cli.composer import store_of
+        from qcode.facts.store import today
+        from qcode.verification.detecting import detect, whole
+
+        facts = [fact for fact in store_of(cwd).valid(today()) if fact.purpose == "test"]
+        known = [
+            fact.command for fact in facts if fact.kept or (fact.passed and whole(fact.command))
+        ]
+        found = detect(cwd, known)
+        note(f"verifying by `{found.command}` ({found.evidence})")
+        out.append(found.command)
+    return tuple(dict.fromkeys(out))
 
 
 def _guard(order: Order) -> Callable[[Session], Guard] | None:

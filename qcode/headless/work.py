@@ -164,6 +164,7 @@ class Work:
             await self._guard()
             if order.verify and not self._is_out_of_time():
                 await self._verify()
+            self._look_for_vanished()
             if self.violations:
                 return self._violated()
             if self._is_out_of_time():
@@ -281,13 +282,13 @@ class Work:
         left = self.session.budget.time_left_s()
         return left is not None and left <= 0
 
-    async def _run_commands(self) -> list[Outcome]:
+    async def _run_commands(self, commands: Sequence[str] = ()) -> list[Outcome]:
         from qcode.verification.running import TIMEOUT_S, verify
 
         context = self.session.agent.context
         left = self.session.budget.time_left_s()
         return await verify(
-            self.order.verify,
+            commands or self.order.verify,
             cwd=context.workspace.root,
             launcher=context.launcher,
             spill_dir=context.spill_dir,
@@ -298,8 +299,20 @@ class Work:
         commands = self.order.verify
         self.watcher.verifying(commands)
         # What a command writes (a formatter, say) is a step like a call's changes.
-        self.outcomes = await self.as_step(f"verify {', '.join(commands)}", self._run_commands())
+        self.outcomes = await self.as_step(f"verify {', '.join(commands)}", self._settled())
         self.watcher.verified(self.outcomes)
+
+    async def _settled(self) -> list[Outcome]:
+        """Run the commands, and again where that tells flaky results from others."""
+        outcomes = await self._run_commands()
+        if self.baseline is None:
+            return outcomes
+        from qcode.verification.settling import settle
+
+        async def again(command: str) -> Outcome:
+            return (await self._run_commands((command,)))[0]
+
+        return await settle(self.baseline, outcomes, again)
 
     async def as_step(self, title: str, doing: Awaitable[T]) -> T:
         """Do something that may change files, as a step that can be undone like a call's."""
@@ -361,6 +374,21 @@ class Work:
         self._note(found)
         return found
 
+    def _look_for_vanished(self) -> None:
+        """Find tests that a verification which passes does not run any more."""
+        order = self.order
+        if self.guarding is None or not order.guard_tests or order.may_change:
+            return
+        from qcode.verification.comparing import compare
+
+        gone = compare(self.baseline or (), self.outcomes).vanished
+        if gone and not self.violations:
+            shown = ", ".join(gone[:3])
+            more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+            commands = ", ".join(f"`{command}`" for command in order.verify)
+            why = f"{commands} passes, but does not run what it ran before: {shown}{more}"
+            self._note([Violation("", "vanished", why)])
+
     async def _guard_call(self) -> str:
         """Put back what a call did to protected files; return what the model is told."""
         assert self.guarding is not None
@@ -381,6 +409,9 @@ class Work:
         paths = ", ".join(dict.fromkeys(violation.path for violation in self.violations))
         first = self.violations[0]
         where = f"{first.path}:{first.line}" if first.line else first.path
+        if first.kind == "vanished":
+            self.error = f"{first.why}; {self.how_to_go_on()}"
+            return VIOLATED
         kept = all(violation.rolled_back for violation in self.violations)
         done = "put back as it was" if kept else "not all of it could be put back"
         self.error = (

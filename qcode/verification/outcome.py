@@ -10,6 +10,10 @@ from qcode.record import Record
 Status: TypeAlias = Literal["passed", "failed", "error", "skipped"]
 
 
+MOST_NAMED = 20
+"""Failing tests in a result; the report has them all."""
+
+
 class Case(Record):
     """One test as its runner tells of it."""
 
@@ -35,6 +39,10 @@ class Outcome(Record):
     duration_s: float
     cases: tuple[Case, ...] = ()
     """The tests in it, where they could be read; empty says nothing of how many there were."""
+    ran: int | None = None
+    """Tests that were run, as the runner counts; None: it does not."""
+    stopped_early: bool = False
+    """Whether the runner says that it left some out."""
     flaky: tuple[str, ...] = ()
     """Tests, or the command itself, that went otherwise when run again on the same files."""
     runs: int = 1
@@ -52,4 +60,8 @@ class Outcome(Record):
             "passed": self.passed,
             "exit_code": self.exit_code,
             "duration_ms": round(self.duration_s * 1000),
+            "tests": self.ran,
+            "failed": [c.name for c in self.cases if c.status in ("failed", "error")][:MOST_NAMED],
+            "flaky": list(self.flaky),
+            "runs": self.runs,
         }

@@ -11,7 +11,10 @@ from qcode.record import replace
 from qcode.sandbox.launching import Launcher
 from qcode.tools.output import Output, log_opener
 from qcode.tools.process import Process
+from qcode.tools.sizes import Sizes
 from qcode.verification.outcome import Outcome
+from qcode.verification.reading import read
+from qcode.verification.trimming import trimmed
 
 TIMEOUT_S = 900.0
 """Of the commands together; a test suite that takes longer belongs in its own job."""
@@ -22,6 +25,12 @@ SHOWN_CHARS = 3000
 QUICK_S = 10.0
 """Commands that take no longer in all are run again after each edit: the model learns at once
 what it did, and need not spend a step on asking."""
+
+_SIZES = Sizes(output_head=64 * 1024, output_tail=192 * 1024)
+"""Of an output that is read for the tests in it; the model gets what matters of it."""
+
+_NAMES_EACH = "-rfEsp"
+"""pytest's option to list failed, broken, skipped and passed tests at the end."""
 
 QUICK_CHARS = 900
 """Of the output shown then."""
@@ -49,8 +58,8 @@ async def _run(
     command: str, cwd: Path, launcher: Launcher, spill_dir: Path, deadline: float
 ) -> Outcome:
     started = time.monotonic()
-    output = Output(log_opener(spill_dir, "verify"))
-    process = Process(launcher, ["/bin/sh", "-c", command], cwd=cwd, output=output)
+    output = Output(log_opener(spill_dir, "verify"), sizes=_SIZES)
+    process = Process(launcher, _in_shell(command), cwd=cwd, output=output)
     code: int | None = None
     try:
         async with asyncio.timeout(max(0.0, deadline - started)):
@@ -61,10 +70,25 @@ async def _run(
         # Also what it left in the background: the next command shall start from rest.
         await process.end()
     shown = output.shown().text
+    found = read(shown)
     if code:
         what = [f"[blocked by the sandbox: {block.what}]" for block in process.blocked(shown)]
         shown = "\n".join([shown, *what])
-    return Outcome(command, code, shown, time.monotonic() - started)
+    return Outcome(
+        command, code, shown, time.monotonic() - started,
+        cases=found.cases, ran=found.ran, stopped_early=found.stopped_early,
+    )  # fmt: skip
+
+
+def _in_shell(command: str) -> list[str]:
+    """Return how a command is started: pytest names each test at its end, whoever runs it.
+
+    What the person has in PYTEST_ADDOPTS or on the command line counts more.
+    """
+    return [
+        "/bin/sh", "-c",
+        f'PYTEST_ADDOPTS="{_NAMES_EACH} ${{PYTEST_ADDOPTS-}}"; export PYTEST_ADDOPTS\n{command}',
+    ]  # fmt: skip
 
 
 def describe(outcomes: Sequence[Outcome], limit: int = SHOWN_CHARS) -> str:
@@ -74,8 +98,5 @@ def describe(outcomes: Sequence[Outcome], limit: int = SHOWN_CHARS) -> str:
         if outcome.passed:
             continue
         how = "did not end in time" if outcome.exit_code is None else f"exits {outcome.exit_code}"
-        output = outcome.output.strip()
-        if len(output) > limit:
-            output = "…" + output[-limit:].split("\n", 1)[-1]
-        parts.append(f"`{outcome.command}` {how}:\n{output}")
+        parts.append(f"`{outcome.command}` {how}:\n{trimmed(outcome.output, limit)}")
     return "\n\n".join(parts)

@@ -20,6 +20,7 @@ from qcode.ui.reports.annotations import code_quality
 from qcode.ui.reports.details import NONE, Details
 from qcode.ui.reports.machine import report_json
 from qcode.ui.reports.summary import MOST_BYTES, summary_markdown
+from qcode.verification.junit import to_junit
 
 R = TypeVar("R", bound=Record)
 
@@ -71,6 +72,8 @@ def write_reports(ended: Ended, wanted: Wanted, masker: Masker, details: Details
         attempt(_write_json, wanted.report, report_json(ended, details))
     if wanted.code_quality:
         attempt(_write_json, wanted.code_quality, code_quality(ended, wanted.prefix))
+    if wanted.junit:
+        attempt(_write_bytes, wanted.junit, to_junit(ended.verification))
     if wanted.summary:
         attempt(_append_summary, wanted.summary, ended, details)
     if failed:
@@ -99,6 +102,10 @@ def _masked(value: Any, masker: Masker) -> Any:
 def _write_json(path: str, value: Any) -> None:
     text = safe_json(json.dumps(value, ensure_ascii=False, indent=2))
     write_whole(Path(path), encodable(text) + "\n", force=True)
+
+
+def _write_bytes(path: str, data: bytes) -> None:
+    write_whole(Path(path), data.decode(), force=True)
 
 
 def _append_summary(path: str, ended: Ended, details: Details) -> None:
