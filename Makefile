@@ -40,6 +40,10 @@ types: setup ## check types
 unit: setup ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one at a time)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: runs
+runs: setup ## play more than 100 headless runs from end to end (ARGS="--only cheat")
+	$(BIN)/python tests/runs/run.py $(ARGS)
+
 .PHONY: faults
 faults: setup ## kill a session at more than 1,000 of its effects (ARGS="--every 1": at all)
 	$(BIN)/python tests/faults/run.py $(ARGS)

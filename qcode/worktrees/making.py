@@ -65,7 +65,7 @@ def make(home: Path, folder: Path, name: str) -> Worktree:
     root = owned.folder / (top.name or "repository")
     try:
         store = Store.at(top, owned.folder / "none")
-        files = Files(top, store, leave_out=[folder])
+        files = Files(top, store, keep_ignored=(), leave_out=[folder])
         try:
             state = files.take()
             if files.is_partial:

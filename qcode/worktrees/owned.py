@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from qcode.checkpoints.plumbing import run
 from qcode.errors import QcodeError
 
 _LOCK = "owner.lock"
@@ -80,13 +79,28 @@ def _remove(folder: Path, common_dir: Path) -> None:
     for name in _listed(folder):
         if name not in (_LOCK, _REPOSITORY):
             _clear(folder / name)
-    if common_dir.is_dir():
-        try:
-            # Forgets the worktrees whose directories are gone, and locks that are left.
-            run(common_dir, "worktree", "prune", "--expire=now", writes=(str(common_dir),))
-        except QcodeError:
-            pass  # the next `git gc` does so
+    _forget(folder, common_dir / "worktrees")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget(folder: Path, entries: Path) -> None:
+    """Remove what a repository knows of the worktrees that were in a folder, and of no others.
+
+    `git worktree prune` does not do: it forgets the person's own whose disks are not there,
+    and keeps one that a killed `git worktree add` left locked.
+    """
+    inside = os.path.realpath(folder)
+    for name in _listed(entries):
+        try:
+            leads_to = os.fsdecode((entries / name / "gitdir").read_bytes()).rstrip("\n")
+        except OSError:
+            continue
+        if os.path.realpath(os.path.dirname(os.path.dirname(leads_to))) == inside:
+            _clear(entries / name)
+    try:
+        entries.rmdir()
+    except OSError:
+        pass  # there are others, or there were none
 
 
 def _clear(path: Path) -> None:

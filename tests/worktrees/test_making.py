@@ -198,3 +198,24 @@ def test_an_editable_install_leads_to_the_copy(tmp_path: Path) -> None:
         [f"{root}/src", f"{root}/lib", "/x", f"{root}/more"]
     )
     assert variables(tmp_path / "none", root, tmp_path / "none", {}) == {}
+
+
+def test_worktrees_of_the_persons_are_not_forgotten(top: Path, tmp_path: Path) -> None:
+    git(top, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    (tmp_path / "side").rename(tmp_path / "unplugged")
+    copy = made(top, tmp_path)
+    entry = next(path for path in (top / ".git" / "worktrees").iterdir() if path.name != "side")
+    (entry / "locked").write_text("initializing")  # as a killed `git worktree add` leaves it
+    copy.owned.remove()
+    sweep(tmp_path / "copies")
+
+    assert [path.name for path in (top / ".git" / "worktrees").iterdir()] == ["side"]
+    (tmp_path / "unplugged").rename(tmp_path / "side")
+    assert git(tmp_path / "side", "status", "--porcelain") == ""
+
+
+def test_ignored_secrets_stay_where_they_are(top: Path, tmp_path: Path) -> None:
+    (top / ".gitignore").write_text("node_modules/\n*.log\n.env\n")
+    (top / ".env").write_text("TOKEN=secret\n")
+
+    assert not (made(top, tmp_path).root / ".env").exists()
