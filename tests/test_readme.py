@@ -21,7 +21,6 @@ COMMANDS = [
     if re.search(r"\bqcode ", line)
 ]
 OPTIONS = set(re.findall(r"`(--[a-z-]+)", README)) - {"--require-hashes", "--no-deps"}
-NOT_YET = {"--protect", "--attempts"}
 SUBCOMMANDS = ("run", "local", "doctor", "undo", "redo", "checkpoints", "diff", "config")
 
 
@@ -70,8 +69,7 @@ def test_every_option_named_is_in_the_help() -> None:
     commands += [("sessions", one) for one in ("list", "export", "fork")]
     usage = "".join(qcode(*one, "--help") for one in commands)
 
-    assert {one for one in OPTIONS - NOT_YET if f"{one} " not in usage + " "} == set()
-    assert {one for one in NOT_YET if one in usage} == set()
+    assert {one for one in OPTIONS if f"{one} " not in usage + " "} == set()
 
 
 def test_every_option_of_run_is_named() -> None:

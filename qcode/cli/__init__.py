@@ -73,7 +73,8 @@ def run_command(argv: list[str]) -> int:
         args = parser.parse_args(rest)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _log_to_nowhere_but(sys.stderr if debug else None)
-        homes.settle(_notice if name in _IN_SESSION else lambda _text: None)
+        holds = name in _IN_SESSION
+        homes.settle(_notice if holds else lambda _text: None, make=holds)
         code: int = module.main(args)
         if sys.stdout:  # None when the process was started with it closed
             sys.stdout.flush()

@@ -17,12 +17,21 @@ from qcode import paths
 _MOVED = {"XDG_STATE_HOME": paths.state_dir, "XDG_CACHE_HOME": paths.cache_dir}
 
 
-def settle(note: Callable[[str], None], environ: MutableMapping[str, str] = os.environ) -> None:
+def settle(
+    note: Callable[[str], None],
+    environ: MutableMapping[str, str] = os.environ,
+    *,
+    make: bool = False,
+) -> None:
     """Set the variables of those folders that cannot be made or written, and say so.
+
+    With `make` they are made, which alone shows that they can be.
 
     Where there is no temporary folder either, nothing is set: whoever writes will say it.
     """
-    lost = {name: folder() for name, folder in _MOVED.items() if not _can_write(folder())}
+    lost = {
+        name: folder() for name, folder in _MOVED.items() if not _can_write(folder(), make=make)
+    }
     if not lost:
         return
     base = _temporary()
@@ -38,7 +47,12 @@ def settle(note: Callable[[str], None], environ: MutableMapping[str, str] = os.e
         )
 
 
-def _can_write(folder: Path) -> bool:
+def _can_write(folder: Path, *, make: bool) -> bool:
+    if make:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return False
     for one in (folder, *folder.parents):
         try:
             mode = os.stat(one).st_mode

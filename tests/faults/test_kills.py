@@ -38,8 +38,10 @@ def points(place: crash.Place) -> list[crash.Point]:
     some = [
         crash.Point(kind, step // 2 + step * turn, resumed=turn == 7) for turn in range(_POINTS)
     ]
-    gits = crash.started(moments, "git update-ref")
-    some += [crash.Point(kind, number, children=0.001) for number in gits[:: len(gits) // 2]]
+    gits = crash.started(moments, "git")
+    some += [
+        crash.Point(kind, number, children=0.001) for number in gits[:: max(1, len(gits) // 2)]
+    ]
     (shell, *_) = crash.started(moments, "/")
     some += [crash.Point(kind, shell, children, after_s=0.004) for children in (-1.0, 0.0)]
     undoing = [number for number, _ in crash.travelling(moments)]

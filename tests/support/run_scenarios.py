@@ -143,7 +143,7 @@ def bugs() -> Iterator[Scenario]:
             next(f for f in tasks()[task]["files"] if f.startswith("test_") is is_test)
             for is_test in (False, True)
         )
-        verify = ("--verify", f"{PYTEST} {test}")
+        verify = ("--verify", f"timeout 5 {PYTEST} {test}")
         mend = edit(code, wrong, right)
         yield Scenario(
             f"solved-{name}", task, (scripted.call("read_file", file_path=code), mend), 0,
