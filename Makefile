@@ -44,6 +44,10 @@ types: setup ## check types
 unit: setup ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one at a time)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: thorough
+thorough: setup ## run the tests with all that they can try (takes a third longer)
+	QCODE_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
 .PHONY: runs
 runs: setup ## play more than 100 headless runs from end to end (ARGS="--only cheat")
 	$(BIN)/python tests/runs/run.py $(ARGS)

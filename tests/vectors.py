@@ -9,6 +9,7 @@ and sandbox/README.md, section 15. `attacks --help` tells of tiers and users.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ CHUNKS = (0, 1, 3, 7, 64)
 """Characters in which a text is fed; 0 is all at once."""
 
 
-MOST_CUTS = 2000
+MOST_CUTS = int(os.environ.get("QCODE_CUTS", "2000"))
 """A text is also fed in two pieces, cut at each of so many places."""
 MOST_SHOWN = 2000
 """Characters of an expected or real outcome of an edit that are printed."""

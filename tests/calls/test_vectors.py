@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from thorough import many
 
 ROOT = Path(__file__).parents[2]
 RUNNER = ROOT / "tests/vectors.py"
@@ -21,6 +23,7 @@ def run(path: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=path.parent,
+        env={**os.environ, "QCODE_CUTS": str(many(2000, 250))},
         timeout=120,
     )
 

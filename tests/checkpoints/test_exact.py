@@ -14,6 +14,7 @@ import pytest
 from filetree import Snapshot, repository, snapshot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import many
 
 from qcode.checkpoints.restore import restore
 from qcode.checkpoints.scan import Files
@@ -102,7 +103,7 @@ def go(root: Path, store: Store, present: State, wanted: State) -> None:
 
 @pytest.mark.parametrize("kind", ["repository", "none"])
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(60, 25), suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=2, max_size=4))
 def test_each_state_can_be_restored(kind: str, batches: list[list[Step]]) -> None:
     with workspace(kind) as (root, store, files):
@@ -130,7 +131,7 @@ def test_changes_within_one_tick_of_the_clock_are_seen() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(60, 25), suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=1, max_size=6))
 def test_what_is_watched_is_what_is_there(batches: list[list[Step]]) -> None:
     with workspace("repository") as (root, store, files):
@@ -149,7 +150,7 @@ def test_what_is_watched_is_what_is_there(batches: list[list[Step]]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(40, 20), suppress_health_check=[HealthCheck.too_slow])
 @given(first=steps, second=steps)
 def test_the_difference_is_that_of_all_entries(first: list[Step], second: list[Step]) -> None:
     with workspace("none") as (root, store, files):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import many
 
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.timeline import Kind
@@ -543,7 +544,9 @@ def _work(root: Path, work: list[tuple[str, str, bytes]]) -> None:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=many(40, 15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())
 def test_any_way_back_and_forth_ends_in_a_recorded_tree(

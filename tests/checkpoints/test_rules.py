@@ -12,6 +12,7 @@ import pytest
 from filetree import git, repository
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from thorough import many
 
 from qcode.checkpoints.scan import Files
 from qcode.checkpoints.store import Store
@@ -71,7 +72,7 @@ def act(root: Path, kind: str, seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("watched", [False, True])
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(50, 15), suppress_health_check=[HealthCheck.too_slow])
 @given(batches=st.lists(steps, min_size=1, max_size=5))
 @example(  # all goes, and new rules come with new files
     batches=[

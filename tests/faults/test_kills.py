@@ -13,12 +13,13 @@ import crash
 import crash_session
 import pytest
 from scripted_server import ScriptedServer
+from thorough import many
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="a killed process's children are found in /proc"
 )
 
-_POINTS = 13
+_POINTS = many(13, 8)
 """In each place, spread over the session."""
 
 _places: dict[str, crash.Place] = {}

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from outside_temp import outside_temp
+from thorough import many
 
 from qcode.errors import SandboxError
 from qcode.sandbox.child import Child
@@ -292,7 +293,7 @@ def test_a_virtual_environment_with_a_wheel(session: Session) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("editable", ["", "-e"])
+@pytest.mark.parametrize("editable", ["-e", ""][: many(2, 1)])
 def test_a_virtual_environment_with_the_project_itself(session: Session, editable: str) -> None:
     if find_spec("setuptools") is None:  # not imported: it warns, which is an error here
         pytest.skip("there is no setuptools")
