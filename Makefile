@@ -48,6 +48,10 @@ unit: setup ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one
 thorough: setup ## run the tests with all that they can try (takes a third longer)
 	QCODE_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: attempts
+attempts: setup ## how often and how soon four attempts are verified, of a model that succeeds by chance
+	$(BIN)/python tests/runs/attempts.py $(ARGS)
+
 .PHONY: runs
 runs: setup ## play more than 100 headless runs from end to end (ARGS="--only cheat")
 	$(BIN)/python tests/runs/run.py $(ARGS)

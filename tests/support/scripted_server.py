@@ -346,6 +346,7 @@ class ScriptedServer:
         check_model: bool = False,
         refuse: Sequence[str] = (),
         context: int = 32768,
+        slots: int = 1,
         routes: Mapping[str, Reply | Callable[[Seen], Reply]] | None = None,
         keep_alive: bool = True,
         keep_bodies: bool = True,
@@ -358,6 +359,7 @@ class ScriptedServer:
         self._then = then
         self._key = key
         self._models = models
+        self._slots = slots
         self._check_model = check_model
         self._refuse = refuse
         self._context = context
@@ -521,7 +523,7 @@ class ScriptedServer:
             case "/props":
                 props = {
                     "default_generation_settings": {"n_ctx": self._context},
-                    "total_slots": 1,
+                    "total_slots": self._slots,
                     "model_path": f"/models/{self._models[0]}.gguf",
                     "chat_template": "",
                 }
