@@ -40,7 +40,7 @@ from qcode.evals.bench_server import Json, ModelServer, Play, Wire
 from qcode.evals.bench_ui import measure as showing
 
 SECTIONS = (
-    *("startup", "first", "size", "session", "decode", "edits", "checkpoints", "sandbox"),
+    *("startup", "first", "size", "session", "run", "decode", "edits", "checkpoints", "sandbox"),
     *("map", "ui", "prompt", "stream", "complete"),
 )
 LIMIT_S = 120.0
@@ -365,6 +365,32 @@ class Bench:
                 figures["own_ms"] = [step - middle for step in figures["step_ms"]]
         return section
 
+    def run(self, lengths: Sequence[int]) -> Section:
+        """Return what headless runs of so many shell steps add to the model's and the tools' time.
+
+        The tool's time is what bare Python takes to run the same commands.
+        """
+        section: Section = {}
+        qcode = next(subject for subject in self.subjects if subject.adapter is QCODE)
+        bare = next(subject for subject in self.subjects if subject.name == PYTHON)
+        for steps in lengths:
+            ended = plain(bare, "-c", SPAWN, str(min(steps, 50)))
+            tool_s = statistics.median(float(line) for line in ended.output.split()[:-2])
+            played = self._play(qcode, "count the steps", steps)
+            if played is None:
+                continue
+            main = played.play.main
+            before_s = main[0].at - played.ended.started
+            between_s = sum(played.steps_s) - steps * tool_s
+            own_s = before_s + between_s + played.exit_s
+            section[f"{steps} steps"] = {
+                "run_s": [played.ended.wall_s],
+                "run_own_s": [own_s],
+                "run_ends_s": [before_s + played.exit_s],
+                "run_step_ms": [between_s / steps * 1e3],
+            }
+        return section
+
     def prompt(self) -> Section:
         """Return how soon an interactive session has a prompt."""
         bare, qcode = self._named(PYTHON), self._named("qcode")
@@ -495,6 +521,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "first": f'one-shot run, "say hi" ({options.runs} rounds)',
         "size": f'first request, "say hello" (tokens {tokenizer})',
         "session": f"session of {options.steps} shell steps ({options.runs} rounds)",
+        "run": "what a headless run adds to the model's and the tools' time",
         "decode": f"decoding {options.mb:g} MB of an answer",
         "edits": "edits of one file, one after the other, and their syntax",
         "checkpoints": "keeping the state of a repository's files",
@@ -510,6 +537,7 @@ def _report(bench: Bench, options: argparse.Namespace) -> int:
         "first": bench.first,
         "size": lambda: bench.size(count),
         "session": lambda: bench.session(options.steps),
+        "run": lambda: bench.run((10, 100, 500)[: 3 if options.steps >= 50 else 1]),
         "decode": lambda: decoding(options.mb),
         "edits": editing,
         "checkpoints": lambda: keeping(options.files),

@@ -66,6 +66,8 @@ def marks(sections: Mapping[str, Section], steps: int, peers: Iterable[str]) -> 
         broken = steps - min(qcode["raw_prefix"])
         out.append(Mark("requests that do not begin with the one before", broken, 0, "", of))
         out.append(Mark("hidden model calls in a session", max(qcode["hidden"]), 0, "", of))
+    for name, figures in sections.get("run", {}).items():
+        out.append(Mark("a run's own time", figures["run_own_s"][0], 0.3, "s", name))
     if decode := sections.get("decode"):
         growth, stream = max((statistics.median(of["growth"]), name) for name, of in decode.items())
         out.append(Mark("decoding ten times the text, a MB", growth, 1.5, "×", stream))
@@ -206,6 +208,10 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *(Column("bytes", "request_bytes"), Column("tools", "tools"), Column("tokens", "tokens")),
         *(Column("system", "tokens_system"), Column("schemas", "tokens_tools")),
         Column("rest", "tokens_rest"),
+    ),
+    "run": (
+        *(Column("wall s", "run_s", 2), Column("own s", "run_own_s", 2)),
+        *(Column("begin and end s", "run_ends_s", 2), Column("a step ms", "run_step_ms", 1)),
     ),
     "session": (
         *(Column("step ms", "step_ms", 1), Column("× python", "step_ms", 1, ratio=True)),
