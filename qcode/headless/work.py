@@ -153,6 +153,7 @@ class Work:
         Raises:
             QcodeError: it could not even begin.
         """
+        self.violations = []
         await self.prepare(order)
         code = await self._turn(self._first(), order.typed)
         verify_rounds = shape_rounds = 0
