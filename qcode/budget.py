@@ -34,6 +34,13 @@ class Budget:
         """Tokens that count against `max_tokens`."""
         return self.usage.input_tokens - self.usage.cached_tokens + self.usage.output_tokens
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is limited."""
+        limits = (self.max_steps, self.max_tokens, self.max_cost_usd, self.max_time_s)
+        shared = self.shared is not None and self.shared.is_limited
+        return shared or any(limit is not None for limit in limits)
+
     def time_left_s(self) -> float | None:
         """Seconds until the time is used up, or None without a limit."""
         own = None if self.max_time_s is None else self.max_time_s - (self.clock() - self._started)

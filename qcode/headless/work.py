@@ -38,7 +38,8 @@ T = TypeVar("T")
 
 ROUNDS = 3
 """How often failing output goes back to the model before the run has failed; an answer that
-does not fit, as often."""
+does not fit, as often. Where there is a budget, only turns in which nothing was done count:
+the budget ends the others."""
 
 VIOLATED = 6
 """The exit code of a run that changed what is protected (command-line contract)."""
@@ -173,7 +174,8 @@ class Work:
             if failing := self._failing():
                 if is_over or verify_rounds == ROUNDS:
                     return code if self.end is TurnEnd.BUDGET else self._unverified()
-                verify_rounds += 1
+                is_at_it = self.acted and self.session.budget.is_limited
+                verify_rounds = 0 if is_at_it else verify_rounds + 1
                 text = self._next_try(failing)
             elif self.end is not TurnEnd.ANSWERED and not (
                 order.verify and self.end is TurnEnd.GAVE_UP

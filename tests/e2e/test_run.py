@@ -102,6 +102,29 @@ def test_verified_work_exits_0_and_the_model_was_told_what_failed(work: Path) ->
     assert "`sh check.sh` exits 3" in server.requests[0].json["messages"][1]["content"]
 
 
+def test_with_a_budget_the_work_goes_on_until_that_ends(work: Path) -> None:
+    def change(seen: scripted.Seen) -> scripted.Stream:
+        number = len(seen.json["messages"])
+        if seen.json["messages"][-1]["role"] == "tool":
+            return scripted.text("Now it is right.")
+        return scripted.call("run_shell_command", command=f"echo {number} > a.txt")
+
+    with scripted.ScriptedServer(change) as server:
+        ended = make(work, server).run(
+            "run", "-y", "-o", "json", "--verify", "sh check.sh", "--max-steps", "15", "fix it"
+        )
+        assert (ended.code, ended.json()["num_turns"]) == (4, 15)
+        ended = make(work, server).run(
+            "run", "-y", "-o", "json", "--verify", "sh check.sh", "fix it"
+        )
+        assert (ended.code, ended.json()["num_turns"]) == (1, 8)
+    with scripted.ScriptedServer([scripted.text("It is right.")] * 9) as server:
+        ended = make(work, server).run(
+            "run", "-y", "-o", "json", "--verify", "sh check.sh", "--max-steps", "15", "fix it"
+        )
+        assert (ended.code, ended.json()["num_turns"]) == (1, 4)
+
+
 def test_a_model_that_cannot_stop_is_stopped_once_all_passes(work: Path) -> None:
     same = scripted.call("edit", file_path="a.txt", old_string="two", new_string="two")
     whole = scripted.call("write_file", file_path="a.txt", content="two\n")
