@@ -25,8 +25,8 @@ GRACE = 0.25
 """Once a candidate is verified, the others may go on for this share of the time it took: one
 with a smaller change may be about to end, and a wait for all would last as long as the worst."""
 
-LEAST_GRACE_S = 2.0
-"""But no less: a verification takes a moment."""
+LEAST_GRACE_S = 1.0
+"""But no less than this and what a verification takes."""
 
 HEAD_START_S = 15.0
 """Longest that the others wait for the first one's prompt to be read."""
@@ -43,6 +43,8 @@ class Candidate:
     work: Work
     size: Callable[[], Awaitable[int]]
     """Returns the lines that it changed."""
+    is_prepared: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its baseline is known, or it could not begin."""
     is_answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the model begins to answer the first request."""
     fate: Fate = "waiting"
@@ -81,11 +83,10 @@ class Attempts:
         Why others could not even begin is in `failures` then.
 
         Raises:
-            QcodeError: the first one could not begin.
+            QcodeError: there is no first one.
         """
         started = time.monotonic()
         first = await self._made(1)
-        await first.work.prepare(order)
         for number in range(1, self.count + 1):
             self._tasks[number] = asyncio.ensure_future(self._one(number, order, first))
         try:
@@ -119,10 +120,15 @@ class Attempts:
             if any(one.is_verified for one in self.candidates):
                 if deadline is None:
                     now = time.monotonic()
-                    deadline = now + max(LEAST_GRACE_S, GRACE * (now - started))
+                    least = LEAST_GRACE_S + self._verifying_s()
+                    deadline = now + max(least, GRACE * (now - started))
                     self._begin_no_more()
                 if time.monotonic() >= deadline:
                     return
+
+    def _verifying_s(self) -> float:
+        baseline = self.candidates[0].work.baseline or ()
+        return sum(outcome.duration_s for outcome in baseline)
 
     def _begin_no_more(self) -> None:
         working = {one.number for one in self.candidates if one.fate == "working"}
@@ -134,11 +140,12 @@ class Attempts:
         async with self._at_once:
             if any(one.is_verified for one in self.candidates):
                 return
-            if number > 1:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(first.is_answered.wait(), HEAD_START_S)
             try:
                 candidate = first if number == 1 else await self._made(number)
+                if candidate is not first:
+                    await first.is_prepared.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(first.is_answered.wait(), HEAD_START_S)
                 await self._work(candidate, order, first)
             except QcodeError as error:
                 # One that cannot begin is no reason to lose the others.
@@ -154,7 +161,10 @@ class Attempts:
         started = time.monotonic()
         candidate.fate = "working"
         try:
-            if candidate is not first:
+            if candidate is first:
+                await first.work.prepare(order)
+                first.is_prepared.set()
+            else:
                 candidate.work.adopt(first.work)
             candidate.code = await candidate.work.run(order)
             candidate.lines = await candidate.size()
@@ -167,6 +177,7 @@ class Attempts:
             candidate.fate, candidate.code = "failed", error.exit_code
             candidate.work.error = str(error)
         finally:
+            candidate.is_prepared.set()
             candidate.is_answered.set()
             candidate.took_s = time.monotonic() - started
             self._told(candidate)
