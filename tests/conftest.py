@@ -12,12 +12,13 @@ from typing import Any
 
 import hypothesis
 import pytest
+from thorough import many
 
 from qcode.sandbox import house
 from qcode.sandbox.plain import Plain
 
 # Shared machines stop for a moment now and then; that is no failure.
-hypothesis.settings.register_profile("qcode", deadline=None)
+hypothesis.settings.register_profile("qcode", deadline=None, max_examples=many(100, 50))
 hypothesis.settings.load_profile("qcode")
 
 PRIVATE = re.compile(

@@ -360,7 +360,7 @@ def prepared(folder: Path) -> Path:
 
 def test_after_a_kill_at_any_call_each_file_is_old_or_new(tmp_path: Path) -> None:
     states = set()
-    for at in range(1, 400, many(1, 2)):
+    for at in range(1, 400, many(1, 3)):
         folder = prepared(tmp_path / str(at))
         done = subprocess.run(
             [sys.executable, "-c", KILLED, str(folder), str(at)], capture_output=True, check=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +53,10 @@ A_CORE = 2
 _WARMER = (0.5, 0.7, 0.9, 1.0)
 """Temperatures of the attempts after the first one, which is as the endpoint has it: a server
 at temperature 0 would give the same answer each time."""
+
+
+KEPT_DAYS = 30
+"""Reports and patches of attempts are kept for so long."""
 
 
 class Wish(Record):
@@ -167,6 +172,7 @@ class Apartness:
         places = Workspace.at(Path(top), (copies,))
         house.use(lambda: sandbox_from(settings, places, Rules()))
         sweep(copies)
+        _drop_old(paths.state_dir() / "attempts", time.time() - KEPT_DAYS * 86_400)
 
     def _interrupt(self) -> bool:
         return self.attempts.interrupt() if self.attempts is not None else False
@@ -426,6 +432,21 @@ class Apartness:
             patch_on_stdout=self.plan.args.patch == "-",
         )
         self.plan.reports.end()
+
+
+def _drop_old(folder: Path, before: float) -> None:
+    """Remove what was made there before a moment, in seconds since 1970."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            is_old = entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime < before
+        except OSError:
+            continue
+        if is_old:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 async def room_for(chosen: Chosen) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,18 @@ def test_one_after_the_other_stops_at_the_first_that_is_verified(work: Path) -> 
     assert result["attempt"] == 2
     assert len(result["attempts"]) == 2
     assert len(models.firsts) == 2
+
+
+def test_reports_are_kept_for_a_month(work: Path) -> None:
+    kept = Path(os.environ["XDG_STATE_HOME"]) / "qcode" / "attempts"
+    for name, days in (("old", 31), ("young", 29)):
+        (kept / name).mkdir(parents=True)
+        then = time.time() - days * 86_400
+        os.utime(kept / name, (then, then))
+    run(work, Models([edit("two")]), "--attempts", "1")
+
+    assert not (kept / "old").exists()
+    assert (kept / "young").exists()
 
 
 def test_a_change_made_meanwhile_is_not_lost(work: Path) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="a killed process's children are found in /proc"
 )
 
-_POINTS = many(13, 8)
+_POINTS = many(13, 6)
 """In each place, spread over the session."""
 
 _places: dict[str, crash.Place] = {}

@@ -22,7 +22,7 @@ from qcode.shell.propose import proposals
 from qcode.shell.readonly import Place, doubt
 from qcode.shell.words import Unknown, read
 
-COUNT = many(10_000, 4_000)
+COUNT = many(10_000, 2_500)
 SEED = 20_240
 PATH = "/usr/local/bin:/usr/bin:/bin"
 TRACED = many(500, 200)
