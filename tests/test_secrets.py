@@ -224,7 +224,7 @@ def test_the_time_grows_with_the_text_only(piece: str) -> None:
         stream.feed(text[at : at + 4096])
     stream.flush()
 
-    assert time.thread_time() - begin < 100 * unit_s()
+    assert time.thread_time() - begin < 200 * unit_s()  # where it grew with the square, thousands
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from thorough import many
 
 from qcode.transaction import Change, Conflict, Delete, Incomplete, Write, commit
 
@@ -360,7 +359,7 @@ def prepared(folder: Path) -> Path:
 
 def test_after_a_kill_at_any_call_each_file_is_old_or_new(tmp_path: Path) -> None:
     states = set()
-    for at in range(1, 400, many(1, 3)):
+    for at in range(1, 400):
         folder = prepared(tmp_path / str(at))
         done = subprocess.run(
             [sys.executable, "-c", KILLED, str(folder), str(at)], capture_output=True, check=False
