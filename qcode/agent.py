@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -159,6 +160,9 @@ class Agent:
     """Makes room in the model's window; None: the history stays whole."""
     boundary: Boundary | None = None
     """What the sandbox holds; None: there is none (`Unconfined`)."""
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a call may change files, from its checkpoint to its end; agents that work in the
+    same files side by side share it."""
     listen: Callable[[], Awaitable[UserMessage | None]] | None = None
     """Returns the next message that a person said during the turn, None if there is none left."""
 

@@ -195,7 +195,7 @@ class Case:
         """Return what "always" would remember; nothing where only this very call can be."""
         if self.permission.each_time:
             return ()
-        return self.proposed or (() if self.touch.command is not None else (self.tool.name,))
+        return self.proposed or (() if self.touch.command is not None else (self.tool.rule,))
 
     def request(self) -> ApprovalRequest:
         """Return the question."""

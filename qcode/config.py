@@ -111,6 +111,12 @@ class Settings:
     """Seconds that a person waited before the terminal is rung; 0: it never is."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
+    hooks: Mapping[str, Any] = field(default_factory=dict)
+    """Programs that are run at certain moments, by the event's name (`qcode.hooks`)."""
+    mcp_servers: Mapping[str, Any] = field(default_factory=dict)
+    """Servers of the Model Context Protocol, by name (`qcode.mcp`)."""
+    extensions_trusted: bool = False
+    """Whether what the project's folders bring along (`qcode.extensions`) may be used."""
     warnings: tuple[str, ...] = ()
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """What the project's own files would loosen, if the person trusted them."""
@@ -126,7 +132,7 @@ PROJECT_KEYS = frozenset(
 
 TRUSTED_KEYS = frozenset(
     {"allow", "sandbox", "network", "network_hosts", "cache_dirs", "shown", "env_pass"}
-    | {"approval_mode", "sandbox_image"}
+    | {"approval_mode", "sandbox_image", "hooks", "mcp_servers"}
 )
 """What they may loosen, too, once the person trusts them with just that."""
 
@@ -139,6 +145,9 @@ _ADDED_UP = frozenset({"allow", "ask", "deny", "hidden", "shown", "cache_dirs", 
 """Lists that a later layer adds to: what one of them denies stays denied."""
 
 _LISTS = _ADDED_UP | {"network_hosts"}
+
+_TABLES = frozenset({"hooks", "mcp_servers"})
+"""Tables to which a later layer adds names, or gives them another meaning."""
 
 _OPENNESS = [Level.READ_ONLY, Level.WORKSPACE_WRITE, Level.EXTERNAL, Level.OFF]
 
@@ -196,6 +205,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
+    "hooks": (dict,),
+    "mcp_servers": (dict,),
 }
 
 KEYS: Mapping[str, tuple[type, ...]] = _KINDS
@@ -217,12 +228,14 @@ def load(
     explicit: Path | None = None,
     none: bool = False,
     trusts: Callable[[Path, Mapping[str, Any]], bool] = lambda _folder, _wishes: False,
+    brings: Callable[[Path], tuple[str, ...]] = lambda _folder: (),
 ) -> Settings:
     """Return the settings below the flags.
 
     `project` is the directory worked in; `explicit` (`--config`) replaces both
     files, `none` (`--no-config`) leaves them out. `trusts` says whether a person
-    trusts the project with what its files would loosen.
+    trusts the project with what its files would loosen, `brings` what else there
+    is in its folders to be trusted.
 
     Raises:
         UsageError: a file cannot be read, or has an unknown key or a wrong value.
@@ -234,7 +247,9 @@ def load(
         settings = _apply(settings, _read(user_file), user_file)
         if project is not None:
             files = [project / ".qcode" / name for name in ("config.toml", "config.local.toml")]
-            settings = _project(settings, project, {file: _read(file) for file in files}, trusts)
+            settings = _project(
+                settings, project, {file: _read(file) for file in files}, trusts, brings
+            )
     model = environ.get("QCODE_MODEL") or environ.get("OPENAI_MODEL")
     base_url = environ.get("QCODE_BASE_URL") or environ.get("OPENAI_BASE_URL")
     if model:
@@ -283,8 +298,15 @@ def _apply(settings: Settings, values: Mapping[str, Any], file: Path) -> Setting
     changes: dict[str, Any] = {}
     for key, value in values.items():
         checked = _check(key, value, file)
-        changes[key] = (*getattr(settings, key), *checked) if key in _ADDED_UP else checked
+        changes[key] = _joined(key, getattr(settings, key), checked, _ADDED_UP)
     return replace(settings, **changes)
+
+
+def _joined(key: str, present: Any, value: Any, lists: frozenset[str]) -> Any:
+    """Return what a later layer's value makes of a key."""
+    if key in lists:
+        return (*present, *value)
+    return {**present, **value} if key in _TABLES else value
 
 
 def _project(
@@ -292,6 +314,7 @@ def _project(
     project: Path,
     files: Mapping[Path, Mapping[str, Any]],
     trusts: Callable[[Path, Mapping[str, Any]], bool],
+    brings: Callable[[Path], tuple[str, ...]],
 ) -> Settings:
     """Return the settings with those of a project's files on top, as far as they may go."""
     wishes: dict[str, Any] = {}
@@ -305,7 +328,8 @@ def _project(
                 continue
             present = getattr(settings, key)
             if _loosens(key, checked, present):
-                wishes[key] = (*wishes.get(key, ()), *checked) if key in _LISTS else checked
+                before = wishes.get(key, {} if key in _TABLES else ())
+                wishes[key] = _joined(key, before, checked, _LISTS)
                 shown = f'`{key} = "{value}"`' if isinstance(value, str) else f"`{key}`"
                 told[key] = f"{shown} in {file}"
                 continue
@@ -315,12 +339,17 @@ def _project(
             if key in _ADDED_UP:
                 checked = (*present, *checked)
             settings = replace(settings, **{key: checked})
+    if brought := brings(project):
+        wishes["extensions"] = brought
+        told["extensions"] = _counted(brought)
     if wishes and trusts(project, wishes):
         granted: dict[str, Any] = {
-            key: (*getattr(settings, key), *value) if key in _LISTS else value
+            key: _joined(key, getattr(settings, key), value, _LISTS)
             for key, value in wishes.items()
+            if key != "extensions"
         }
-        settings, wishes = replace(settings, **granted), {}
+        settings = replace(settings, extensions_trusted=bool(brought), **granted)
+        wishes = {}
     elif wishes:
         some = ", ".join(told.values())
         warnings.append(
@@ -328,6 +357,14 @@ def _project(
             "trusted with it; `qcode trust` shows it and asks"
         )
     return replace(settings, warnings=tuple(warnings), wishes=wishes)
+
+
+def _counted(brought: tuple[str, ...]) -> str:
+    """Return what a project brings along, in a few words: `2 skills and 1 hook in this folder`."""
+    names = ("skill", "agent", "command", "hook", "MCP server")
+    counts = {name: sum(one.startswith(f"{name} ") for one in brought) for name in names}
+    some = [f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items() if count]
+    return f"{', '.join(some)} in this folder"
 
 
 def _usual(key: str) -> int | None:
@@ -360,7 +397,16 @@ def _loosens(key: str, value: Any, present: Any) -> bool:
             return _OPENNESS.index(value) > _OPENNESS.index(present or Level.WORKSPACE_WRITE)
         case "network":
             return value is not Network.OFF
-        case "network_hosts" | "allow" | "cache_dirs" | "shown" | "env_pass" | "sandbox_image":
+        case (
+            "hooks"
+            | "mcp_servers"
+            | "network_hosts"
+            | "allow"
+            | "cache_dirs"
+            | "shown"
+            | "env_pass"
+            | "sandbox_image"
+        ):
             return bool(value)
         case _:
             return False

@@ -7,6 +7,7 @@ handed all it needs. Whatever happens, each tool call gets exactly one answer.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ _IDLE_ALLOWED = 3
 _COMPACTIONS = 3
 """In a row, each harder, where the server still finds the request too long."""
 
-_MAY_CHANGE_FILES = (Effect.EDIT, Effect.EXECUTE)
+_MAY_CHANGE_FILES = (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class _Prepared:
     refusal: str = ""
     """Why it is not run; goes to the model."""
     fault: Fault = Fault.NONE
+    written: ToolCall | None = None
+    """As the model wrote it, where it is run as a call of another tool."""
 
     @property
     def call(self) -> ToolCall:
@@ -65,7 +68,7 @@ class _Prepared:
 
     @property
     def parallel(self) -> bool:
-        return self.tool is None or self.tool.effect is Effect.READ
+        return self.tool is None or self.tool.runs_beside
 
 
 async def run_turn(
@@ -307,7 +310,8 @@ class _Turn:
                 words = [reminder(await self.repeats.see(item.call, result))]
                 if item.decoded.notes and not item.refusal:
                     words.append(repaired(item.decoded.notes))
-                self._answer(item.call, result, duration_s, *filter(None, words))
+                call = item.written or item.call
+                self._answer(call, result, duration_s, *filter(None, words))
         finally:
             for task in tasks:
                 task.cancel()
@@ -334,7 +338,13 @@ class _Turn:
             return _Prepared(decoded, refusal=refusal, fault=decoded.fault)
         tool = self.agent.tools[call.name]
         try:
-            return _Prepared(decoded, tool, parse(tool, call.arguments))
+            params = parse(tool, call.arguments)
+            other, its = tool.meant(params)
+            if other is tool:
+                return _Prepared(decoded, tool, its)
+            arguments = json.dumps(its, ensure_ascii=False)
+            meant = modified(call, name=other.name, arguments=arguments)
+            return _Prepared(modified(decoded, call=meant), other, its, written=call)
         except ToolError as error:
             refusal = mistaken(call.name, str(error), schemas[call.name])
             return _Prepared(decoded, refusal=refusal, fault=Fault.INVALID)
@@ -357,7 +367,24 @@ class _Turn:
             return Result(permitted.refusal, "not allowed", is_error=True), 0.0
         if permitted.changed is not None:
             item, summary = self._change(item, tool, permitted.changed)
-        checkpoints = self.agent.checkpoints if tool.effect in _MAY_CHANGE_FILES else None
+        if tool.effect not in _MAY_CHANGE_FILES:
+            return await self._timed(item, tool, permitted, running, summary, None)
+        async with self.agent.changing:
+            return await self._timed(
+                item, tool, permitted, running, summary, self.agent.checkpoints
+            )
+
+    async def _timed(
+        self,
+        item: _Prepared,
+        tool: Tool[Any],
+        permitted: Permitted,
+        running: set[str],
+        summary: str,
+        checkpoints: Checkpoints | None,
+    ) -> tuple[Result, float]:
+        """Run a permitted call between its checkpoints; return its result and its seconds."""
+        call = item.call
         if checkpoints is not None:
             title = self.agent.masker.mask(f"{tool.name} {summary}".strip())
             try:
@@ -402,7 +429,7 @@ class _Turn:
             grant=permitted.grant,
             part=permitted.part,
         )
-        if tool.effect is Effect.EXECUTE:
+        if tool.effect in (Effect.EXECUTE, Effect.EXTERNAL):
             self.passing = ""  # it may change anything
         try:
             result = await self._guarded(tool, await tool.run(item.params, context))
@@ -431,7 +458,7 @@ class _Turn:
 
     async def _guarded(self, tool: Tool[Any], result: Result) -> Result:
         """Return a call's result with what it did to protected files, which is put back."""
-        if self.agent.guard is None or tool.effect not in (Effect.EDIT, Effect.EXECUTE):
+        if self.agent.guard is None or tool.effect not in _MAY_CHANGE_FILES:
             return result
         news = await self.agent.guard()
         return modified(result, text=f"{result.text}\n{news}") if news else result

@@ -73,7 +73,7 @@ def permission(mode: Mode, effect: Effect, found: Findings = Findings()) -> Perm
     kind = effect.value
     if found.denied:
         return Permission(Verdict.DENY, found.denied)
-    changes = kind == "edit" or (kind == "execute" and not found.is_reading)
+    changes = kind in ("edit", "external") or (kind == "execute" and not found.is_reading)
     if mode is Mode.PLAN and (changes or found.beyond):
         return Permission(Verdict.DENY, "plan mode only reads; describe the change instead")
     guarded = found.guarded if kind == "edit" else ""
@@ -86,4 +86,6 @@ def permission(mode: Mode, effect: Effect, found: Findings = Findings()) -> Perm
         if mode is Mode.AUTO_EDIT:
             return Permission(Verdict.ALLOW, "")
         return Permission(Verdict.ASK, "it changes files")
+    if kind == "external":
+        return Permission(Verdict.ASK, "it is done outside the sandbox, by whoever offers it")
     return Permission(Verdict.ASK, "it runs a command")

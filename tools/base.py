@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from qcode.errors import ToolError
 from qcode.prompts import load
@@ -23,7 +23,7 @@ from qcode.tools.sizes import USUAL, Sizes
 
 if TYPE_CHECKING:
     from qcode.editing.effects import FileEffect, Part
-    from qcode.messages import Message
+    from qcode.messages import JsonObject, Message
     from qcode.sandbox.launching import Launcher
     from qcode.sandbox.policy import Grant
     from qcode.tools.jobs import Jobs
@@ -40,7 +40,9 @@ class Effect(StrEnum):
     EDIT = "edit"
     """Changes files it names."""
     EXECUTE = "execute"
-    """Runs a program, which may do anything."""
+    """Runs a program in the sandbox, which may do anything there."""
+    EXTERNAL = "external"
+    """Is done by somebody outside the sandbox, who may do anything."""
 
 
 class Touch(Record):
@@ -239,9 +241,48 @@ class Tool(ABC, Generic[P]):
     what the model reads of the tool itself, kept in `prompts/tools/<name>.md`.
     """
 
-    name: ClassVar[str]
-    effect: ClassVar[Effect]
+    name: str
+    effect: Effect
     params: type[P]
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether calls may run side by side with others."""
+        return self.effect is Effect.READ
+
+    @property
+    def rule(self) -> str:
+        """The permission rule (`qcode.rules`) that allows every call."""
+        return self.name
+
+    def parameters(self, *, hidden: bool = False) -> JsonObject:
+        """Return the JSON Schema of the arguments; it must not be changed.
+
+        With `hidden`, parameters that the model is not told of are in it.
+        """
+        from qcode.tools.schema import schema
+
+        return schema(self.params, hidden=hidden)
+
+    def build(self, data: JsonObject) -> P:
+        """Return the parameters that a call's arguments mean.
+
+        Raises:
+            ToolError: they are not those of the tool.
+        """
+        from qcode.tools.schema import build
+
+        return build(self.name, self.params, data)
+
+    def meant(self, params: P) -> tuple[Tool[Any], Any]:
+        """Return the tool that a call is really for, with its parameters: usually this one.
+
+        Permission, checkpoint and rendering are the other's then.
+
+        Raises:
+            ToolError: there is none, or the parameters are not its.
+        """
+        return self, params
 
     @property
     def description(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from qcode.tools.base import Context, Effect, Tool
 
@@ -17,7 +17,7 @@ P = TypeVar("P")
 class FileTool(Tool[P], Generic[P]):
     """A tool that changes files by `carry_out` alone, so that it can be rehearsed."""
 
-    effect: ClassVar[Effect] = Effect.EDIT
+    effect = Effect.EDIT
 
     async def preview(self, params: P, context: Context) -> Sequence[FileEffect]:
         """Return what the call would make of files, by a run that stops before it writes.

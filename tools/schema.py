@@ -118,13 +118,25 @@ def parse(tool: Tool[P], arguments: str) -> P:
         data = json.loads(arguments or "{}")
         if not isinstance(data, dict):
             raise _Wrong(f"The arguments must be one JSON object, not {_kind_of(data)}.")
-        return typing.cast(P, _build(tool.params, data, ""))
     except _Wrong as wrong:
-        raise ToolError(f"{tool.name} was not run: {wrong} {usage(tool.params)}") from None
+        raise ToolError(f"{tool.name} was not run: {wrong}") from None
     except (ValueError, RecursionError) as error:
         is_json = not isinstance(error, json.JSONDecodeError)
         fault = "have too many digits or brackets" if is_json else f"are not valid JSON: {error}"
         raise ToolError(f"{tool.name} was not run: The arguments {fault}.") from None
+    return tool.build(data)
+
+
+def build(name: str, params: type[P], data: JsonObject) -> P:
+    """Return the parameter record that the arguments of the tool of that name mean.
+
+    Raises:
+        ToolError: they are not the record's.
+    """
+    try:
+        return typing.cast(P, _build(params, data, ""))
+    except _Wrong as wrong:
+        raise ToolError(f"{name} was not run: {wrong} {usage(params)}") from None
 
 
 def usage(params: type[Any]) -> str:

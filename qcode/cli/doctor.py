@@ -126,9 +126,8 @@ def _own_prompt_tokens() -> int:
     """Return about how many tokens a session sends before its first message."""
     from qcode.context import estimate_tokens, system_prompt
     from qcode.tools import default_tools
-    from qcode.tools.schema import schema
 
-    tools = [f"{t.name} {t.description} {json.dumps(schema(t.params))}" for t in default_tools()]
+    tools = [f"{t.name} {t.description} {json.dumps(t.parameters())}" for t in default_tools()]
     return estimate_tokens(system_prompt()) + sum(estimate_tokens(tool) for tool in tools)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qcode import config, paths
 from qcode.errors import UsageError
+from qcode.extensions.wishes import wishes
 from qcode.permissions import Mode
 from qcode.sandbox.policy import Level, Network, Tier
 from qcode.trust import Trust
@@ -112,6 +113,7 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
         explicit=Path(args.config) if args.config else None,
         none=args.no_config,
         trusts=trust_file().covers,
+        brings=wishes,
     )
     flags = {
         name: value

@@ -43,7 +43,7 @@ from qcode.tools import all_tools
 from qcode.tools.base import Context, Effect, Tool
 from qcode.tools.files import fingerprint
 from qcode.tools.jobs import Jobs
-from qcode.tools.schema import parse, schema
+from qcode.tools.schema import parse
 from qcode.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def open_session(
         mode=settings.approval_mode or Mode.DEFAULT,
         max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
         new_call_id=lambda: f"call_{next(numbers)}",
-        schemas={tool.name: schema(tool.params, hidden=True) for tool in tools.values()},
+        schemas={tool.name: tool.parameters(hidden=True) for tool in tools.values()},
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
@@ -390,7 +390,7 @@ def specs_of(
         prompt = prompt_of(edit_format, name)
         return load(prompt) if prompt else tools[name].described(tier.sizes)
 
-    return tuple(ToolSpec(name, described(name), schema(tools[name].params)) for name in names)
+    return tuple(ToolSpec(name, described(name), tools[name].parameters()) for name in names)
 
 
 def _provider(

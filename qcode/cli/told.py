@@ -28,7 +28,7 @@ def tools(session: Session, _text: str) -> str:
 
 def _changes(session: Session, name: str) -> bool:
     tool = session.agent.tools.get(name)
-    return tool is not None and tool.effect in (Effect.EDIT, Effect.EXECUTE)
+    return tool is not None and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL)
 
 
 def _first(description: str) -> str:

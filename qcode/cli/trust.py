@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -50,12 +51,21 @@ def described(wishes: Mapping[str, Any]) -> list[str]:
     """Return what settings would loosen, a line each."""
     lines = []
     for key, value in wishes.items():
-        for one in value if isinstance(value, tuple) else (value,):
+        for one in _each(value):
             lines.append(printable(f"  {_WORDS.get(key, key)}: {one}").replace("\n", " "))
     return lines
 
 
+def _each(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, Mapping):
+        return tuple(f"{name}: {json.dumps(one, default=str)}" for name, one in value.items())
+    return value if isinstance(value, tuple) else (value,)
+
+
 _WORDS = {
+    "extensions": "use the",
+    "hooks": "run the hook",
+    "mcp_servers": "start the MCP server",
     "allow": "run without asking",
     "approval_mode": "approval mode",
     "sandbox": "sandbox",

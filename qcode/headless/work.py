@@ -268,7 +268,7 @@ class Work:
                     self.answer = message.text.strip()
             case events.ToolFinished(result):
                 tool = self.session.agent.tools.get(result.name)
-                if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE):
+                if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL):
                     self.acted |= not result.is_error
             case events.ErrorRaised(message_text, exit_code):
                 self.error = message_text

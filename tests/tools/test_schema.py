@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -38,7 +38,7 @@ class Params(Record):
 
 
 class Probe(Tool[Params]):
-    name: ClassVar[str] = "probe"
+    name = "probe"
     effect = Effect.READ
     params = Params
 

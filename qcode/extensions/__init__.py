@@ -1,0 +1,1 @@
+"""What people add to qcode: where it stands, and whether a project's own may be used."""
