@@ -166,9 +166,17 @@ class Agent:
     listen: Callable[[], Awaitable[UserMessage | None]] | None = None
     """Returns the next message that a person said during the turn, None if there is none left."""
 
+    added: tuple[ToolSpec, ...] = ()
+    """Of tools that extensions bring; told behind the others, whatever the model."""
+
     def __post_init__(self) -> None:
         if not self.schemas:
             self.schemas = {spec.name: spec.parameters for spec in self.specs}
+
+    def tell_of(self, *specs: ToolSpec) -> None:
+        """Tell the model of an extension's tools, too."""
+        self.added = (*self.added, *specs)
+        self.specs = (*self.specs, *specs)
 
     def tell_of_archive(self) -> None:
         """Tell the model of the tools for what was put aside, too; idempotent."""

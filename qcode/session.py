@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -180,6 +180,8 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What else is to be ended with the session."""
     _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
@@ -292,6 +294,8 @@ class Session:
             await asyncio.gather(self._turn, return_exceptions=True)
         try:
             await self.agent.context.jobs.close()
+            for close in self.closing:
+                await close()
             await self.agent.provider.close()
         finally:
             if self.agent.checkpoints is not None:

@@ -283,7 +283,7 @@ def open_session(
         mode=settings.approval_mode or Mode.DEFAULT,
         max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
         new_call_id=lambda: f"call_{next(numbers)}",
-        schemas={tool.name: tool.parameters(hidden=True) for tool in tools.values()},
+        schemas={name: tool.parameters(hidden=True) for name, tool in tools.items()},
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
@@ -305,7 +305,12 @@ def open_session(
     budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
     home = apart.home if apart else None
     composer = composer_for(settings, agent, note, budgets, family, home)
-    return Session(session_id, agent, history, budget, composer)
+    session = Session(session_id, agent, history, budget, composer)
+    if settings.mcp_servers or settings.extensions_trusted:
+        from qcode.cli.tool_servers import join
+
+        join(session, settings, sandbox, note)
+    return session
 
 
 def compactor_for(
