@@ -27,6 +27,7 @@ COMMANDS = {
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
     "context": "where the tokens of a request go: a first one here, or the next of a session",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
+    "mcp": "servers of the Model Context Protocol: list, add, remove, test, login; `serve`",
     "config": "what is set and where (`get`), `set` one of it, `path` of your file",
     "trust": "let the settings in this folder loosen what is asked and what may be touched",
     "local": "the embedded local model: up, down, status",
