@@ -11,12 +11,13 @@ from qcode.agent import Agent
 from qcode.budget import Budget
 from qcode.conversation import Conversation
 from qcode.errors import QcodeError
-from qcode.events import Emit, Event, TurnEnd, TurnFinished
+from qcode.events import Emit, ErrorRaised, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Asked, Message, ToolCall, Usage, UserMessage, to_json
 from qcode.record import replace
 from qcode.room import Made, make_room
+from qcode.spoken import Command, Commands, called
 
 if TYPE_CHECKING:
     from qcode.warming import WarmUp
@@ -180,6 +181,8 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    commands: list[Commands] = field(default_factory=list)
+    """What messages may begin with, by `/name`; of one name the first counts."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What else is to be ended with the session."""
     _turn: asyncio.Task[Any] | None = None
@@ -215,9 +218,36 @@ class Session:
         else:
             turn.result()
 
+    async def command(self, name: str) -> Command | None:
+        """Return what `/name` stands for; None: nothing."""
+        for each in self.commands:
+            if (found := await each.find(name)) is not None:
+                return found
+        return None
+
     async def _turn_of(self, text: str, said: str | None, emit: Emit) -> TurnEnd:
+        try:
+            text, said = await self._spoken(text, said)
+        except QcodeError as error:
+            emit(ErrorRaised(str(error), error.exit_code))
+            emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
+            return TurnEnd.ERROR
         message = await self._message(text, said)
         return await run_turn(self.agent, self.history, message, emit, self.budget)
+
+    async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:
+        """Return the message that a command stands for; any other as it is.
+
+        Only what a person typed as a whole is a command.
+        """
+        if not self.commands or (said is not None and said.strip() != text.strip()):
+            return text, said
+        found = called(text)
+        command = await self.command(found[0]) if found else None
+        if found is None or command is None:
+            return text, said
+        spoken = await command.speak(found[1])
+        return spoken.text, spoken.said
 
     async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages

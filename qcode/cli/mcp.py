@@ -207,6 +207,8 @@ async def _show_login(name: str, url: str) -> None:
 async def _test(servers: Sequence[Server], settings: Settings, cwd: Path, *, as_json: bool) -> int:
     """Connect to each; return 0 if all can be used."""
     from qcode.mcp.connection import Connection
+    from qcode.mcp.hub import kept_at
+    from qcode.mcp.listing import save
 
     around = _around(settings, cwd)
     worst, rows = 0, []
@@ -224,6 +226,7 @@ async def _test(servers: Sequence[Server], settings: Settings, cwd: Path, *, as_
             continue
         finally:
             await connection.close()
+        save(kept_at(paths.cache_dir() / "mcp", one), listing)
         took = time.monotonic() - began
         rows.append(_row(one, listing, took))
         if not as_json:

@@ -18,6 +18,7 @@ from qcode.record import replace
 from qcode.sandbox.launching import Launcher
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
     from mcp import Client
     from mcp.client._transport import TransportStreams
 
@@ -72,6 +73,8 @@ class Connection:
         self._client: Client | None = None
         self._closing = asyncio.Event()
         self._starts = 0
+        self._is_refused = False
+        """Whether the last answer over HTTP was that nobody knows who asks."""
         self._odd: list[str] = []
         """Tools that were taken out of what the server lists."""
 
@@ -202,20 +205,32 @@ class Connection:
 
         auth = auth_for(server, around.tokens, around.login)
         headers = dict(server.headers)
+        from mcp.shared._httpx_utils import create_mcp_http_client
+
+        def watched(headers: Any = None, timeout: Any = None, auth: Any = None) -> AsyncClient:
+            """Return a client that notes whether it is turned away; errors do not tell."""
+            made = create_mcp_http_client(headers, timeout, auth)
+            made.event_hooks = {"response": [self._saw]}
+            return made
+
         if server.transport == "sse":
             from mcp.client.sse import sse_client
 
-            async with sse_client(server.url, headers=headers, auth=auth) as streams:
+            async with sse_client(
+                server.url, headers=headers, auth=auth, httpx_client_factory=watched
+            ) as streams:
                 yield streams
             return
         from mcp.client.streamable_http import streamable_http_client
-        from mcp.shared._httpx_utils import create_mcp_http_client
 
         async with (
-            create_mcp_http_client(headers=headers, auth=auth) as http,
+            watched(headers=headers, auth=auth) as http,
             streamable_http_client(server.url, http_client=http) as streams,
         ):
             yield streams
+
+    async def _saw(self, response: Any) -> None:
+        self._is_refused = response.status_code in (401, 403)
 
     def _failed(self, error: BaseException | None, printed: str = "") -> ServerError:
         """Return why the server cannot be used, in a line."""
@@ -228,7 +243,7 @@ class Connection:
                 f"`{self.server.command[0] if self.server.command else self.server.cwd}`",
                 hint="install it, or correct `command`",
             )
-        if _is_unauthorized(cause):
+        if self._is_refused:
             return LoginNeeded(
                 f"the MCP server `{name}` wants to know who asks",
                 hint=f"`qcode mcp login {name}`, or give its token in `headers`",
@@ -440,8 +455,3 @@ def _is_closed(error: BaseException) -> bool:
     if isinstance(cause, MCPError):
         return cause.code == CONNECTION_CLOSED
     return isinstance(cause, anyio.ClosedResourceError | anyio.BrokenResourceError | OSError)
-
-
-def _is_unauthorized(error: BaseException | None) -> bool:
-    response = getattr(error, "response", None)
-    return getattr(response, "status_code", None) in (401, 403)

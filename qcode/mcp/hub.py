@@ -60,7 +60,7 @@ class Hub:
                 self._take(name, kept)
 
     def _file(self, server: Server) -> Path:
-        return self._folder / f"{server.name}-{server.digest}.json"
+        return kept_at(self._folder, server)
 
     def _take(self, name: str, listing: Listing) -> None:
         """Have a server's tools be called from now on, and no others of it."""
@@ -109,6 +109,11 @@ class Hub:
         for name in self.connections:
             if name not in self.listings:
                 self._begin(name)
+
+    async def know(self, name: str) -> None:
+        """Wait until it is known what a server offers, if there is such a one; else it is told."""
+        if name in self.connections and name not in self.listings:
+            await asyncio.wait([self._begin(name)])
 
     async def tell(self, *, is_first: bool) -> str:
         """Return what the model is to be told with a message of what there is to call.
@@ -257,6 +262,11 @@ class Hub:
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, QcodeError):
                 self._note(str(outcome))
+
+
+def kept_at(folder: Path, server: Server) -> Path:
+    """Return where it is kept what a server offers."""
+    return folder / f"{server.name}-{server.digest}.json"
 
 
 def _is_of(tool: Tool[Any], connection: Connection) -> bool:
