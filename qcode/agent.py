@@ -106,6 +106,26 @@ class Checkpoints(Protocol):
         ...
 
 
+class Buffers(Protocol):
+    """What an editor has of files and did not save."""
+
+    async def look(self, paths: Sequence[str]) -> None:
+        """Find out what is unsaved of files that a call names, before it is judged.
+
+        Raises:
+            ToolError: the editor does not say.
+        """
+        ...
+
+    async def save(self, paths: Sequence[str]) -> None:
+        """Have it saved before a call changes the files.
+
+        Raises:
+            ToolError: it cannot be, so the call must not be run.
+        """
+        ...
+
+
 class Checked(Frozen):
     """How the checks went after an edit."""
 
@@ -160,6 +180,8 @@ class Agent:
     """Makes room in the model's window; None: the history stays whole."""
     boundary: Boundary | None = None
     """What the sandbox holds; None: there is none (`Unconfined`)."""
+    buffers: Buffers | None = None
+    """What an editor did not save; None: no editor says."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a call may change files, from its checkpoint to its end; agents that work in the
     same files side by side share it."""

@@ -358,8 +358,13 @@ class _Turn:
         self.emit(events.ToolStarted(call, summary))
         if tool is None or item.refusal:
             return Result(item.refusal, "not a valid call", is_error=True), 0.0
+        buffers = self.agent.buffers
         try:
+            if buffers is not None:
+                await buffers.look(tool.touches(item.params).paths)
             permitted = await self.gate.permit(call, tool, item.params, summary)
+            if buffers is not None and not permitted.refusal and tool.effect is Effect.EDIT:
+                await buffers.save(tool.touches(item.params).paths)
         except ToolError as error:
             permitted = Permitted(str(error))
         if permitted.refusal:

@@ -14,7 +14,7 @@ from qcode.errors import QcodeError
 from qcode.events import Emit, ErrorRaised, Event, TurnEnd, TurnFinished
 from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
-from qcode.messages import Asked, Message, ToolCall, Usage, UserMessage, to_json
+from qcode.messages import Asked, Image, Message, ToolCall, Usage, UserMessage, to_json
 from qcode.record import replace
 from qcode.room import Made, make_room
 from qcode.spoken import Command, Commands, called
@@ -192,16 +192,24 @@ class Session:
     def __post_init__(self) -> None:
         self.agent.listen = self._next_meanwhile
 
-    async def send(self, text: str, *, said: str | None = None) -> AsyncGenerator[Event]:
+    async def send(
+        self,
+        text: str,
+        *,
+        said: str | None = None,
+        given: str = "",
+        images: tuple[Image, ...] = (),
+    ) -> AsyncGenerator[Event]:
         """Run one turn and yield its events; the last one is `TurnFinished`.
 
-        `said` is what of the text a person typed, where that is not all of it.
+        `said` is what of the text a person typed, where that is not all of it; `given` and
+        `images` are told and shown behind it, as what they point at is.
         Closing the generator early interrupts the turn.
         """
         if self.warm_up is not None:
             await self.warm_up.stop()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        turn = asyncio.ensure_future(self._turn_of(text, said, queue.put_nowait))
+        turn = asyncio.ensure_future(self._turn_of(text, said, given, images, queue.put_nowait))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
@@ -225,7 +233,9 @@ class Session:
                 return found
         return None
 
-    async def _turn_of(self, text: str, said: str | None, emit: Emit) -> TurnEnd:
+    async def _turn_of(
+        self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
+    ) -> TurnEnd:
         try:
             text, said = await self._spoken(text, said)
         except QcodeError as error:
@@ -233,6 +243,9 @@ class Session:
             emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
             return TurnEnd.ERROR
         message = await self._message(text, said)
+        if given or images:
+            after = "\n\n".join(filter(None, (given, message.after)))
+            message = replace(message, after=after, images=(*message.images, *images))
         return await run_turn(self.agent, self.history, message, emit, self.budget)
 
     async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:

@@ -20,7 +20,7 @@ FOLDERS = {
     "qcode.evals": ROOT / "evals",
     "qcode": ROOT / "qcode",
 }
-OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp")
+OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp_agent")
 """What stands around the core; all else is core and imports none of it."""
 
 ONLY = {
@@ -75,6 +75,11 @@ ONLY_IN = {
     "prompt_toolkit": ["qcode.ui"],
     "git": ["qcode.landing"],
     "jsonschema": ["qcode.headless.shaping"],
+    "mcp": ["qcode.mcp"],
+    "mcp_types": ["qcode.mcp"],
+    "anyio": ["qcode.mcp"],
+    "acp": ["qcode.acp_agent"],
+    "yaml": ["qcode.frontmatter"],
     "referencing": ["qcode.headless.shaping"],
     "inotify_simple": ["qcode.checkpoints.watch"],
     "tree_sitter": ["qcode.repomap", "qcode.syntax"],

@@ -259,7 +259,7 @@ def open_session(
     )
     boundary = SandboxBoundary(sandbox, workspace, has_person=not isinstance(approver, Nobody))
     if apart is None:  # else whoever made the copy sees to it
-        house.use(lambda: sandbox)
+        house.use(lambda: sandbox, root=workspace.root)
     context = Context(
         workspace=workspace,
         seen={},

@@ -117,7 +117,7 @@ class Pointing:
         if not given:
             return ""
         rooms = shares([len(one.text) for one in given], self._tokens * 4)
-        items = [_item(one, room) for one, room in zip(given, rooms, strict=True)]
+        items = [item(one, room) for one, room in zip(given, rooms, strict=True)]
         return load("mentions/pointed_at", items="\n\n".join(items))
 
     async def _give(self, mention: Mention) -> Given | None:
@@ -235,7 +235,8 @@ def _near(context: Context, real: Path, name: str) -> list[str]:
     return [path for path in found if not context.is_hidden(context.workspace.root / path)][:3]
 
 
-def _item(one: Given, room: int) -> str:
+def item(one: Given, room: int) -> str:
+    """Return what is given as the model reads it, cut at so many characters."""
     text = one.text
     if len(text) > room:
         cut = text[:room]

@@ -19,40 +19,50 @@ from qcode.sandbox.launching import Launcher, Purpose
 from qcode.sandbox.policy import Grant
 
 _lock = threading.Lock()
-_launcher: Launcher | None = None
-_make: Callable[[], Launcher] | None = None
+_makers: dict[str, Callable[[], Launcher]] = {}
+"""By the folder in which it is used; empty: elsewhere."""
+_launchers: dict[str, Launcher] = {}
 
 
-def use(make: Callable[[], Launcher]) -> None:
-    """Have the launcher for qcode's own programs made that way, when the first one is run."""
-    global _launcher, _make
+def use(make: Callable[[], Launcher], *, root: Path | None = None) -> None:
+    """Have the launcher for qcode's own programs made that way, when the first one is run.
+
+    With a `root` it is also the one for programs run in there, whatever is used elsewhere
+    later: one process may hold sessions in several places.
+    """
     with _lock:
-        _launcher, _make = None, make
+        for key in ("",) if root is None else ("", str(root)):
+            _makers[key] = make
+            _launchers.pop(key, None)
 
 
-def launcher() -> Launcher:
-    """Return what starts qcode's own programs; unconfined where nobody said how."""
-    global _launcher
+def launcher(cwd: Path | str = "") -> Launcher:
+    """Return what starts qcode's own programs in a folder; unconfined where nobody said how."""
     with _lock:
-        if _launcher is None:
-            atexit.register(close)
-            if _make is None:
+        place = str(cwd)
+        inside = [key for key in _makers if place == key or place.startswith(f"{key}/")]
+        key = max(inside, key=len, default="")
+        if key not in _launchers:
+            if not _launchers:
+                atexit.register(close)
+            make = _makers.get(key)
+            if make is None:
                 from qcode.sandbox.plain import Plain
 
-                _launcher = Plain()
+                _launchers[key] = Plain()
             else:
-                _launcher = _make()
-        return _launcher
+                _launchers[key] = make()
+        return _launchers[key]
 
 
 def close() -> None:
     """Give up what is held; it is made anew when the next program is run."""
-    global _launcher
     with _lock:
-        present, _launcher = _launcher, None
+        present = [*_launchers.values()]
+        _launchers.clear()
     atexit.unregister(close)
-    if present is not None:
-        present.close()
+    for each in present:
+        each.close()
 
 
 def start(
@@ -78,7 +88,7 @@ def start(
         from qcode.sandbox import plain
 
         return plain.start(argv, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
-    return launcher().start(
+    return launcher(cwd).start(
         argv,
         cwd=cwd,
         env=env,
