@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
+from qcode.interposed import Hooks
 from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
@@ -182,6 +183,8 @@ class Agent:
     """What the sandbox holds; None: there is none (`Unconfined`)."""
     buffers: Buffers | None = None
     """What an editor did not save; None: no editor says."""
+    hooks: Hooks | None = None
+    """What may step in between; None: nothing does."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a call may change files, from its checkpoint to its end; agents that work in the
     same files side by side share it."""

@@ -113,6 +113,8 @@ class Settings:
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """Programs that are run at certain moments, by the event's name (`qcode.hooks`)."""
+    project_hooks: Mapping[str, Any] = field(default_factory=dict)
+    """The same, of a project that is trusted with them: they are run in the sandbox."""
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
     """Servers of the Model Context Protocol, by name (`qcode.mcp`)."""
     extensions_trusted: bool = False
@@ -346,8 +348,9 @@ def _project(
         granted: dict[str, Any] = {
             key: _joined(key, getattr(settings, key), value, _LISTS)
             for key, value in wishes.items()
-            if key != "extensions"
+            if key not in ("extensions", "hooks")
         }
+        granted["project_hooks"] = wishes.get("hooks", {})
         settings = replace(settings, extensions_trusted=bool(brought), **granted)
         wishes = {}
     elif wishes:

@@ -12,6 +12,7 @@ from qcode.budget import Budget
 from qcode.conversation import Conversation
 from qcode.errors import QcodeError
 from qcode.events import Emit, ErrorRaised, Event, TurnEnd, TurnFinished
+from qcode.interposed import Said
 from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Asked, Image, Message, ToolCall, Usage, UserMessage, to_json
@@ -242,7 +243,23 @@ class Session:
             emit(ErrorRaised(str(error), error.exit_code))
             emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
             return TurnEnd.ERROR
+        is_first = not self.history.messages
+        heard = Said()
+        if (hooks := self.agent.hooks) is not None:
+            try:
+                heard = await hooks.said(text, is_first=is_first)
+                if heard.refusal:
+                    raise QcodeError(heard.refusal)
+            except QcodeError as error:
+                emit(ErrorRaised(str(error), error.exit_code))
+                emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
+                return TurnEnd.ERROR
+        mask = self.agent.masker.mask
+        given = "\n\n".join(filter(None, (given, mask(heard.after))))
         message = await self._message(text, said)
+        if heard.before:
+            before = "\n\n".join(filter(None, (message.before, mask(heard.before))))
+            message = replace(message, before=before)
         if given or images:
             after = "\n\n".join(filter(None, (given, message.after)))
             message = replace(message, after=after, images=(*message.images, *images))
@@ -305,6 +322,11 @@ class Session:
         if compactor is not None and (wish or compactor.summing.is_usual):
             self.budget.check()
 
+        if (hooks := self.agent.hooks) is not None and (
+            why := await hooks.compacts(by_hand=True, wish=wish)
+        ):
+            raise QcodeError(f"a hook does not let room be made: {why}")
+
         def spend(usage: Usage) -> None:
             self.budget.spend(usage)
             self.history.spent(usage, "summary")
@@ -336,6 +358,8 @@ class Session:
             self._turn.cancel()
             await asyncio.gather(self._turn, return_exceptions=True)
         try:
+            if self.agent.hooks is not None:
+                await self.agent.hooks.ended()
             await self.agent.context.jobs.close()
             for close in self.closing:
                 await close()

@@ -29,7 +29,7 @@ HINTS = {
 }
 NAMES = (
     *("help", "init", "mode", "undo", "redo", "checkpoints", "diff", "memory", "todo", "jobs"),
-    *("tools", "permissions", "cost", "context", "compact", "mcp", "export", "rename"),
+    *("tools", "permissions", "hooks", "cost", "context", "compact", "mcp", "export", "rename"),
 )
 
 

@@ -17,6 +17,7 @@ NAMES = {
     "config": "config:in_session",
     "copy": "copying:copy",
     "cost": "costs:cost",
+    "hooks": "hooking:listed",
     "jobs": "jobs:jobs",
     "permissions": "permissions:permissions",
     "todo": "todo:todo",

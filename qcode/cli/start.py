@@ -306,6 +306,10 @@ def open_session(
     home = apart.home if apart else None
     composer = composer_for(settings, agent, note, budgets, family, home)
     session = Session(session_id, agent, history, budget, composer)
+    if settings.hooks or settings.project_hooks or settings.extensions_trusted:
+        from qcode.cli import hooking
+
+        hooking.join(session, settings, sandbox, note)
     if settings.mcp_servers or settings.extensions_trusted:
         from qcode.cli.tool_servers import join
 
