@@ -24,8 +24,8 @@ from qcode.workspace import Workspace
 
 if TYPE_CHECKING:
     from qcode.config import Settings
-    from qcode.mcp.connection import Surroundings
     from qcode.mcp.listing import Listing
+    from qcode.mcp.transports import Surroundings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

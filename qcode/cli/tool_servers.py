@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from qcode import paths
+from qcode.approvals import Nobody
 from qcode.composing import Composing, Memory, Note, PointedAt, Told
 from qcode.errors import UsageError
 from qcode.extensions.wishes import read_settings
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qcode.config import Settings
-    from qcode.mcp.connection import Surroundings
     from qcode.mcp.hub import Hub
     from qcode.mcp.listing import OfferedPrompt
     from qcode.mcp.oauth import Login
+    from qcode.mcp.transports import Surroundings
     from qcode.sandbox.sandbox import Sandbox
     from qcode.session import Session
 
@@ -42,7 +43,7 @@ def surroundings_of(
 ) -> Surroundings:
     """Return what servers are started with: outside the sandbox, but without the secrets that
     commands do not get either."""
-    from qcode.mcp.connection import Surroundings
+    from qcode.mcp.transports import Surroundings
     from qcode.sandbox.plain import Plain
 
     environment = child_environment(os.environ, policy=sandbox.policy, tier=Tier.NONE, drop=drop)
@@ -51,6 +52,7 @@ def surroundings_of(
         outside=Plain(environment),
         inside=sandbox,
         tokens=paths.state_dir() / "mcp",
+        logs=paths.cache_dir() / "mcp" / "logs",
         login=login,
     )
 
@@ -65,8 +67,9 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
     servers = [server for server in found.servers if not server.is_disabled]
     if not servers:
         return
-    from qcode.mcp.hub import Hub
+    from qcode.mcp.hub import PATIENCE_S, Hub
 
+    alone = isinstance(agent.approver, Nobody)
     assert isinstance(agent.tools, dict)
     assert isinstance(agent.schemas, dict)
     drop = (settings.api_key_env,) if settings.api_key_env else ()
@@ -77,6 +80,8 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
         tools=agent.tools,
         schemas=agent.schemas,
         note=note,
+        # Without a person there may be no later message with which late tools could be told.
+        patience_s=None if alone else PATIENCE_S,
     )
     tool = hub.use_tool
     agent.tools[tool.name] = tool
@@ -84,8 +89,7 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
     agent.tell_of(ToolSpec(tool.name, tool.description, tool.parameters()))
     trusted = tuple(f"mcp({server.name}:*)" for server in servers if server.trust)
     agent.rules = agent.rules.allowing(trusted)
-    if any("`use_tool`" in m.before for m in session.history.items if isinstance(m, UserMessage)):
-        hub.assume_told()
+    hub.assume_told(m.before for m in session.history.items if isinstance(m, UserMessage))
     if isinstance(session.composer, Composing):
         parts = session.composer.parts
         # Behind the instructions, which a server may have read ahead, before what is of now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from qcode.errors import QcodeError, ToolError
@@ -33,7 +33,13 @@ def full_name(server: str, tool: str) -> str:
 class ServerTool(Given):
     """One tool of a server."""
 
-    def __init__(self, connection: Connection, offered: OfferedTool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        offered: OfferedTool,
+        introduced: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`introduced` returns what the server says of itself, where that is not told yet."""
         server = connection.server
         # What a server says of its own harmlessness is believed of a trusted one alone.
         reads = server.trust and offered.is_reading
@@ -45,6 +51,7 @@ class ServerTool(Given):
         )
         self.connection = connection
         self.offered = offered
+        self._introduced = introduced
 
     @property
     def rule(self) -> str:
@@ -86,21 +93,30 @@ class ServerTool(Given):
         text = text_of(answer.content, answer.structured_content)
         failed = bool(answer.is_error)
         lines = text.count("\n") + 1 if text else 0
+        said = self._introduced()
         summary = "failed" if failed else f"{lines} line{'s' * (lines != 1)}"
-        return Result(bounded(text, context) or "(no output)", summary, is_error=failed)
+        shown = bounded(text, context) or "(no output)"
+        return Result(f"{shown}\n{said}" if said else shown, summary, is_error=failed)
 
     def manual(self) -> str:
         """Return what the model has to know to call it."""
         schema = json.dumps(self.offered.schema, ensure_ascii=False)
         about = f": {self.offered.description}" if self.offered.description else ""
-        return f"{self.shown_name}{about}\nArguments (JSON Schema): {schema}"
+        said = self._introduced()
+        manual = f"{self.shown_name}{about}\nArguments (JSON Schema): {schema}"
+        return f"{manual}\n{said}" if said else manual
 
 
 class UseTool(Given):
     """Calls a tool of a server, or tells what it takes: so that no schema is told beforehand."""
 
-    def __init__(self, known: Mapping[str, Tool[Any]]) -> None:
-        """`known` has the servers' tools among others, by name; read at each call."""
+    def __init__(
+        self, known: Mapping[str, Tool[Any]], settle: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """`known` has the servers' tools among others, by name; read at each call.
+
+        `settle` waits for servers that did not say yet what they offer.
+        """
         super().__init__(
             "use_tool",
             load("mcp/use_tool"),
@@ -112,6 +128,7 @@ class UseTool(Given):
             Effect.READ,
         )
         self._known = known
+        self._settle = settle
 
     def _tools(self) -> Sequence[ServerTool]:
         return [tool for tool in self._known.values() if isinstance(tool, ServerTool)]
@@ -163,6 +180,8 @@ class UseTool(Given):
         """
         written = str(params["tool"]).strip()
         found = self._named(written)
+        if not found and await self._settle():
+            found = self._named(written)
         if len(found) == 1:
             return Result(found[0].manual(), found[0].shown_name)
         if found:
