@@ -78,7 +78,8 @@ async def streams(
     auth = auth_for(server, around.tokens, around.login)
 
     async def saw(response: Any) -> None:
-        seen(response.status_code)
+        if response.request.url == server.url:  # and not those of a login's pages
+            seen(response.status_code)
 
     def watched(headers: Any = None, timeout: Any = None, auth: Any = None) -> AsyncClient:
         """Return a client whose answers are seen; the errors that come of them do not tell."""
