@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import urllib.request
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 import scripted_server as scripted
 from offering import OFFERING, listening
-from program import COMMAND, Program, repository
+from program import Program, repository
 from scripted_server import call, text
 
 
@@ -96,41 +95,3 @@ def test_a_login_brings_tokens_that_later_runs_use(work: Path, tmp_path: Path) -
         assert token not in ran.out + ran.err + json.dumps(bodies_of(s))
         assert "forgotten" in program.run("mcp", "logout", "locked").out
         assert program.run("mcp", "test", "locked").code != 0
-
-
-def test_qcode_serves_its_tools_in_the_bounds_of_its_own_model(work: Path) -> None:
-    from mcp import Client, StdioServerParameters
-
-    def parameters(*more: str) -> StdioServerParameters:
-        env = Program(work, None).environment()
-        return StdioServerParameters(
-            command=COMMAND[0], args=[*COMMAND[1:], "mcp", "serve", *more], cwd=work, env=env
-        )
-
-    def said(result: Any) -> str:
-        return str(result.content[0].text)
-
-    async def asked() -> None:
-        async with Client(parameters()) as client:
-            names = [tool.name for tool in (await client.list_tools()).tools]
-            assert {"read_file", "edit", "run_shell_command", "find_symbol"} <= set(names)
-            assert "return 1" in said(await client.call_tool("read_file", {"file_path": "a.py"}))
-            edit = {"file_path": "a.py", "old_string": "return 1", "new_string": "return 2"}
-            refused = await client.call_tool("edit", edit)
-            assert refused.is_error
-            assert "nobody is there to ask" in said(refused)
-            outside = await client.call_tool("read_file", {"file_path": "/etc/passwd"})
-            assert "outside the workspace" in said(outside)
-            assert "is missing" in said(await client.call_tool("read_file", {}))
-            assert "There is no tool" in said(await client.call_tool("reed", {}))
-        async with Client(parameters("-y")) as client:
-            await client.call_tool("read_file", {"file_path": "a.py"})
-            assert not (await client.call_tool("edit", edit)).is_error
-        async with Client(parameters("--read-only", "--tools", "edit,glob")) as client:
-            assert [tool.name for tool in (await client.list_tools()).tools] == ["glob"]
-
-    asyncio.run(asked())
-    assert "return 2" in (work / "a.py").read_text()
-    undone = Program(work, None).run("undo", "-y")
-    assert undone.code == 0, undone.err
-    assert "return 1" in (work / "a.py").read_text()
