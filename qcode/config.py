@@ -117,6 +117,9 @@ class Settings:
     """The same, of a project that is trusted with them: they are run in the sandbox."""
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
     """Servers of the Model Context Protocol, by name (`qcode.mcp`)."""
+    subagents: bool = False
+    """Whether the model may hand tasks to the subagents that are built in; those that files
+    define are there without it."""
     extensions_trusted: bool = False
     """Whether what the project's folders bring along (`qcode.extensions`) may be used."""
     warnings: tuple[str, ...] = ()
@@ -207,6 +210,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
+    "subagents": (bool,),
     "hooks": (dict,),
     "mcp_servers": (dict,),
 }

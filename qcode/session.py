@@ -186,6 +186,8 @@ class Session:
     """What messages may begin with, by `/name`; of one name the first counts."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What else is to be ended with the session."""
+    emit: Emit = lambda _event: None
+    """Tells whoever watches the turn under way something; between turns nobody hears it."""
     _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
@@ -210,6 +212,7 @@ class Session:
         if self.warm_up is not None:
             await self.warm_up.stop()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.emit = queue.put_nowait
         turn = asyncio.ensure_future(self._turn_of(text, said, given, images, queue.put_nowait))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.

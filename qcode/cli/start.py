@@ -274,7 +274,7 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=_provider(chosen, settings, apart.cache_key if apart else session_id, protocol),
+        provider=provider_for(chosen, settings, apart.cache_key if apart else session_id, protocol),
         system=system,
         tools=tools,
         specs=specs_for(edit_format, tier),
@@ -310,6 +310,9 @@ def open_session(
         from qcode.cli import hooking
 
         hooking.join(session, settings, sandbox, note)
+    from qcode.cli import staffing
+
+    staffing.join(session, settings, chosen, note)
     if settings.mcp_servers or settings.extensions_trusted:
         from qcode.cli.tool_servers import join
 
@@ -402,8 +405,8 @@ def specs_of(
     return tuple(ToolSpec(name, described(name), tools[name].parameters()) for name in names)
 
 
-def _provider(
-    chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None
+def provider_for(
+    chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None = None
 ) -> Provider:
     """Return the provider; `begun` is the protocol that a reopened session had come to."""
     profile = chosen.profile

@@ -24,14 +24,16 @@ _makers: dict[str, Callable[[], Launcher]] = {}
 _launchers: dict[str, Launcher] = {}
 
 
-def use(make: Callable[[], Launcher], *, root: Path | None = None) -> None:
+def use(make: Callable[[], Launcher], *, root: Path | None = None, elsewhere: bool = True) -> None:
     """Have the launcher for qcode's own programs made that way, when the first one is run.
 
     With a `root` it is also the one for programs run in there, whatever is used elsewhere
-    later: one process may hold sessions in several places.
+    later: one process may hold sessions in several places. `elsewhere`: it is also the one for
+    all other places, from now on.
     """
     with _lock:
-        for key in ("",) if root is None else ("", str(root)):
+        keys = [*([""] if elsewhere or root is None else []), *([str(root)] if root else [])]
+        for key in keys:
             _makers[key] = make
             _launchers.pop(key, None)
 
