@@ -72,6 +72,8 @@ def test_only_the_answer_comes_back_and_its_cost_counts(work: Path) -> None:
     listed = Program(work, None).run("sessions")
     assert listed.out.count("go on") == 1
     assert "look into" not in listed.out
+    assert Program(work, None).run("sessions", "rm", result["session_id"]).code == 0
+    assert not journals[0].exists()
 
 
 def test_agents_work_side_by_side_and_their_edits_are_steps(work: Path) -> None:
