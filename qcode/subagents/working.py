@@ -222,8 +222,9 @@ class Staff:
             output.add(last.encode("utf-8", "replace"))
             text = output.shown().text
             output.close()
-            steps = len(history.asked)
-            return Result(text, f"{name}: {steps} step{'s' * (steps != 1)}, {watch.calls} calls")
+            steps, made = len(history.asked), watch.calls
+            said_so = f"{steps} step{'s' * (steps != 1)}, {made} call{'s' * (made != 1)}"
+            return Result(text, f"{name}: {said_so}")
         why = watch.error or "it gave no answer"
         so_far = f" The last it said: {last[:2000]}" if last else ""
         raise ToolError(
@@ -283,5 +284,4 @@ class _Named:
 
     async def decide(self, request: ApprovalRequest) -> Decision:
         """Return the person's decision."""
-        reason = f"{request.reason} (the agent {self._name} wants it)"
-        return await self._approver.decide(modified(request, reason=reason))
+        return await self._approver.decide(modified(request, agent=self._name))
