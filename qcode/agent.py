@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
+from qcode.errors import UsageError
 from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
@@ -154,6 +155,8 @@ class Agent:
     """Something that differs when files differ; asked only where a call repeats itself."""
     masker: Masker = field(default_factory=Masker)
     """Knows the secrets that neither the model nor a person gets to see of a result."""
+    specs_added: tuple[ToolSpec, ...] = ()
+    """Of those that the model is told of, the ones that `add_tools` added; told last."""
     specs_of_archive: tuple[ToolSpec, ...] = ()
     """Of tools that the model is told of once something was put aside."""
     compactor: Compactor | None = None
@@ -169,6 +172,25 @@ class Agent:
     def __post_init__(self) -> None:
         if not self.schemas:
             self.schemas = {spec.name: spec.parameters for spec in self.specs}
+
+    def add_tools(self, tools: Iterable[Tool[Any]]) -> None:
+        """Have the model told of more tools, behind those it is told of; before the first turn.
+
+        Raises:
+            UsageError: there is one of that name already; none of them is added.
+        """
+        known, added = dict(self.tools), []
+        for tool in tools:
+            if tool.name in known:
+                raise UsageError(f"there are two tools named `{tool.name}`", hint="rename one")
+            known[tool.name] = tool
+            described = tool.described(self.context.sizes)
+            added.append(ToolSpec(tool.name, described, tool.parameters()))
+        self.tools = known
+        new = {spec.name: known[spec.name].parameters(hidden=True) for spec in added}
+        self.schemas = {**self.schemas, **new}
+        self.specs_added = (*self.specs_added, *added)
+        self.specs = (*self.specs, *added)
 
     def tell_of_archive(self) -> None:
         """Tell the model of the tools for what was put aside, too; idempotent."""

@@ -148,7 +148,7 @@ async def _model(talk: Conversation, name: str) -> None:
     talk.session.history.journal.write({"type": "model", "model": chosen.target.model})
     before, agent.provider = agent.provider, provider
     tier = tier_for(chosen.context_window)
-    agent.specs = specs_for(edit_format_of(settings, chosen), tier)
+    agent.specs = (*specs_for(edit_format_of(settings, chosen), tier), *agent.specs_added)
     if talk.session.history.conversation.archived:
         agent.tell_of_archive()
     agent.context.sizes = tier.sizes

@@ -11,6 +11,7 @@ import atexit
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from qcode.sandbox.child import Child, Done
@@ -21,6 +22,7 @@ from qcode.sandbox.policy import Grant
 _lock = threading.Lock()
 _launcher: Launcher | None = None
 _make: Callable[[], Launcher] | None = None
+_here: ContextVar[Launcher | None] = ContextVar("launcher of qcode's own programs", default=None)
 
 
 def use(make: Callable[[], Launcher]) -> None:
@@ -30,9 +32,19 @@ def use(make: Callable[[], Launcher]) -> None:
         _launcher, _make = None, make
 
 
+def bind(launcher: Launcher) -> None:
+    """Have qcode's own programs started by that one in this context, and tasks begun from it.
+
+    Where several sessions are held in one process, each has its own; it is closed by them.
+    """
+    _here.set(launcher)
+
+
 def launcher() -> Launcher:
     """Return what starts qcode's own programs; unconfined where nobody said how."""
     global _launcher
+    if (bound := _here.get()) is not None:
+        return bound
     with _lock:
         if _launcher is None:
             atexit.register(close)
