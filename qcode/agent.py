@@ -14,6 +14,7 @@ from qcode.errors import UsageError
 from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
+from qcode.providers.registry import Target
 from qcode.record import Record as Frozen
 from qcode.rules import Rules
 from qcode.secrets import Masker
@@ -155,6 +156,8 @@ class Agent:
     """Something that differs when files differ; asked only where a call repeats itself."""
     masker: Masker = field(default_factory=Masker)
     """Knows the secrets that neither the model nor a person gets to see of a result."""
+    target: Target | None = None
+    """What the provider was made for; None: that is not known."""
     specs_added: tuple[ToolSpec, ...] = ()
     """Of those that the model is told of, the ones that `add_tools` added; told last."""
     specs_of_archive: tuple[ToolSpec, ...] = ()

@@ -115,6 +115,10 @@ class Settings:
     """Programs that are run at certain moments, by the event's name (`qcode.hooks`)."""
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
     """Servers of the Model Context Protocol, by name (`qcode.mcp`)."""
+    plugins: tuple[str, ...] = ()
+    """Installed packages whose tools and providers are used (`qcode.plugins`)."""
+    tracing: bool = False
+    """Whether spans of what happens are sent to a collector (`qcode.tracing`)."""
     extensions_trusted: bool = False
     """Whether what the project's folders bring along (`qcode.extensions`) may be used."""
     warnings: tuple[str, ...] = ()
@@ -207,6 +211,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "warm_up": (bool,),
     "hooks": (dict,),
     "mcp_servers": (dict,),
+    "plugins": (list,),
+    "tracing": (bool,),
 }
 
 KEYS: Mapping[str, tuple[type, ...]] = _KINDS
@@ -266,6 +272,8 @@ def load(
         settings = replace(settings, surroundings=told == "1")
     if (told := environ.get("QCODE_MAP", "")) in ("0", "1"):
         settings = replace(settings, map=told == "1")
+    if (told := environ.get("QCODE_TRACING", "")) in ("0", "1"):
+        settings = replace(settings, tracing=told == "1")
     return settings
 
 

@@ -9,6 +9,8 @@ Errors that a person can do something about are `QcodeError`s, with a line that 
 
 from __future__ import annotations
 
+import logging
+
 from qcode.api.agent import Agent, run_sync
 from qcode.api.asking import Approve, Question, Verdict
 from qcode.api.function_tool import Context, FunctionTool, tool
@@ -58,7 +60,7 @@ from qcode.events import (
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider
-from qcode.tools.base import Effect
+from qcode.tools.base import Effect, Tool
 from qcode.tools.base import Result as ToolResult
 
 __all__ = [
@@ -103,6 +105,7 @@ __all__ = [
     "Scope",
     "StepStarted",
     "TextDelta",
+    "Tool",
     "ToolCall",
     "ToolError",
     "ToolFinished",
@@ -123,3 +126,6 @@ __all__ = [
     "run_sync",
     "tool",
 ]
+
+# Whoever wants the log sets one up; without, Python would print warnings to stderr.
+logging.getLogger("qcode").addHandler(logging.NullHandler())

@@ -106,6 +106,8 @@ class FunctionTool(Given, Generic[P, R]):
         super().__init__(name, description or about or name, self._arguments.schema, effect)
         self._function = function
         self._timeout_s = timeout_s
+        self.is_unbound = next(iter(inspect.signature(function).parameters), "") == "self"
+        """Whether it is a method that is no object's."""
         self.__doc__ = function.__doc__
         self.__name__ = name
 
@@ -176,7 +178,7 @@ class FunctionTool(Given, Generic[P, R]):
         try:
             return _bounded(_result(returned), self.name, context)
         except (TypeError, ValueError, RecursionError) as error:
-            log.exception("tool %s returned what has no form in JSON", self.name)
+            log.warning("tool %s returned what has no form in JSON", self.name, exc_info=True)
             raise ToolError(f"{self.name} was run, but its result has no text: {error}") from None
 
     async def _called(self, values: JsonObject) -> object:
@@ -189,7 +191,7 @@ class FunctionTool(Given, Generic[P, R]):
         return await returned if inspect.isawaitable(returned) else returned
 
     def _failed(self, error: Exception) -> ToolError:
-        log.error("tool %s failed", self.name, exc_info=error)
+        log.warning("tool %s failed", self.name, exc_info=error)
         said = " ".join(str(error).split())
         why = f"{type(error).__name__}: {said}" if said else type(error).__name__
         return ToolError(f"{self.name} failed: {why[:2000]}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
 
 from qcode import config, journal, paths
 from qcode.api.asking import Approve, Callback, Question, question_tool
+from qcode.api.function_tool import FunctionTool
 from qcode.approvals import Approver, Nobody
 from qcode.budget import Budget
 from qcode.daemon import in_daemon
@@ -47,6 +48,8 @@ class Options(TypedDict, total=False):
     """Of the model, in tokens, where the endpoint does not say."""
     tools: Sequence[Tool[Any]]
     """What the model may call besides the usual tools: functions made tools by `tool`."""
+    plugins: Sequence[str]
+    """Installed packages whose tools and providers are used, besides the configuration's."""
     approve: Approve | Mode | Literal["never"] | ModeName
     """Who is asked about calls that the mode does not allow by itself: a function; by default
     nobody, so that they are refused (`never`). A mode's name is that mode, with nobody asked."""
@@ -83,8 +86,10 @@ class Options(TypedDict, total=False):
     on_note: Callable[[str], None]
     """Is told what a person would be: which model was found, what of the configuration is
     ignored. By default that goes to the log (`qcode.api`, level INFO)."""
+    tracing: bool
+    """Whether spans of the turns go where the standard variables say (`qcode.tracing`)."""
     tracer_provider: TracerProvider
-    """Gets the spans of the turns (`qcode.tracing`)."""
+    """Gets the spans instead; it is not shut down with the agent."""
 
 
 def settings_of(options: Options, cwd: Path) -> config.Settings:
@@ -111,7 +116,7 @@ def settings_of(options: Options, cwd: Path) -> config.Settings:
     )
     names = (
         *("model", "base_url", "api_key_env", "context_window"),
-        *("max_steps", "max_tokens", "max_cost", "max_time"),
+        *("max_steps", "max_tokens", "max_cost", "max_time", "tracing"),
     )
     changes: dict[str, Any] = {name: options[name] for name in names if name in options}  # type: ignore[literal-required]
     for name in ("max_steps", "max_tokens", "max_cost", "max_time", "context_window"):
@@ -119,6 +124,7 @@ def settings_of(options: Options, cwd: Path) -> config.Settings:
             config.checked(name, changes[name], Path("the agent's options"))
     changes["allow"] = (*settings.allow, *options.get("allow", ()))
     changes["deny"] = (*settings.deny, *options.get("deny", ()))
+    changes["plugins"] = (*settings.plugins, *options.get("plugins", ()))
     if (mode := _mode(options)) is not None:
         changes["approval_mode"] = mode
     if "sandbox" in options:
@@ -161,6 +167,8 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
     from qcode.cli.start import open_session
 
     settings = settings_of(options, cwd)
+    if "tracer_provider" in options:
+        settings = replace(settings, tracing=False)
     added = tuple(Path(name) for name in options.get("add_dirs", ()))
     for path in (cwd, *added):
         if not path.is_dir():
@@ -175,6 +183,8 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
     for each in tools:
         if not isinstance(each, Tool):
             raise UsageError(f"`{each!r}` is no tool", hint="decorate the function with @tool")
+        if isinstance(each, FunctionTool) and each.is_unbound:
+            raise UsageError(f"`{each.name}` is a method", hint="take it of an object")
     if "on_question" in options:
         tools.append(question_tool(options["on_question"]))
     session = open_session(
@@ -190,6 +200,10 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
         is_alone=False,
     )
     session.budget.shared = options.get("budget")
+    if "tracer_provider" in options:
+        from qcode.tracing.spans import Tracing
+
+        session.observers.append(Tracing(session, options["tracer_provider"], environ=os.environ))
     boundary = session.agent.boundary
     try:
         if isinstance(boundary, SandboxBoundary):

@@ -126,7 +126,7 @@ def _unknown(name: str, known: Sequence[str], where: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean `{near[0]}`?" if near else "."
+    hint = f"; did you mean `{_inside(where, near[0])}`?" if near else "."
     return f"There is no parameter `{_inside(where, clip(name))}`{hint}"
 
 
@@ -288,11 +288,11 @@ def _record(hint: type, within: tuple[Any, ...]) -> Shape:
     hints = _hints(hint)
     inner = (*within, hint)
     if typing.is_typeddict(hint):
-        required: frozenset[str] = hint.__required_keys__  # type: ignore[attr-defined]
-        fields = [
-            Field(name, shape_of(_bare(each), inner), name in required)
-            for name, each in hints.items()
-        ]
+        usually: frozenset[str] = hint.__required_keys__  # type: ignore[attr-defined]
+        fields = []
+        for name, each in hints.items():
+            bare, required = _bare(each, required=name in usually)
+            fields.append(Field(name, shape_of(bare, inner), required))
         return object_shape(fields, dict)
     if dataclasses.is_dataclass(hint):
         fields = [
@@ -336,11 +336,14 @@ def _hints(hint: type) -> dict[str, Any]:
         raise UsageError(f"the types of `{hint.__name__}` cannot be read: {error}") from None
 
 
-def _bare(hint: Any) -> Any:
-    """Return the type in `Required[...]` and `NotRequired[...]`."""
-    while typing.get_origin(hint) in (typing.Required, typing.NotRequired):
-        (hint,) = typing.get_args(hint)
-    return hint
+def _bare(hint: Any, *, required: bool) -> tuple[Any, bool]:
+    """Return the type in `Required[...]` or `NotRequired[...]`, and whether it is required.
+
+    `__required_keys__` knows nothing of them where annotations are texts.
+    """
+    while (origin := typing.get_origin(hint)) in (typing.Required, typing.NotRequired):
+        (hint,), required = typing.get_args(hint), origin is typing.Required
+    return hint, required
 
 
 def fields_of(
@@ -359,8 +362,10 @@ def fields_of(
     except (NameError, TypeError) as error:
         raise UsageError(f"the types of `{name}` cannot be read: {error}") from None
     fields, left_out = [], []
-    for parameter in inspect.signature(function).parameters.values():
+    for at, parameter in enumerate(inspect.signature(function).parameters.values()):
         hint = hints.get(parameter.name, parameter.empty)
+        if at == 0 and parameter.name == "self" and hint is parameter.empty:
+            continue  # a method, which has it once it is an object's
         if hint in leave_out:
             left_out.append(parameter.name)
             continue

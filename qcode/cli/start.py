@@ -109,6 +109,11 @@ def _choose(settings: Settings, note: Note, progress: Progress | None, *, local:
         settings, local = replace(settings, model=named.removeprefix(EMBEDDED_PREFIX)), True
     if local:
         return _embedded(settings, note, progress)
+    if settings.plugins and settings.base_url is None and named is not None and "/" in named:
+        from qcode.plugins.providing import target_for
+
+        if (target := target_for(named, settings.plugins)) is not None:
+            return Chosen(target, window)
     if settings.base_url is None and (named is None or "/" not in named):
         try:
             return Chosen(_resolve(settings, settings.base_url, named), window)
@@ -240,9 +245,12 @@ def open_session(
     sees to the launcher of qcode's own programs (`house.bind`).
 
     Raises:
-        UsageError: the journal is in use or cannot be read, or two tools have one name.
+        UsageError: the journal is in use or cannot be read, or two tools have one name, or what
+            tracing needs is not installed.
         QcodeError: the journal cannot be written.
     """
+    known = {tool.name: tool for tool in all_tools()}
+    _check(settings, [*known, *(tool.name for tool in tools)])
     edit_format = edit_format_of(settings, chosen)
     tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
     history, session_id, system, protocol = _history(
@@ -250,7 +258,6 @@ def open_session(
     )
     masker = masker_for(chosen)
     history.journal.mask_by(masker)
-    known = {tool.name: tool for tool in all_tools()}
     spill_dir = paths.cache_dir() / "output" / session_id
     workspace = Workspace.at(cwd, added)
     rules, remember = _rules(settings, workspace, note)
@@ -299,8 +306,13 @@ def open_session(
         rules=rules,
         remember=remember,
         workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
+        target=chosen.target,
     )
     agent.add_tools(tools)
+    if settings.plugins:
+        from qcode.plugins.loading import add_tools
+
+        add_tools(agent, settings.plugins, note)
     if history.conversation.archived:
         agent.tell_of_archive()
     budget = Budget(
@@ -312,7 +324,26 @@ def open_session(
     budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
     home = apart.home if apart else None
     composer = composer_for(settings, agent, note, budgets, family, home)
-    return Session(session_id, agent, history, budget, composer)
+    session = Session(session_id, agent, history, budget, composer)
+    if settings.tracing:
+        from qcode.tracing.exporting import trace
+
+        trace(session, os.environ, note)
+    return session
+
+
+def _check(settings: Settings, names: Sequence[str]) -> None:
+    """Check what a session needs, before it is begun.
+
+    Raises:
+        UsageError: two tools have one name, or what tracing needs is not installed.
+    """
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"there are two tools named `{twice}`", hint="rename one")
+    if settings.tracing:
+        from qcode.tracing.exporting import shared
+
+        shared(os.environ)
 
 
 def compactor_for(
