@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
+import weakref
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -52,6 +53,8 @@ class Agent:
         self._options = options
         self._session: Session | None = None
         self._turn: asyncio.Task[None] | None = None
+        self._reader: weakref.ref[AsyncGenerator[Event]] | None = None
+        """Who reads the events of the turn; dead: nobody any more."""
         self._is_resumed = "resume" in options
 
     async def __aenter__(self) -> Self:
@@ -96,20 +99,34 @@ class Agent:
 
     # Turns.
 
-    async def run(self, text: str, *, mentions: bool = False) -> AsyncGenerator[Event]:
+    def run(self, text: str, *, mentions: bool = False) -> AsyncGenerator[Event]:
         """Say something and yield what happens; the last event is `TurnFinished`.
 
         A turn that fails is told by `ErrorRaised` before that, not raised. Leaving the loop
-        early interrupts the turn once the generator is closed (`contextlib.aclosing`).
+        early interrupts the turn (at once where `contextlib.aclosing` is around it).
 
         `mentions`: whether `@path` and the like in the text are followed, as where a person
         types them. They may lead anywhere, so that no text of others belongs there.
 
         Raises:
-            QcodeError: the agent is not open, or another turn is under way.
+            QcodeError: the agent is not open, or another turn is under way, when it is iterated.
             Exception: what a callback of the program raised.
         """
+        reader: list[weakref.ref[AsyncGenerator[Event]]] = []
+        stream = self._run(text, None if mentions else "", reader)
+        reader.append(weakref.ref(stream))
+        return stream
+
+    async def _run(
+        self, text: str, said: str | None, reader: list[weakref.ref[AsyncGenerator[Event]]]
+    ) -> AsyncGenerator[Event]:
         session = self._open
+        if not text.strip():
+            raise UsageError("there is nothing to say")
+        if self._turn is not None and self._reader is not None and self._reader() is None:
+            self._turn.cancel()  # its loop was left, and its end is only a matter of time
+            await asyncio.wait([self._turn])
+            self._turn = None
         if self._turn is not None:
             raise QcodeError(
                 "a turn is under way", hint="steer() adds to it; another agent works beside it"
@@ -117,11 +134,11 @@ class Agent:
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
         async def pump() -> None:
-            said = None if mentions else ""
             async with aclosing(session.send(text, said=said)) as stream:
                 async for event in stream:
                     queue.put_nowait(event)
 
+        (self._reader,) = reader
         turn = self._turn = self._task(session, pump())
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
         try:
@@ -130,7 +147,8 @@ class Agent:
         finally:
             turn.cancel()
             await asyncio.wait([turn])
-            self._turn = None
+            if self._turn is turn:
+                self._turn = None
         if not turn.cancelled():
             turn.result()
 

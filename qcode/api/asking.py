@@ -67,4 +67,4 @@ def question_tool(on_question: Question) -> FunctionTool[..., Any]:
             raise ToolError("There is no answer. Decide yourself, and say what you assumed.")
         return said
 
-    return FunctionTool(ask_person, description=load("tools/ask_person"), effect=Effect.STATE)
+    return FunctionTool(ask_person, description=load("api/ask_person"), effect=Effect.STATE)

@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 from scripted_server import Reply, ScriptedServer, Seen, Stream, call, fault, stall, text
 
-from qcode import Agent
+from qcode import Agent, tool
 from qcode.api import (
     ApprovalRequest,
     Budget,
     Decision,
+    Effect,
     Event,
     Heard,
     Options,
     QcodeError,
     TextDelta,
+    ToolFinished,
     ToolOutput,
     ToolStarted,
     TurnEnd,
@@ -31,6 +33,9 @@ from qcode.api import (
     UserMessage,
     run_sync,
 )
+from qcode.sandbox import house
+from qcode.sandbox.plain import Plain
+from qcode.sandbox.sandbox import Sandbox
 
 
 async def read(agent: Agent, said: str) -> list[Event]:
@@ -195,6 +200,47 @@ async def test_a_turn_is_steered_interrupted_and_closed(project: Path) -> None:
                 await agent.close()
                 await agent.close()
     assert commands("sleep 300.0417") == []
+
+
+async def test_a_turn_that_nobody_waits_for_any_more_is_no_hindrance(project: Path) -> None:
+    script = [call("read_file", file_path="a.txt"), stall(text("x")), stall(text("x")), text("so")]
+    with ScriptedServer(script) as server:
+        async with Agent(project, base_url=server.base_url, model="m") as agent:
+            async for event in agent.run("go"):
+                if isinstance(event, ToolFinished):
+                    break  # without closing the generator
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await agent.ask("again")
+            assert (await agent.ask("and now?")).text == "so"
+            with pytest.raises(UsageError, match="nothing to say"):
+                await agent.ask("  ")
+
+
+async def test_each_agent_has_its_own_launcher_for_git(project: Path, other: Path) -> None:
+    met, seen = asyncio.Barrier(2), {}
+
+    @tool(effect=Effect.READ)
+    async def look(name: str) -> None:
+        """Look."""
+        await met.wait()
+        seen[name] = house.launcher(), await asyncio.to_thread(house.launcher)
+
+    def script(name: str) -> list[Reply]:
+        return [call("look", name=name), text("done")]
+
+    async def work(folder: Path) -> None:
+        with ScriptedServer(script(folder.name)) as server:
+            async with Agent(folder, base_url=server.base_url, model="m", tools=[look]) as agent:
+                await agent.ask("go")
+
+    await asyncio.gather(work(project), work(other))
+
+    (first, in_thread), (second, _) = seen["project"], seen["other"]
+    assert first is in_thread
+    assert first is not second
+    assert isinstance(first, Sandbox)
+    assert isinstance(house.launcher(), Plain)
 
 
 def commands(wanted: str) -> list[str]:
