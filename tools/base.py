@@ -248,6 +248,8 @@ class Tool(ABC, Generic[P]):
     name: str
     effect: Effect
     params: type[P]
+    origin: str = ""
+    """Who brought it along, for a person; empty: it is qcode's own, or the program's."""
 
     @property
     def runs_beside(self) -> bool:

@@ -7,12 +7,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from qcode import paths
+from qcode.approvals import Nobody
 from qcode.composing import Composing, Memory, Note, PointedAt, Told
 from qcode.errors import UsageError
 from qcode.extensions.wishes import read_settings
 from qcode.mcp.servers import Defined, defined, tables_of_project
 from qcode.messages import UserMessage
-from qcode.providers import ToolSpec
 from qcode.sandbox.environment import child_environment
 from qcode.sandbox.policy import Tier
 from qcode.spoken import Command, Spoken
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from qcode.mcp.oauth import Login
     from qcode.sandbox.sandbox import Sandbox
     from qcode.session import Session
+
+
+LONG_S = 120.0
+"""So long a run without a person waits for its servers; each has its own limit below that."""
 
 
 def servers_of(settings: Settings, cwd: Path) -> Defined:
@@ -77,11 +81,10 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
         tools=agent.tools,
         schemas=agent.schemas,
         note=note,
+        # Where nobody says anything later, tools that come later would never be told.
+        **({"patience_s": LONG_S} if isinstance(agent.approver, Nobody) else {}),
     )
-    tool = hub.use_tool
-    agent.tools[tool.name] = tool
-    agent.schemas[tool.name] = tool.parameters()
-    agent.tell_of(ToolSpec(tool.name, tool.description, tool.parameters()))
+    agent.add_tools([hub.use_tool])
     trusted = tuple(f"mcp({server.name}:*)" for server in servers if server.trust)
     agent.rules = agent.rules.allowing(trusted)
     if any("`use_tool`" in m.before for m in session.history.items if isinstance(m, UserMessage)):

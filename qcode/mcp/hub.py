@@ -20,8 +20,8 @@ from qcode.messages import JsonObject
 from qcode.prompts import load as prompt
 from qcode.tools.base import Tool
 
-PATIENCE_S = 5.0
-"""So long the first message waits for servers whose tools are not known yet."""
+PATIENCE_S = 10.0
+"""So long a person's first message waits for servers whose tools are not known yet."""
 
 Note = Callable[[str], None]
 

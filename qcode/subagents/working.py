@@ -186,7 +186,7 @@ class Staff:
             compactor=compactor,
             listen=None,
             after_edit=None,
-            added=(),
+            specs_added=(),
             hooks=parent.hooks.of_subagent(kind.name) if parent.hooks is not None else None,
         )
 
