@@ -117,6 +117,13 @@ class Settings:
     """The same, of a project that is trusted with them: they are run in the sandbox."""
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
     """Servers of the Model Context Protocol, by name (`qcode.mcp`)."""
+    subagents: bool = False
+    """Whether the model may hand tasks to the subagents that are built in; those that files
+    define are there without it."""
+    plugins: tuple[str, ...] = ()
+    """Installed packages whose tools and providers are used (`qcode.plugins`)."""
+    tracing: bool = False
+    """Whether spans of what happens are sent to a collector (`qcode.tracing`)."""
     extensions_trusted: bool = False
     """Whether what the project's folders bring along (`qcode.extensions`) may be used."""
     warnings: tuple[str, ...] = ()
@@ -207,8 +214,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
+    "subagents": (bool,),
     "hooks": (dict,),
     "mcp_servers": (dict,),
+    "plugins": (list,),
+    "tracing": (bool,),
 }
 
 KEYS: Mapping[str, tuple[type, ...]] = _KINDS
@@ -268,6 +278,8 @@ def load(
         settings = replace(settings, surroundings=told == "1")
     if (told := environ.get("QCODE_MAP", "")) in ("0", "1"):
         settings = replace(settings, map=told == "1")
+    if (told := environ.get("QCODE_TRACING", "")) in ("0", "1"):
+        settings = replace(settings, tracing=told == "1")
     return settings
 
 

@@ -170,6 +170,18 @@ class Composer(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Is told what happens where it happens, before whoever reads the events; never raises."""
+
+    def handle(self, event: Event) -> None:
+        """Take what happened in a turn; called in the task of the turn, or of the tool call."""
+        ...
+
+    async def close(self) -> None:
+        """Give up what is held, within seconds; the session is closed by then."""
+        ...
+
+
 @dataclass(slots=True)
 class Session:
     """One conversation in one workspace."""
@@ -182,10 +194,13 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    observers: list[Observer] = field(default_factory=list)
     commands: list[Commands] = field(default_factory=list)
     """What messages may begin with, by `/name`; of one name the first counts."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What else is to be ended with the session."""
+    emit: Emit = lambda _event: None
+    """Tells whoever watches the turn under way something; between turns nobody hears it."""
     _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
@@ -210,7 +225,14 @@ class Session:
         if self.warm_up is not None:
             await self.warm_up.stop()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        turn = asyncio.ensure_future(self._turn_of(text, said, given, images, queue.put_nowait))
+
+        def emit(event: Event) -> None:
+            for observer in self.observers:
+                observer.handle(event)
+            queue.put_nowait(event)
+
+        self.emit = emit
+        turn = asyncio.ensure_future(self._turn_of(text, said, given, images, emit))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
@@ -369,3 +391,5 @@ class Session:
                 await self.agent.checkpoints.close()
             self.agent.context.launcher.close()
             self.history.journal.close()
+            for observer in self.observers:
+                await observer.close()

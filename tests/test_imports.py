@@ -20,7 +20,7 @@ FOLDERS = {
     "qcode.evals": ROOT / "evals",
     "qcode": ROOT / "qcode",
 }
-OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp_agent")
+OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp_agent", "qcode.api")
 """What stands around the core; all else is core and imports none of it."""
 
 ONLY = {
@@ -63,6 +63,7 @@ MAY_NOT = {
 """A module or package, and what neither it nor anything in it imports (but itself)."""
 
 ONLY_IN = {
+    "opentelemetry": ["qcode.tracing", "qcode.api.opening"],  # there for its types alone
     "openai": ["qcode.providers"],
     "litellm": ["qcode.providers"],
     "rich": [
@@ -187,6 +188,7 @@ def test_the_core_knows_nothing_of_what_is_around_it() -> None:
         f"{name} imports {one}"
         for name, ones in IMPORTS.items()
         if not any(inside(name, package) for package in OUTSIDE)
+        and name != "qcode"  # its front door
         for one in sorted(ones)
         if any(inside(one, package) for package in OUTSIDE)
     ] == []

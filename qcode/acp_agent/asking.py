@@ -52,6 +52,7 @@ class EditorApprover:
     def _shown(self, request: ApprovalRequest) -> ToolCallUpdate:
         """Return the call with why it is asked about and what it would do."""
         why = [f"asked, since {request.reason}"]
+        why += [f"for the agent {request.agent}"] if request.agent else []
         why += [f"it would have {request.grant}"] if request.grant else []
         why += [f"in {request.directory}"] if request.directory else []
         why += [f"sandbox: {request.sandbox}"] if request.sandbox else []

@@ -29,7 +29,18 @@ HINTS = {
 }
 NAMES = (
     *("help", "init", "mode", "undo", "redo", "checkpoints", "diff", "memory", "todo", "jobs"),
-    *("tools", "permissions", "hooks", "cost", "context", "compact", "mcp", "export", "rename"),
+    *(
+        "tools",
+        "permissions",
+        "hooks",
+        "agents",
+        "cost",
+        "context",
+        "compact",
+        "mcp",
+        "export",
+        "rename",
+    ),
 )
 
 

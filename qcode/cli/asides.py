@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qcode.session import Session
 
 NAMES = {
+    "agents": "staffing:listed",
     "config": "config:in_session",
     "copy": "copying:copy",
     "cost": "costs:cost",

@@ -151,8 +151,9 @@ async def _model(talk: Conversation, name: str) -> None:
     talk.session.history.journal.mask_by(agent.masker)
     talk.session.history.journal.write({"type": "model", "model": chosen.target.model})
     before, agent.provider = agent.provider, provider
+    agent.target = chosen.target
     tier = tier_for(chosen.context_window)
-    agent.specs = (*specs_for(edit_format_of(settings, chosen), tier), *agent.added)
+    agent.specs = (*specs_for(edit_format_of(settings, chosen), tier), *agent.specs_added)
     if talk.session.history.conversation.archived:
         agent.tell_of_archive()
     agent.context.sizes = tier.sizes

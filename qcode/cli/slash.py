@@ -23,6 +23,7 @@ COMMANDS = {
     "checkpoints": "the changes of this session by number",
     "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
     "mcp": "the servers of tools; `/mcp tools NAME`, `/mcp restart NAME`",
+    "agents": "agents that work for the model, and what they did in this session",
     "hooks": "programs that are run before and after calls, and at other moments",
     "memory": "the instruction files in use and their sizes; `/memory show` prints them",
     "facts": "what is known of this project; `/facts forget NUMBER` or `all`",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qcode import paths
@@ -13,7 +14,6 @@ from qcode.errors import UsageError
 from qcode.extensions.wishes import read_settings
 from qcode.mcp.servers import Defined, defined, tables_of_project
 from qcode.messages import UserMessage
-from qcode.providers import ToolSpec
 from qcode.sandbox.environment import child_environment
 from qcode.sandbox.policy import Tier
 from qcode.spoken import Command, Spoken
@@ -21,6 +21,7 @@ from qcode.spoken import Command, Spoken
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qcode.agent import Agent
     from qcode.config import Settings
     from qcode.mcp.hub import Hub
     from qcode.mcp.listing import OfferedPrompt
@@ -69,7 +70,6 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
         return
     from qcode.mcp.hub import PATIENCE_S, Hub
 
-    alone = isinstance(agent.approver, Nobody)
     assert isinstance(agent.tools, dict)
     assert isinstance(agent.schemas, dict)
     drop = (settings.api_key_env,) if settings.api_key_env else ()
@@ -80,13 +80,11 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
         tools=agent.tools,
         schemas=agent.schemas,
         note=note,
-        # Without a person there may be no later message with which late tools could be told.
-        patience_s=None if alone else PATIENCE_S,
+        # Where nobody says anything later, tools that come later would never be told.
+        patience_s=None if isinstance(agent.approver, Nobody) else PATIENCE_S,
+        sees=partial(_sees, settings, agent),
     )
-    tool = hub.use_tool
-    agent.tools[tool.name] = tool
-    agent.schemas[tool.name] = tool.parameters()
-    agent.tell_of(ToolSpec(tool.name, tool.description, tool.parameters()))
+    agent.add_tools([hub.use_tool])
     trusted = tuple(f"mcp({server.name}:*)" for server in servers if server.trust)
     agent.rules = agent.rules.allowing(trusted)
     hub.assume_told(m.before for m in session.history.items if isinstance(m, UserMessage))
@@ -100,6 +98,12 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
                 part.resources = hub.read
     session.closing.append(hub.close)
     session.commands.append(Prompts(hub))
+
+
+def _sees(settings: Settings, agent: Agent) -> bool:
+    from qcode.vision import sees_images
+
+    return sees_images(agent.provider.model) if settings.vision is None else settings.vision
 
 
 class ToolsOfServers:

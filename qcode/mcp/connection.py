@@ -86,6 +86,7 @@ class Connection:
                     hint=f"`/mcp restart {self.server.name}` tries it again",
                 )
             self._starts += 1
+            await self._end()  # what is left of one that ended by itself
             try:
                 return await self._connect()
             except ServerError as error:

@@ -22,9 +22,8 @@ from qcode.prompts import load as prompt
 from qcode.record import replace
 from qcode.tools.base import Tool
 
-PATIENCE_S = 5.0
-"""So long the first message waits for servers whose tools are not known yet, while a person
-watches."""
+PATIENCE_S = 10.0
+"""So long a person's first message waits for servers whose tools are not known yet."""
 
 Note = Callable[[str], None]
 
@@ -42,11 +41,13 @@ class Hub:
         schemas: MutableMapping[str, JsonObject],
         note: Note,
         patience_s: float | None = PATIENCE_S,
+        sees: Callable[[], bool] = lambda: False,
     ) -> None:
         """`folder` keeps what servers offer; `tools` and `schemas` get what they do.
 
         `patience_s`: so long the first message waits for those of which that is not known; None:
-        until each has answered or its time is over.
+        until each has answered or its time is over. `sees` says whether the model that answers
+        takes pictures.
         """
         self.connections = {
             server.name: Connection(server, surroundings, partial(self._anew, server.name))
@@ -59,6 +60,7 @@ class Hub:
         self._schemas = schemas
         self._note = note
         self._patience_s = patience_s
+        self._sees = sees
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._stale: set[str] = set()
         """Servers that said while they were looked at that this changed."""
@@ -82,7 +84,7 @@ class Hub:
         for offered in listing.tools:
             if not connection.server.offers(offered.name):
                 continue
-            tool = ServerTool(connection, offered, partial(self._introduced, name))
+            tool = ServerTool(connection, offered, partial(self._introduced, name), self._sees)
             if tool.name in self._tools:
                 self._note(f"of the MCP server `{name}` the tool `{offered.name}` is left out: its "
                            "name comes to the same as another's")  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from qcode.errors import QcodeError, ToolError
 from qcode.mcp.connection import Connection
-from qcode.mcp.content import bounded, text_of
+from qcode.mcp.content import bounded, taken
 from qcode.mcp.listing import OfferedTool, harmless
 from qcode.messages import JsonObject
 from qcode.prompts import load
@@ -25,7 +25,7 @@ FOUND = 8
 def full_name(server: str, tool: str) -> str:
     """Return a tool's name among all tools, as other agents write it too.
 
-    Two tools can come to one name; `by_name` in the hub sees to that.
+    Two tools can come to one name; the hub sees to that.
     """
     return f"mcp__{server}__{re.sub(r'[^A-Za-z0-9_-]', '_', tool)}"
 
@@ -37,9 +37,13 @@ class ServerTool(Given):
         self,
         connection: Connection,
         offered: OfferedTool,
-        introduced: Callable[[], str] = lambda: "",
+        introduced: Callable[[], str],
+        sees: Callable[[], bool],
     ) -> None:
-        """`introduced` returns what the server says of itself, where that is not told yet."""
+        """`introduced` returns what the server says of itself, where that is not told yet.
+
+        `sees` says whether the model that answers now takes pictures.
+        """
         server = connection.server
         # What a server says of its own harmlessness is believed of a trusted one alone.
         reads = server.trust and offered.is_reading
@@ -52,6 +56,7 @@ class ServerTool(Given):
         self.connection = connection
         self.offered = offered
         self._introduced = introduced
+        self._sees = sees
 
     @property
     def rule(self) -> str:
@@ -90,13 +95,15 @@ class ServerTool(Given):
             answer = await self.connection.ask(asking)
         except QcodeError as error:
             raise ToolError(f"{error}.") from error
-        text = text_of(answer.content, answer.structured_content)
+        took = taken(answer.content, answer.structured_content, context, sees=self._sees())
+        text = took.text
         failed = bool(answer.is_error)
         lines = text.count("\n") + 1 if text else 0
         said = self._introduced()
         summary = "failed" if failed else f"{lines} line{'s' * (lines != 1)}"
         shown = bounded(text, context) or "(no output)"
-        return Result(f"{shown}\n{said}" if said else shown, summary, is_error=failed)
+        told = f"{shown}\n{said}" if said else shown
+        return Result(told, summary, is_error=failed, images=took.images)
 
     def manual(self) -> str:
         """Return what the model has to know to call it."""

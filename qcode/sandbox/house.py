@@ -11,6 +11,7 @@ import atexit
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from qcode.sandbox.child import Child, Done
@@ -22,18 +23,29 @@ _lock = threading.Lock()
 _makers: dict[str, Callable[[], Launcher]] = {}
 """By the folder in which it is used; empty: elsewhere."""
 _launchers: dict[str, Launcher] = {}
+_here: ContextVar[Launcher | None] = ContextVar("launcher of qcode's own programs", default=None)
 
 
-def use(make: Callable[[], Launcher], *, root: Path | None = None) -> None:
+def use(make: Callable[[], Launcher], *, root: Path | None = None, elsewhere: bool = True) -> None:
     """Have the launcher for qcode's own programs made that way, when the first one is run.
 
     With a `root` it is also the one for programs run in there, whatever is used elsewhere
-    later: one process may hold sessions in several places.
+    later: one process may hold sessions in several places. `elsewhere`: it is also the one for
+    all other places, from now on.
     """
     with _lock:
-        for key in ("",) if root is None else ("", str(root)):
+        keys = [*([""] if elsewhere or root is None else []), *([str(root)] if root else [])]
+        for key in keys:
             _makers[key] = make
             _launchers.pop(key, None)
+
+
+def bind(launcher: Launcher) -> None:
+    """Have qcode's own programs started by that one in this context, and tasks begun from it.
+
+    Where several sessions are held in one process, each has its own; it is closed by them.
+    """
+    _here.set(launcher)
 
 
 def launcher(cwd: Path | str = "") -> Launcher:
@@ -42,6 +54,8 @@ def launcher(cwd: Path | str = "") -> Launcher:
         place = str(cwd)
         inside = [key for key in _makers if place == key or place.startswith(f"{key}/")]
         key = max(inside, key=len, default="")
+        if not key and (bound := _here.get()) is not None:
+            return bound
         if key not in _launchers:
             if not _launchers:
                 atexit.register(close)

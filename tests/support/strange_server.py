@@ -15,6 +15,9 @@ from typing import Any
 
 FAULT = sys.argv[1]
 NUMBER = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
 MODERN = "2026-07-28"
 
 grown: list[str] = []
@@ -54,7 +57,7 @@ def tools() -> list[dict[str, Any]]:
             "Does a thing in a repository of the organisation, with all its details and options."
         )
         return [tool(name, description=about) for name in names[:NUMBER]]
-    names = ["echo", "slow", "die", "flood", "fail", "leave", "grow", *grown]
+    names = ["picture", "echo", "slow", "die", "flood", "fail", "leave", "grow", *grown]
     return [*map(tool, names), tool("lie", outputSchema={"type": "object", "required": ["x"]})]
 
 
@@ -71,8 +74,12 @@ def call(number: Any, name: str, arguments: dict[str, Any]) -> None:
     if name == "grow":
         grown.append(f"grown_{len(grown)}")
         send({"method": "notifications/tools/list_changed"})
-    content = [{"type": "text", "text": said}]
+    content: list[dict[str, Any]] = [{"type": "text", "text": said}]
     result: dict[str, Any] = {"content": content, "isError": name == "fail"}
+    if name == "picture":
+        content.append({"type": "image", "mimeType": "image/png", "data": PICTURE})
+        content.append({"type": "audio", "mimeType": "audio/wav", "data": "UklGRg=="})
+        content.append({"type": "image", "mimeType": "image/png", "data": "not base64!"})
     if name == "lie":
         result["structuredContent"] = {"y": 1}
     answer(number, result)
@@ -95,7 +102,7 @@ def greeting(method: str, version: str) -> dict[str, Any]:
     if FAULT == "lists":
         capabilities |= {"prompts": {}, "resources": {}}
     told: dict[str, Any] = {"capabilities": capabilities}
-    if FAULT in ("none", "modern"):
+    if FAULT in ("tells", "modern"):
         told["instructions"] = "Echo before you\x1b[31m leave."
     if method == "server/discover":
         return {**told, **LIFETIME, "supportedVersions": [MODERN]}
