@@ -180,9 +180,15 @@ def test_what_lies_about_its_schema_is_left_out_and_the_rest_is_used(work: Path)
         servers(odd=strange("lies", trust=True)),
         call("use_tool", tool="odd:good", arguments={"text": "hello"}),
         call("use_tool", tool="odd:seen"),
+        call("use_tool", tool="odd:deep", arguments={"x": {}}),
         text("Done."),
+        arguments=("--approval-mode", "plan"),
     )
     assert ended.code == 0
+    good, seen, deep = results(bodies[-1])
+    assert good == "hello"  # it only reads, says a server that is trusted
+    assert "Arguments (JSON Schema)" in seen
+    assert "plan mode" in deep
     told = bodies[0]["messages"][1]["content"]
     assert "odd:good" in told
     assert "odd:deep" in told
