@@ -73,12 +73,17 @@ class Teller:
         """Print the first message of a stream."""
         if not self.stream:
             return
+        from qcode.cli.tool_servers import hub_of
         from qcode.ui import wire
 
         agent = self.session.agent
         root = str(agent.context.workspace.root)
         names = [spec.name for spec in agent.specs]
-        self.line(wire.init(self.session.id, agent.provider.model, root, names, agent.mode))
+        hub = hub_of(self.session)
+        servers = hub.states() if hub is not None else []
+        self.line(
+            wire.init(self.session.id, agent.provider.model, root, names, agent.mode, servers)
+        )
 
     def handle(self, event: Event) -> None:
         """Take what happened in a turn."""

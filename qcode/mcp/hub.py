@@ -262,6 +262,13 @@ class Hub:
         answer = await self.connections[server].ask(asking)
         return harmless("\n".join(resource(one) for one in answer.contents), 1 << 20)
 
+    def states(self) -> list[tuple[str, str]]:
+        """Return the servers with their states, in the words of Claude Code's stream."""
+        return [
+            (name, "connected" if it.is_connected else "failed" if it.problem else "pending")
+            for name, it in self.connections.items()
+        ]
+
     def table(self) -> str:
         """Return the servers with their state, for a person."""
         rows = []

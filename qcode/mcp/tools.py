@@ -140,6 +140,27 @@ class UseTool(Given):
     def _tools(self) -> Sequence[ServerTool]:
         return [tool for tool in self._known.values() if isinstance(tool, ServerTool)]
 
+    def build(self, data: JsonObject) -> JsonObject:
+        """Return the arguments, with those of the tool where they belong.
+
+        Models write these as text, or beside the tool's name.
+
+        Raises:
+            ToolError: they are not those of the schema.
+        """
+        inner = data.get("arguments")
+        if isinstance(inner, str):
+            try:
+                inner = json.loads(inner or "null")
+            except ValueError:
+                pass  # told below
+            data = {**data, "arguments": inner}
+        beside = {key: value for key, value in data.items() if key not in ("tool", "arguments")}
+        if inner is None:
+            data = {**({"tool": data["tool"]} if "tool" in data else {})}
+            data |= {"arguments": beside} if beside else {}
+        return super().build(data)
+
     def summary(self, params: JsonObject) -> str:
         """Return what it is asked about."""
         return f"what {clip(str(params.get('tool')))} takes"

@@ -28,8 +28,15 @@ def dump(message: JsonObject) -> str:
     return safe_json(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
-def init(session_id: str, model: str, cwd: str, tools: Sequence[str], mode: str) -> JsonObject:
-    """Return the first message of a stream."""
+def init(
+    session_id: str,
+    model: str,
+    cwd: str,
+    tools: Sequence[str],
+    mode: str,
+    servers: Sequence[tuple[str, str]] = (),
+) -> JsonObject:
+    """Return the first message of a stream; `servers` are those of tools, with their states."""
     from qcode import __version__
 
     return {
@@ -45,7 +52,7 @@ def init(session_id: str, model: str, cwd: str, tools: Sequence[str], mode: str)
         "qcode_version": __version__,
         # What their init has besides; there is nothing of the kind here.
         "apiKeySource": "none",
-        "mcp_servers": [],
+        "mcp_servers": [{"name": name, "status": status} for name, status in servers],
         "slash_commands": [],
         "agents": [],
         "skills": [],

@@ -120,7 +120,9 @@ def test_untrusted_calls_are_not_made_without_a_person(work: Path) -> None:
     assert allowed.code == 0, allowed.err
     (answer,) = results(bodies[-1])
     assert answer == "hello and no secret"
-    _, bodies = run(work, config, reply, text("Done."), arguments=("-y", "--deny", "mcp(odd:*)"))
+    denied = ("-y", "--deny", "mcp(odd:*)", "-o", "stream-json")
+    streamed, bodies = run(work, config, reply, text("Done."), arguments=denied)
+    assert streamed.lines()[0]["mcp_servers"] == [{"name": "odd", "status": "pending"}]
     assert "denies it" in results(bodies[-1])[0]
 
 
@@ -143,10 +145,13 @@ def test_faults_of_a_server_are_told_and_the_run_goes_on(work: Path) -> None:
         use("slow"), use("die"), use("echo"), use("flood"), use("fail"),
         call("use_tool", tool="odd:echo", arguments={}),
         call("use_tool", tool="odd:ecco", arguments={"text": "x"}),
+        call("use_tool", tool="odd:echo", arguments='{"text": "as text"}'),
+        call("use_tool", tool="odd:echo", text="beside"),
+        call("use_tool", tool="odd:echo", arguments=None),
         text("Done."),
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    slow, died, echoed, flooded, failed, wrong, unknown = results(bodies[-1])
+    slow, died, echoed, flooded, failed, wrong, unknown, *otherwise = results(bodies[-1])
     assert "did not answer within 1 s" in slow
     assert "ended during the call, which may have been done or not" in died
     assert echoed == "hello and no secret"
@@ -154,6 +159,10 @@ def test_faults_of_a_server_are_told_and_the_run_goes_on(work: Path) -> None:
     assert failed == "hello"
     assert "`text` is missing" in wrong
     assert "odd:echo" in unknown
+    as_text, beside, none = otherwise
+    assert as_text.startswith("as text and no secret")
+    assert beside.startswith("beside and no secret")
+    assert "Arguments (JSON Schema)" in none
 
 
 @pytest.mark.parametrize(
