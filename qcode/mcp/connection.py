@@ -323,7 +323,8 @@ class Connection:
             if is_closed(error):
                 await self._end()
                 raise self._ended() from error
-            if self._status == 404 and self.server.transport == "http":
+            # By the protocol it is 404; many servers say 400, which was not done either.
+            if self._status in (400, 404) and self.server.transport == "http":
                 raise _Forgotten(str(error)) from error
             if self._status == 401:
                 raise self._failed(error) from error
