@@ -111,6 +111,9 @@ class Settings:
     """Seconds that a person waited before the terminal is rung; 0: it never is."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
+    subagents: bool | None = None
+    """Whether the model is told that it can hand work to subagents; None: where there are some of
+    the person's or the project's, and then of those alone."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """Programs that are run at certain moments, by the event's name (`qcode.hooks`)."""
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
@@ -205,6 +208,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
+    "subagents": (bool,),
     "hooks": (dict,),
     "mcp_servers": (dict,),
 }

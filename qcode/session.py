@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -180,6 +180,10 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    extensions: object | None = None
+    """What people added to it (`qcode.cli.extending`)."""
+    after_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Takes back what holds for one turn alone, when that ends; the last first."""
     _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
@@ -214,8 +218,29 @@ class Session:
             turn.result()
 
     async def _turn_of(self, text: str, said: str | None, emit: Emit) -> TurnEnd:
-        message = await self._message(text, said)
-        return await run_turn(self.agent, self.history, message, emit, self.budget)
+        try:
+            message = await self._message(text, said)
+            return await run_turn(self.agent, self.history, message, emit, self.budget)
+        finally:
+            await self.take_back()
+
+    def allow_in_turn(self, rules: Sequence[str]) -> None:
+        """Have some rules allow what they say, until the turn ends: the next, or this one."""
+        before = self.agent.rules
+        after = before.allowing(rules)
+        given = after.allow[len(before.allow) :]
+
+        async def take_back() -> None:
+            # What the person allowed meanwhile stays.
+            self.agent.rules = self.agent.rules.without(given)
+
+        self.agent.rules = after
+        self.after_turn.append(take_back)
+
+    async def take_back(self) -> None:
+        """Take back what was to hold for one turn."""
+        while self.after_turn:
+            await self.after_turn.pop()()
 
     async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages

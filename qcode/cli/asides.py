@@ -19,6 +19,7 @@ NAMES = {
     "cost": "costs:cost",
     "jobs": "jobs:jobs",
     "permissions": "permissions:permissions",
+    "skills": "skills:skills",
     "todo": "todo:todo",
     "tools": "told:tools",
 }

@@ -18,6 +18,7 @@ from qcode.approvals import Nobody
 from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import sandbox_from
+from qcode.cli.extending import meaning
 from qcode.cli.foreground import Plan, worse
 from qcode.cli.land import kept_of, land_commit, land_on_branch, put_patch
 from qcode.cli.reports import delivered
@@ -224,7 +225,8 @@ class Apartness:
             session.agent.temperature = _WARMER[min(number - 2, len(_WARMER) - 1)]
         teller = _Watch(self.plan, session, number, alone=wish.count == 1, progress=self.progress)
         guard = self.plan.guard(session) if self.plan.guard is not None else None
-        work = Work(session, teller, guard=guard, shape=self.plan.shape)
+        meant = meaning(session, self.plan.note)
+        work = Work(session, teller, guard=guard, shape=self.plan.shape, meant=meant)
         return _Place(worktree, session, teller, work)
 
     async def _size(self, place: _Place) -> int:

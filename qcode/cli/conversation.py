@@ -18,6 +18,8 @@ from qcode.cli import finding_model as finding
 from qcode.cli import first_paint, marks, slash
 from qcode.cli.boundary import SandboxBoundary, none_works
 from qcode.cli.composer import learner_of, save
+from qcode.cli.dynamic import described
+from qcode.cli.extending import added_to, extensions_of
 from qcode.cli.obeying import obey
 from qcode.cli.start import (
     open_session,
@@ -86,6 +88,8 @@ class Conversation:
         self.standing = Standing(cwd)
         self.aside: asyncio.Future[Any] | None = None
         """What is under way and is no turn."""
+        self.announcing: asyncio.Future[None] | None = None
+        """A question being announced that is not one of a turn."""
 
     async def run(self, entry: Entry | None, first: str | None) -> int:
         """Hold the conversation; return the exit code."""
@@ -205,16 +209,26 @@ class Conversation:
         context = session.agent.context
         self.standing.of(session)
         self.mentionable = Mentionable(context.workspace.root, context.is_hidden)
-        self._complete()
+        if (extensions := extensions_of(session)) is not None:
+            extensions.emit = self._did
+        self._complete(session)
         return session
 
-    def _complete(self) -> None:
+    def _did(self, event: Event) -> None:
+        """Show what a custom command does before its message is sent."""
+        if isinstance(event, ApprovalNeeded):
+            self.announcing = asyncio.ensure_future(self.approver.show(event))
+        else:
+            self.saw(event)
+
+    def _complete(self, session: Session) -> None:
         """Have commands, their arguments and mentions completed in what is typed."""
         from qcode.cli.arguments import usual
         from qcode.ui.complete import Completing
 
         arguments = usual(self.cwd, lambda: (self.chosen.target.model, self.settings.model or ""))
-        commands = slash.COMMANDS
+        more = {one.name: described(one) for one in added_to(session).values()}
+        commands = {**slash.COMMANDS, **more}
         if self.screen is not None:
             self.screen.complete_by(Completing(commands, arguments, self.mentionable.candidates))
 
@@ -328,7 +342,7 @@ class Conversation:
                 rest = text.strip()[1:].strip()
                 await (marks.run(self, rest) if mark == "!" else marks.remember(self, rest))
                 return True
-            command = slash.parse(text)
+            command = slash.parse(text, added_to(self.session))
             if command is None:
                 self.mentionable.use(text)
                 await self.send(text.strip())
@@ -391,7 +405,7 @@ class Conversation:
         while True:
             text = await screen.message()
             try:
-                command = slash.parse(text)
+                command = slash.parse(text, added_to(self.session))
                 if (mark := marks.mark_of(text)) is not None:
                     raise UsageError(
                         f"`{mark}` has to wait until the model is done", hint="Esc interrupts it"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from qcode.cli.extending import extensions_of, meaning
 from qcode.cli.reports import Reports, delivered
 from qcode.cli.start import Chosen, Note
 from qcode.cli.stopping import Stopping
@@ -57,7 +58,10 @@ class Foreground:
             self.teller,
             guard=plan.guard(session) if plan.guard is not None else None,
             shape=plan.shape,
+            meant=meaning(session, plan.note, is_driven=plan.args.input_format == "stream-json"),
         )
+        if (extensions := extensions_of(session)) is not None:
+            extensions.emit = self.teller.aside
         self.stopping = Stopping(session.interrupt)
         self.changed: tuple[str, ...] = ()
         """Paths that the session's calls changed, relative to the workspace."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qcode.cli import asides, slash
 from qcode.cli.composer import store_of
+from qcode.cli.extending import added_to
 from qcode.cli.finding_model import look_for_model
 from qcode.cli.start import (
     compactor_for,
@@ -41,7 +42,7 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
         case "quit":
             return False
         case "help":
-            say(slash.help_text())
+            say(slash.help_text(added_to(talk.session)))
         case "init":
             from qcode.cli.init import init_message
 
@@ -109,7 +110,20 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
             await _backstage().points(talk.session, say)
         case "diff":
             await _backstage().show(talk.session, command.rest, say)
+        case _:
+            await _added(talk, command)
     return True
+
+
+async def _added(talk: Conversation, command: slash.Slash) -> None:
+    """Send the message that a command stands for which is not qcode's own."""
+    making = added_to(talk.session)[command.name].message(talk.session, command.rest)
+    made = await talk.aside_of(making)
+    if made is None:
+        talk.terminal.say("interrupted; nothing was sent")
+        return
+    text, said = made
+    await talk.send(text, said=said)
 
 
 async def _resume(talk: Conversation, wanted: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from qcode.cli.dynamic import Dynamics, described
 from qcode.errors import UsageError
 from qcode.ui.helped import KEYS
 
@@ -44,6 +46,7 @@ COMMANDS = {
     "theme": "/theme auto|dark|light|none: the colours",
     "vim": "edit the line as in vi, or no longer",
     "session": "where this session is kept and how to come back to it",
+    "skills": "the skills that are there; `/NAME` runs one",
     "quit": "leave (also /exit, Ctrl-D)",
 }
 """Name to one line of help."""
@@ -51,6 +54,7 @@ COMMANDS = {
 WHILE_BUSY = frozenset(
     {"help", "mode", "plan", "memory", "facts", "usage", "cost", "context", "session", "todo"}
     | {"jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
+    | {"skills"}
 )
 """Those that are obeyed while the model works."""
 
@@ -58,6 +62,9 @@ _ALIASES = {"exit": "quit", "clear": "new", "compress": "compact", "approval-mod
 
 # One word alone: `/etc/hosts is wrong` is a message.
 _PATTERN = re.compile(r"/([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
+_ADDED = re.compile(r"/(\w[\w:-]*)(?:\s+(.*))?", re.DOTALL)
+
+_NONE: Dynamics = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +75,48 @@ class Slash:
     rest: str
 
 
-def parse(text: str) -> Slash | None:
+def parse(text: str, added: Dynamics = _NONE) -> Slash | None:
     """Return the command a person typed, or None if it is a message.
+
+    `added` are those that are not qcode's own; one that has the name of one that is has to
+    stand back.
 
     Raises:
         UsageError: it looks like a command, and there is none of that name.
     """
+    if (slash := added_in(text, added)) is not None:
+        return slash
     match = _PATTERN.fullmatch(text.rstrip())
     if match is None:
         return None
     name = _ALIASES.get(match[1].lower(), match[1].lower())
     if name in COMMANDS:
         return Slash(name, (match[2] or "").strip())
-    near = difflib.get_close_matches(name, [*COMMANDS, *_ALIASES], n=1)
+    near = difflib.get_close_matches(name, [*COMMANDS, *_ALIASES, *added], n=1)
     guess = f"did you mean `/{near[0]}`?" if near else "`/help` lists the commands"
     raise UsageError(
         f"unknown command `/{match[1]}`", hint=f"{guess} (a space before the slash makes a message)"
     )
 
 
-def help_text() -> str:
+def added_in(text: str, added: Dynamics) -> Slash | None:
+    """Return which of the added commands a text is, if it is one."""
+    if not added or (match := _ADDED.fullmatch(text.rstrip())) is None:
+        return None
+    name = match[1].lower()
+    if name not in added or is_own(name):
+        return None
+    return Slash(name, (match[2] or "").strip())
+
+
+def is_own(name: str) -> bool:
+    """Whether a command of that name is qcode's own."""
+    return _ALIASES.get(name, name) in COMMANDS
+
+
+def help_text(added: Dynamics = _NONE) -> str:
     """Return the list of commands and keys."""
     rows = [f"  /{name:<12}{text}" for name, text in COMMANDS.items()]
+    more = [f"  /{one.name} {described(one)}" for name, one in added.items() if not is_own(name)]
     keys = [f"  {key:<20}{does}" for key, does in KEYS]
-    return "\n".join([*rows, "", *keys])
+    return "\n".join([*rows, "", *([*more, ""] if more else []), *keys])

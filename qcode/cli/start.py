@@ -20,6 +20,7 @@ from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
+from qcode.cli.extending import extensions_for
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
@@ -237,11 +238,13 @@ def open_session(
         UsageError: the journal is in use or cannot be read.
         QcodeError: the journal cannot be written.
     """
+    home = apart.home if apart else None
+    extensions = extensions_for(settings, chosen, home or cwd, note)
+    if extensions is not None:
+        settings = extensions.widened(settings)
     edit_format = edit_format_of(settings, chosen)
     tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
-    history, session_id, system, protocol = _history(
-        chosen, apart.home if apart else cwd, entry, edit_format
-    )
+    history, session_id, system, protocol = _history(chosen, home or cwd, entry, edit_format)
     masker = masker_for(chosen)
     history.journal.mask_by(masker)
     tools = {tool.name: tool for tool in all_tools()}
@@ -274,7 +277,7 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=_provider(chosen, settings, apart.cache_key if apart else session_id, protocol),
+        provider=provider_for(chosen, settings, apart.cache_key if apart else session_id, protocol),
         system=system,
         tools=tools,
         specs=specs_for(edit_format, tier),
@@ -303,9 +306,12 @@ def open_session(
         max_time_s=settings.max_time,
     )
     budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
-    home = apart.home if apart else None
-    composer = composer_for(settings, agent, note, budgets, family, home)
-    return Session(session_id, agent, history, budget, composer)
+    more = extensions.parts(agent, tier) if extensions else ()
+    composer = composer_for(settings, agent, note, budgets, family, home, more)
+    session = Session(session_id, agent, history, budget, composer)
+    if extensions is not None:
+        extensions.join(session)
+    return session
 
 
 def compactor_for(
@@ -393,7 +399,7 @@ def specs_of(
     return tuple(ToolSpec(name, described(name), tools[name].parameters()) for name in names)
 
 
-def _provider(
+def provider_for(
     chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None
 ) -> Provider:
     """Return the provider; `begun` is the protocol that a reopened session had come to."""

@@ -90,6 +90,12 @@ class Teller:
         if self.stream:
             self._put(event)
 
+    def aside(self, event: Event) -> None:
+        """Take what was done before a turn, for its message."""
+        self.receipt.handle(event)
+        if not self.is_silent:
+            self.progress.handle(event)
+
     def _put(self, event: Event) -> None:
         from qcode.ui import wire
 

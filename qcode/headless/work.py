@@ -83,6 +83,13 @@ class Guarding(Protocol):
 Guard = Callable[[Order], Awaitable[Guarding]]
 """Begins to protect what an order wants protected."""
 
+Meant = Callable[[Order], Awaitable[Order]]
+"""Returns what an order stands for: a person's own command, the message in its file.
+
+Raises:
+    QcodeError: that cannot be made.
+"""
+
 
 class Work:
     """Turns until what is asked holds or cannot."""
@@ -94,8 +101,13 @@ class Work:
         *,
         guard: Guard | None = None,
         shape: Shape | None = None,
+        meant: Meant | None = None,
     ) -> None:
-        """`guard`: None protects nothing. `shape`: what the final answer has to fit."""
+        """`guard`: None protects nothing. `shape`: what the final answer has to fit.
+
+        `meant`: None takes each order as it is said.
+        """
+        self.meant = meant
         self.session = session
         self.watcher = watcher
         self.guard = guard
@@ -156,6 +168,8 @@ class Work:
         """
         self.violations = []
         await self.prepare(order)
+        if self.meant is not None:
+            self.order = order = await self.meant(order)
         code = await self._turn(self._first(), order.typed)
         verify_rounds = shape_rounds = 0
         while True:

@@ -15,8 +15,8 @@ Arguments = Callable[[str, str], Iterable[tuple[str, str]]]
 """Command and what is typed of its argument to what that may become, each with a few words."""
 _WIDTH = 60
 """Characters of the words beside a candidate."""
-_COMMAND = re.compile(r"/([A-Za-z][\w-]*)?\Z")
-_ARGUMENT = re.compile(r"/([A-Za-z][\w-]*)[ \t]+([^\n]*)\Z")
+_COMMAND = re.compile(r"/(\w[\w:-]*)?\Z")
+_ARGUMENT = re.compile(r"/(\w[\w:-]*)[ \t]+([^\n]*)\Z")
 
 
 class Completing(Completer):
