@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from qcode.facts.learning import Learner
     from qcode.journal import Entry
     from qcode.session import Session
+    from qcode.ui.links import Linker
     from qcode.ui.prompt import Prompt
     from qcode.ui.screen import Screen
 
@@ -123,6 +124,7 @@ class Conversation:
                 theme=self.theme(),
                 reveal="Ctrl-O shows",
                 live=screen,
+                linker=self._linker(),
             )
             first_paint.clear()
             screen.typed_ahead(first_paint.early_keys())
@@ -132,6 +134,18 @@ class Conversation:
     def theme(self) -> Theme:
         """Return how things look by the settings."""
         return choose(os.environ, self.settings.theme, spoken=self.settings.plain)
+
+    def _linker(self) -> Linker | None:
+        """Return what makes links of file names; None where the terminal takes none."""
+        from qcode.hyperlinks import Hyperlinks, takes_links, target_of
+
+        wish = self.settings.hyperlinks
+        if wish is Hyperlinks.OFF or (wish is Hyperlinks.AUTO and not takes_links(os.environ)):
+            return None
+        from qcode.ui.links import Linker
+
+        form = self.settings.hyperlink_format
+        return Linker(self.cwd, target_of(os.environ, form, os.uname().nodename))
 
     async def _hold(self, entry: Entry | None, first: str | None) -> int:
         self.approver = TerminalApprover(
