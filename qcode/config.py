@@ -110,6 +110,10 @@ class Settings:
     """Whether the line being written is edited as in vi."""
     notify_after: float = 10.0
     """Seconds that a person waited before the terminal is rung; 0: it never is."""
+    bridge: bool = True
+    """Whether editors can hand things over to an interactive session (`qcode.bridge`)."""
+    editor_context: bool = False
+    """Whether the model is told what is selected there with each message."""
     hyperlinks: Hyperlinks = Hyperlinks.AUTO
     """Whether names of files are links in the terminal; `auto`: where it is known to take them."""
     hyperlink_format: str = "file"
@@ -198,6 +202,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "plain": (bool,),
     "vi": (bool,),
     "notify_after": (int, float),
+    "bridge": (bool,),
+    "editor_context": (bool,),
     "hyperlinks": (str,),
     "hyperlink_format": (str,),
     "facts": (bool,),

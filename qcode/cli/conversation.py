@@ -34,6 +34,7 @@ from qcode.ui.terminal import Look, Terminal
 from qcode.ui.theme import Theme, choose
 
 if TYPE_CHECKING:
+    from qcode.cli.in_editor import InEditor
     from qcode.config import Settings
     from qcode.facts.learning import Learner
     from qcode.journal import Entry
@@ -84,6 +85,8 @@ class Conversation:
         self.sending = self.interrupted = self.is_open = False
         self.in_editor = False
         """Whether the terminal is an editor's for now."""
+        self.editors: InEditor | None = None
+        """What editors hand over, and are told; None: they are not listened to."""
         self.standing = Standing(cwd)
         self.aside: asyncio.Future[Any] | None = None
         """What is under way and is no turn."""
@@ -163,6 +166,7 @@ class Conversation:
         self._handle_signals()
         try:
             self.is_open = True
+            await self._listen_to_editors()
             self._greet(resumed=entry is not None)
             await self.settle_sandbox()
             await self._warm_up(has_message=first is not None and bool(first.strip()))
@@ -172,8 +176,18 @@ class Conversation:
             if self.signal is None:
                 raise
         finally:
+            if self.editors is not None:
+                await self.editors.close()
             await self._leave(self.session)
         return 0 if self.signal is None else 128 + self.signal
+
+    async def _listen_to_editors(self) -> None:
+        if self.settings.bridge and self.screen is not None:
+            from qcode.cli.in_editor import InEditor
+
+            self.editors = InEditor(self)
+            await self.editors.start(self.session)
+            self.standing.editor = self.editors.hint
 
     async def _ask_for_trust(self) -> None:
         """Ask about what the folder's own settings would loosen, if it is not trusted with it."""
@@ -220,6 +234,8 @@ class Conversation:
         self.standing.of(session)
         self.mentionable = Mentionable(context.workspace.root, context.is_hidden)
         self._complete()
+        if self.editors is not None:
+            self.editors.of(session)
         return session
 
     def _complete(self) -> None:
@@ -357,6 +373,8 @@ class Conversation:
     def saw(self, event: Event) -> None:
         self.receipt.handle(event)
         self.standing.handle(event)
+        if self.editors is not None:
+            self.editors.handle(event)
         self.terminal.handle(event)
 
     async def send(self, text: str, *, said: str | None = None) -> None:
@@ -377,6 +395,8 @@ class Conversation:
                     if self.learner is not None:
                         self.learner.handle(event)
                     self.standing.handle(event)
+                    if self.editors is not None:
+                        self.editors.handle(event)
                     if isinstance(event, Heard) and screen is not None and screen.waiting:
                         screen.waiting.pop(0)
                     if isinstance(event, ApprovalNeeded):

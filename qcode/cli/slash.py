@@ -22,6 +22,7 @@ COMMANDS = {
     "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
     "memory": "the instruction files in use and their sizes; `/memory show` prints them",
     "facts": "what is known of this project; `/facts forget NUMBER` or `all`",
+    "open": "/open FILE[:LINE]: open it in the editor that is connected (docs/terminal.md)",
     "todo": "the plan as the model last wrote it",
     "jobs": "commands in the background; `/jobs kill NUMBER` ends one",
     "tools": "what the model is told of, and what is understood besides",
@@ -50,7 +51,7 @@ COMMANDS = {
 
 WHILE_BUSY = frozenset(
     {"help", "mode", "plan", "memory", "facts", "usage", "cost", "context", "session", "todo"}
-    | {"jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
+    | {"open", "jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
 )
 """Those that are obeyed while the model works."""
 
