@@ -162,6 +162,12 @@ def save(learner: Learner | None, note: Note) -> None:
         note(f"what was learned of this project is not kept: {error}")
 
 
+def pointed_of(composer: object) -> PointedAt | None:
+    """Return what tells what a session's messages point at."""
+    parts = composer.parts if isinstance(composer, Composing) else ()
+    return next((part for part in parts if isinstance(part, PointedAt)), None)
+
+
 def memory_of(composer: object) -> Memory | None:
     """Return the instruction files of a session; None if they are turned off."""
     parts = composer.parts if isinstance(composer, Composing) else ()

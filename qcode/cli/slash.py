@@ -27,6 +27,7 @@ COMMANDS = {
     "hooks": "programs that are run before and after calls, and at other moments",
     "memory": "the instruction files in use and their sizes; `/memory show` prints them",
     "facts": "what is known of this project; `/facts forget NUMBER` or `all`",
+    "open": "/open FILE[:LINE]: open it in the editor that is connected (docs/terminal.md)",
     "todo": "the plan as the model last wrote it",
     "jobs": "commands in the background; `/jobs kill NUMBER` ends one",
     "tools": "what the model is told of, and what is understood besides",
@@ -55,21 +56,9 @@ COMMANDS = {
 """Name to one line of help."""
 
 WHILE_BUSY = frozenset(
-    {
-        "help",
-        "mcp",
-        "skills",
-        "mode",
-        "plan",
-        "memory",
-        "facts",
-        "usage",
-        "cost",
-        "context",
-        "session",
-        "todo",
-    }
-    | {"jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
+    {"help", "mcp", "hooks", "agents", "skills", "mode", "plan", "memory", "facts", "usage"}
+    | {"cost", "context", "session", "todo", "open", "jobs", "tools", "permissions", "config"}
+    | {"theme", "vim", "copy", "rename"}
 )
 """Those that are obeyed while the model works."""
 
