@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
@@ -248,8 +248,3 @@ class _Silent:
 
     def update(self, label: str, done: int, total: int | None) -> None:
         """Leave it out."""
-
-
-def merged(options: Options, more: Mapping[str, Any]) -> Options:
-    """Return the options with others on top."""
-    return Options(**{**options, **more})  # type: ignore[typeddict-item]

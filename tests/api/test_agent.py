@@ -256,8 +256,12 @@ def commands(wanted: str) -> list[str]:
 
 
 def reviews(seen: Seen) -> Stream:
-    asked = seen.json["messages"][-1]["content"]
-    return text(f"read: {asked.split()[-1]}")
+    last = seen.json["messages"][-1]
+    if last["role"] == "tool":
+        return text(f"ran: {last['content'].split()[0]}")
+    if "run" in last["content"]:
+        return call("run_shell_command", command="pwd", description="where")
+    return text(f"read: {last['content'].split()[-1]}")
 
 
 async def test_agents_work_side_by_side_in_one_loop_and_in_threads(
@@ -277,8 +281,8 @@ async def test_agents_work_side_by_side_in_one_loop_and_in_threads(
         assert budget.tokens == 3060
         assert await review(project, "four") == ""  # the budget is used up
 
-        def in_thread(name: str) -> str:
-            return run_sync(f"review {name}", other, base_url=server.base_url, model="m").text
+        def in_thread(folder: Path) -> str:
+            return run_sync("run it", folder, base_url=server.base_url, model="m").text
 
-        said = await asyncio.gather(*(asyncio.to_thread(in_thread, name) for name in "xy"))
-        assert said == ["read: x", "read: y"]
+        said = await asyncio.gather(*(asyncio.to_thread(in_thread, each) for each in folders[:2]))
+        assert said == [f"ran: {project}", f"ran: {other}"]
