@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -127,6 +128,32 @@ async def test_a_function_decides_about_calls(project: Path) -> None:
     assert threading.main_thread() not in threads
     assert result.changed == ("new.txt",)
     assert (refused.changed, (project / "a.txt").read_text()) == ((), "alpha\n")
+
+
+async def test_a_function_changes_a_call_before_it_is_run(project: Path) -> None:
+    asked: list[ApprovalRequest] = []
+
+    def decide(request: ApprovalRequest) -> Decision:
+        asked.append(request)
+        changed = {"file_path": "b.txt"} if "bad" in request.call.arguments else {
+            **json.loads(request.call.arguments), "content": "changed\n",
+        }  # fmt: skip
+        return Decision(allowed=True, arguments=json.dumps(changed))
+
+    script = [
+        call("write_file", file_path="b.txt", content="x\n"),
+        call("write_file", file_path="b.txt", content="bad\n"),
+        text("done"),
+    ]
+    with ScriptedServer(script) as server:
+        async with Agent(project, base_url=server.base_url, model="m", approve=decide) as agent:
+            result = await agent.ask("go")
+        last = server.requests[2].json["messages"][-1]["content"]
+
+    assert (project / "b.txt").read_text() == "changed\n"
+    assert [request.is_changed for request in asked] == [False, True, False, False]
+    assert "`content` is missing" in last
+    assert result.changed == ("b.txt",)
 
 
 async def test_what_a_callback_raises_comes_out_and_the_session_can_go_on(project: Path) -> None:

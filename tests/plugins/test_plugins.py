@@ -108,6 +108,7 @@ def enabled(tmp_path: Path) -> list[str]:
     return ["run", "--config", str(file)]
 
 
+@pytest.mark.slow
 def test_tools_of_enabled_packages_come_behind_the_usual_ones(
     installed: Path, enabled: list[str], tmp_path: Path
 ) -> None:
@@ -136,6 +137,7 @@ def test_tools_of_enabled_packages_come_behind_the_usual_ones(
     ]
 
 
+@pytest.mark.slow
 def test_a_provider_of_a_package_answers(
     installed: Path, enabled: list[str], tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_provider_of_a_package_answers(
     assert "Traceback" not in broken.stderr
 
 
+@pytest.mark.slow
 def test_it_is_said_whose_tool_it_is(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def run(cwd: Path, server: ScriptedServer, **variables: str) -> subprocess.Compl
     )
 
 
+@pytest.mark.slow
 def test_a_run_is_sent_to_the_collector_that_the_standard_variables_name(
     collector: Collector, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_run_is_sent_to_the_collector_that_the_standard_variables_name(
     ]
 
 
+@pytest.mark.slow
 def test_a_collector_that_does_not_answer_fails_no_run(
     collector: Collector, tmp_path: Path
 ) -> None:
