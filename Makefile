@@ -27,6 +27,9 @@ test: ## all checks: formatting, lint, types, tests
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory unit
 
+.PHONY: peers
+peers: .peers/.installed ## install implementations by others that tests talk to (needs npm)
+
 .PHONY: lint
 lint: setup ## check formatting and lint
 	$(BIN)/ruff format --check
@@ -41,7 +44,7 @@ types: setup ## check types
 	$(BIN)/mypy
 
 .PHONY: unit
-unit: setup ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one at a time)
+unit: setup peers ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one at a time)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: thorough
@@ -114,9 +117,20 @@ lock: .venv-lock/.installed ## renew constraints.txt (ARGS="--upgrade-package ri
 		--generate-hashes --no-header --no-emit-index-url --quiet \
 		--custom-compile-command "make lock" --output-file constraints.txt $(ARGS)
 
+# Exact versions: what a test talks to is to be the same everywhere.
+PEERS := @agentclientprotocol/sdk@2.4.0 zod@4 @modelcontextprotocol/server-filesystem@2026.8.31 \
+	@modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-memory@2026.8.31
+
+.peers/.installed: Makefile
+	@mkdir -p .peers
+	@if command -v npm >/dev/null; then \
+		npm install --prefix .peers --no-audit --no-fund --no-save --silent $(PEERS); \
+	else echo "npm is not installed: tests with implementations in JavaScript are left out"; fi
+	@touch $@
+
 .PHONY: clean
 clean: ## remove everything made here, virtual environments too
-	rm -rf .venv .venv-lock "$(VENV)" .demo .localise build dist *.egg-info
+	rm -rf .venv .venv-lock .peers "$(VENV)" .demo .localise build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

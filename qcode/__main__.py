@@ -63,7 +63,7 @@ def program() -> NoReturn:
     code = main()
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream:
+            if stream and not stream.closed:
                 stream.flush()
         except OSError:
             pass  # its reader is gone; the code says so already

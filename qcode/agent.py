@@ -11,6 +11,7 @@ from qcode.approvals import Approver
 from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
 from qcode.errors import UsageError
+from qcode.interposed import Hooks
 from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
@@ -108,6 +109,26 @@ class Checkpoints(Protocol):
         ...
 
 
+class Buffers(Protocol):
+    """What an editor has of files and did not save."""
+
+    async def look(self, paths: Sequence[str]) -> None:
+        """Find out what is unsaved of files that a call names, before it is judged.
+
+        Raises:
+            ToolError: the editor does not say.
+        """
+        ...
+
+    async def save(self, paths: Sequence[str]) -> None:
+        """Have it saved before a call changes the files.
+
+        Raises:
+            ToolError: it cannot be, so the call must not be run.
+        """
+        ...
+
+
 class Checked(Frozen):
     """How the checks went after an edit."""
 
@@ -166,6 +187,10 @@ class Agent:
     """Makes room in the model's window; None: the history stays whole."""
     boundary: Boundary | None = None
     """What the sandbox holds; None: there is none (`Unconfined`)."""
+    buffers: Buffers | None = None
+    """What an editor did not save; None: no editor says."""
+    hooks: Hooks | None = None
+    """What may step in between; None: nothing does."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a call may change files, from its checkpoint to its end; agents that work in the
     same files side by side share it."""
@@ -182,16 +207,19 @@ class Agent:
         Raises:
             UsageError: there is one of that name already; none of them is added.
         """
-        known, added = dict(self.tools), []
-        for tool in tools:
-            if tool.name in known:
-                raise UsageError(f"there are two tools named `{tool.name}`", hint="rename one")
-            known[tool.name] = tool
-            described = tool.described(self.context.sizes)
-            added.append(ToolSpec(tool.name, described, tool.parameters()))
-        self.tools = known
-        new = {spec.name: known[spec.name].parameters(hidden=True) for spec in added}
-        self.schemas = {**self.schemas, **new}
+        new = list(tools)
+        names = [*self.tools, *(tool.name for tool in new)]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"there are two tools named `{twice}`", hint="rename one")
+        added = tuple(
+            ToolSpec(tool.name, tool.described(self.context.sizes), tool.parameters())
+            for tool in new
+        )
+        # In place: whoever brings tools while the session goes on holds on to these.
+        assert isinstance(self.tools, dict)
+        assert isinstance(self.schemas, dict)
+        self.tools.update({tool.name: tool for tool in new})
+        self.schemas.update({tool.name: tool.parameters(hidden=True) for tool in new})
         self.specs_added = (*self.specs_added, *added)
         self.specs = (*self.specs, *added)
 

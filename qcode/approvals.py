@@ -54,6 +54,8 @@ class ApprovalRequest(Record):
     """Whether the call is as the person changed it, and not as the model wrote it."""
     note: str = ""
     """Why what the person made of the call is not taken; it is the one before that."""
+    agent: str = ""
+    """Which subagent wants it; empty: the session's own model does."""
     parts: tuple[Part, ...] = ()
     """The commands of a shell text, if it has several, with what each does."""
 

@@ -10,6 +10,8 @@ from qcode import access
 from qcode.agent import Agent
 from qcode.approvals import ApprovalRequest, Scope
 from qcode.boundary import Boundary
+from qcode.interposed import NOTHING as UNRULED
+from qcode.interposed import Ruled
 from qcode.messages import ToolCall
 from qcode.permissions import Findings, Permission, Verdict, permission
 from qcode.rules import Ruling
@@ -33,7 +35,9 @@ class Case:
         tool: Tool[Any],
         params: Any,
         summary: str,
+        ruled: Ruled = UNRULED,
     ) -> None:
+        self.ruled = ruled
         self.agent, self.boundary, self.call, self.tool = agent, boundary, call, tool
         self.params, self.touch, self.summary = params, tool.touches(params), summary
         touch = self.touch
@@ -102,8 +106,8 @@ class Case:
                 else "",
                 beyond=f"it wants {beyond}" if beyond else "",
                 destroys=found.destroys,
-                asked=found.asked,
-                is_allowed=found.is_allowed or self.key in agent.allowed,
+                asked=found.asked or self.ruled.asks,
+                is_allowed=found.is_allowed or self.key in agent.allowed or self.ruled.is_allowed,
                 is_reading=found.is_reading,
             ),
         )

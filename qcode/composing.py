@@ -7,7 +7,7 @@ said, since a small model does what it read last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -183,12 +183,15 @@ class PointedAt:
         """`pointing` makes what follows mentions, when there is the first one."""
         self._make = pointing
         self._made: Pointing | None = None
+        self.resources: Callable[[str, str], Awaitable[str]] | None = None
+        """Reads what servers of tools have."""
 
     @property
     def pointing(self) -> Pointing:
         """What follows mentions."""
         if self._made is None:
             self._made = self._make()
+            self._made.resources = self.resources
         return self._made
 
     async def tell(self, said: str, *, is_first: bool) -> Told:

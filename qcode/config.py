@@ -113,8 +113,13 @@ class Settings:
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """Programs that are run at certain moments, by the event's name (`qcode.hooks`)."""
+    project_hooks: Mapping[str, Any] = field(default_factory=dict)
+    """The same, of a project that is trusted with them: they are run in the sandbox."""
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
     """Servers of the Model Context Protocol, by name (`qcode.mcp`)."""
+    subagents: bool = False
+    """Whether the model may hand tasks to the subagents that are built in; those that files
+    define are there without it."""
     plugins: tuple[str, ...] = ()
     """Installed packages whose tools and providers are used (`qcode.plugins`)."""
     tracing: bool = False
@@ -209,6 +214,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
+    "subagents": (bool,),
     "hooks": (dict,),
     "mcp_servers": (dict,),
     "plugins": (list,),
@@ -354,8 +360,9 @@ def _project(
         granted: dict[str, Any] = {
             key: _joined(key, getattr(settings, key), value, _LISTS)
             for key, value in wishes.items()
-            if key != "extensions"
+            if key not in ("extensions", "hooks")
         }
+        granted["project_hooks"] = wishes.get("hooks", {})
         settings = replace(settings, extensions_trusted=bool(brought), **granted)
         wishes = {}
     elif wishes:

@@ -22,10 +22,11 @@ from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
-from qcode.changed import Changed
+from qcode.changed import Changed, in_words
 from qcode.errors import AlreadySo, ProviderError, ProviderFault, QcodeError, ToolError
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
+from qcode.interposed import NOTHING as UNRULED
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.permit import Gate, Permitted
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 _IDLE_ALLOWED = 3
 """So many edits in a row that were made already end a turn whose checks pass."""
+
+_HOLDS = 10
+"""So often hooks may have the model go on in one turn: two that want opposites go on for ever."""
 
 _COMPACTIONS = 3
 """In a row, each harder, where the server still finds the request too long."""
@@ -121,6 +125,8 @@ class _Turn:
         """Calls that the person changed: id to what the model is told of that."""
         self.idle = 0
         """Edits in a row that were made already."""
+        self.holds = 0
+        """So often a hook had the model go on."""
         self.gate = Gate(
             agent,
             agent.boundary or Unconfined(agent.context.workspace),
@@ -144,7 +150,7 @@ class _Turn:
                 found = self.recovery.after_text(answer.decoded, answer.done.finish_reason)
                 if found is None:
                     self.record.boundary()
-                    if await self._hear():
+                    if await self._hear() or await self._is_held():
                         continue
                     return self._judge(answer)
                 advice = found
@@ -172,6 +178,21 @@ class _Turn:
             self.emit(events.Heard(said.text))
             heard = True
         return heard
+
+    async def _is_held(self) -> bool:
+        """Whether a hook wants the model to go on although it is done; it is told why."""
+        hooks = self.agent.hooks
+        if hooks is None or self.holds >= _HOLDS:
+            return False
+        last = next(m for m in reversed(self.record.messages) if isinstance(m, AssistantMessage))
+        why = await hooks.stops(again=self.holds > 0, last=last.text)
+        if not why:
+            return False
+        self.holds += 1
+        words = with_tags_seen(self.agent.masker.mask(why))
+        self.record.append(UserMessage(words, is_nudge=True))
+        self.emit(events.Nudged(words, "a hook says to go on"))
+        return True
 
     def _settle(self) -> None:
         """Answer the calls that the last turn left without: the journal could not be written."""
@@ -219,6 +240,10 @@ class _Turn:
 
     async def _make_room(self, *, may_ask: bool = True) -> bool:
         """Put aside what the window has no room for; return whether there was anything."""
+        hooks = self.agent.hooks
+        # What the server has refused already cannot be sent as it is, whatever a hook says.
+        if hooks is not None and may_ask and await hooks.compacts(by_hand=False, wish=""):
+            return False
         made = await make_room(
             self.agent, self.record, self._spend_on_summary, self.emit, may_ask=may_ask
         )
@@ -358,8 +383,19 @@ class _Turn:
         self.emit(events.ToolStarted(call, summary))
         if tool is None or item.refusal:
             return Result(item.refusal, "not a valid call", is_error=True), 0.0
+        buffers, hooks, ruled = self.agent.buffers, self.agent.hooks, UNRULED
         try:
-            permitted = await self.gate.permit(call, tool, item.params, summary)
+            if hooks is not None:
+                ruled = await hooks.before_call(call, tool.touches(item.params).paths)
+                if ruled.arguments is not None:
+                    item, call, summary = self._changed_by_hook(item, tool, ruled.arguments)
+            if buffers is not None:
+                await buffers.look(tool.touches(item.params).paths)
+            permitted = Permitted(ruled.refusal)
+            if not ruled.refusal:
+                permitted = await self.gate.permit(call, tool, item.params, summary, ruled)
+            if buffers is not None and not permitted.refusal and tool.effect is Effect.EDIT:
+                await buffers.save(tool.touches(item.params).paths)
         except ToolError as error:
             permitted = Permitted(str(error))
         if permitted.refusal:
@@ -368,11 +404,36 @@ class _Turn:
         if permitted.changed is not None:
             item, summary = self._change(item, tool, permitted.changed)
         if tool.effect not in _MAY_CHANGE_FILES:
-            return await self._timed(item, tool, permitted, running, summary, None)
-        async with self.agent.changing:
-            return await self._timed(
-                item, tool, permitted, running, summary, self.agent.checkpoints
-            )
+            done = await self._timed(item, tool, permitted, running, summary, None)
+        else:
+            async with self.agent.changing:
+                done = await self._timed(
+                    item, tool, permitted, running, summary, self.agent.checkpoints
+                )
+        if hooks is None:
+            return done
+        result, duration_s = done
+        more = await hooks.after_call(item.call, tool.touches(item.params).paths, result)
+        text = "\n".join(filter(None, (result.text, ruled.context, more)))
+        return modified(result, text=text), duration_s
+
+    def _changed_by_hook(
+        self, item: _Prepared, tool: Tool[Any], arguments: str
+    ) -> tuple[_Prepared, ToolCall, str]:
+        """Return the call with what a hook gives it instead.
+
+        Raises:
+            ToolError: these are no arguments of the tool.
+        """
+        written = item.call
+        call = modified(written, arguments=arguments)
+        try:
+            params = parse(tool, arguments)
+        except ToolError as error:
+            raise ToolError(f"A hook of the person's changed the call, wrongly: {error}") from error
+        words = in_words(written, call).replace("The person changed", "A hook changed", 1)
+        item, summary = self._change(item, tool, Changed(call, params, words))
+        return item, call, summary
 
     async def _timed(
         self,

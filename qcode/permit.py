@@ -14,6 +14,8 @@ from qcode.case import NOTHING, Case
 from qcode.changed import Changed, in_words
 from qcode.editing.effects import Part
 from qcode.errors import ToolError
+from qcode.interposed import NOTHING as UNRULED
+from qcode.interposed import Ruled
 from qcode.messages import ToolCall
 from qcode.permissions import Verdict
 from qcode.record import Record
@@ -50,14 +52,21 @@ class Gate:
         self._tell = asking
         self._one = asyncio.Lock()
 
-    async def permit(self, call: ToolCall, tool: Tool[Any], params: Any, summary: str) -> Permitted:
-        """Return whether the call may be run.
+    async def permit(
+        self,
+        call: ToolCall,
+        tool: Tool[Any],
+        params: Any,
+        summary: str,
+        ruled: Ruled = UNRULED,
+    ) -> Permitted:
+        """Return whether the call may be run; `ruled` is what hooks say of it.
 
         Raises:
             ToolError: what it concerns cannot be made out.
             QcodeError: there is no sandbox, and there has to be one.
         """
-        case = await self._case(call, tool, params, summary)
+        case = await self._case(call, tool, params, summary, ruled)
         if case.refusal:
             return Permitted(case.refusal)
         if case.permission.verdict is Verdict.DENY:
@@ -65,7 +74,7 @@ class Gate:
         if case.permission.verdict is Verdict.ASK:
             async with self._one:
                 # Meanwhile another question may have answered this one.
-                case = await self._case(call, tool, params, summary)
+                case = await self._case(call, tool, params, summary, ruled)
                 if case.permission.verdict is Verdict.ASK:
                     return await self._asked(case)
         return self._granted(case)
@@ -75,7 +84,7 @@ class Gate:
         written, note = case.call, ""
         while True:
             request = await self._request(case, written, note)
-            decision = await self._agent.approver.decide(request)
+            decision = await self._decided(request)
             if decision.arguments is not None:
                 case, note = await self._changed(case, decision.arguments)
                 continue
@@ -90,6 +99,22 @@ class Gate:
                 return permitted
             changed = Changed(case.call, case.params, in_words(written, case.call))
             return modified(permitted, changed=changed)
+
+    async def _decided(self, request: ApprovalRequest) -> Decision:
+        """Return the decision of a hook, or else the person's."""
+        hooks = self._agent.hooks
+        if hooks is None:
+            return await self._agent.approver.decide(request)
+        if (decision := await hooks.asked(request)) is not None:
+            return decision
+        telling = asyncio.ensure_future(
+            hooks.notify(f"qcode asks whether {request.call.name} may be run")
+        )
+        try:
+            return await self._agent.approver.decide(request)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
     async def _changed(self, case: Case, arguments: str) -> tuple[Case, str]:
         """Return the call with other arguments, judged anew; the same and why if it may not be."""
@@ -107,10 +132,17 @@ class Gate:
         self._agent.context.allowed_outside.update(case.ruled_outside)
         return Permitted(grant=case.grant if case.grant != NOTHING else None)
 
-    async def _case(self, call: ToolCall, tool: Tool[Any], params: Any, summary: str) -> Case:
+    async def _case(
+        self,
+        call: ToolCall,
+        tool: Tool[Any],
+        params: Any,
+        summary: str,
+        ruled: Ruled = UNRULED,
+    ) -> Case:
         if tool.effect is Effect.EXECUTE:
             await self._boundary.ready()
-        return Case(self._agent, self._boundary, call, tool, params, summary)
+        return Case(self._agent, self._boundary, call, tool, params, summary, ruled)
 
     async def _request(self, case: Case, written: ToolCall, note: str) -> ApprovalRequest:
         request, approver = case.request(), self._agent.approver

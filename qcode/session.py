@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,12 +11,14 @@ from qcode.agent import Agent
 from qcode.budget import Budget
 from qcode.conversation import Conversation
 from qcode.errors import QcodeError
-from qcode.events import Emit, Event, TurnEnd, TurnFinished
+from qcode.events import Emit, ErrorRaised, Event, TurnEnd, TurnFinished
+from qcode.interposed import Said
 from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
-from qcode.messages import Asked, Message, ToolCall, Usage, UserMessage, to_json
+from qcode.messages import Asked, Image, Message, ToolCall, Usage, UserMessage, to_json
 from qcode.record import replace
 from qcode.room import Made, make_room
+from qcode.spoken import Command, Commands, called
 
 if TYPE_CHECKING:
     from qcode.warming import WarmUp
@@ -193,6 +195,12 @@ class Session:
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
     observers: list[Observer] = field(default_factory=list)
+    commands: list[Commands] = field(default_factory=list)
+    """What messages may begin with, by `/name`; of one name the first counts."""
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What else is to be ended with the session."""
+    emit: Emit = lambda _event: None
+    """Tells whoever watches the turn under way something; between turns nobody hears it."""
     _turn: asyncio.Task[Any] | None = None
     _meanwhile: list[str] = field(default_factory=list)
     """Said during the turn and not heard yet."""
@@ -200,10 +208,18 @@ class Session:
     def __post_init__(self) -> None:
         self.agent.listen = self._next_meanwhile
 
-    async def send(self, text: str, *, said: str | None = None) -> AsyncGenerator[Event]:
+    async def send(
+        self,
+        text: str,
+        *,
+        said: str | None = None,
+        given: str = "",
+        images: tuple[Image, ...] = (),
+    ) -> AsyncGenerator[Event]:
         """Run one turn and yield its events; the last one is `TurnFinished`.
 
-        `said` is what of the text a person typed, where that is not all of it.
+        `said` is what of the text a person typed, where that is not all of it; `given` and
+        `images` are told and shown behind it, as what they point at is.
         Closing the generator early interrupts the turn.
         """
         if self.warm_up is not None:
@@ -215,7 +231,8 @@ class Session:
                 observer.handle(event)
             queue.put_nowait(event)
 
-        turn = asyncio.ensure_future(self._turn_of(text, said, emit))
+        self.emit = emit
+        turn = asyncio.ensure_future(self._turn_of(text, said, given, images, emit))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
@@ -232,9 +249,57 @@ class Session:
         else:
             turn.result()
 
-    async def _turn_of(self, text: str, said: str | None, emit: Emit) -> TurnEnd:
+    async def command(self, name: str) -> Command | None:
+        """Return what `/name` stands for; None: nothing."""
+        for each in self.commands:
+            if (found := await each.find(name)) is not None:
+                return found
+        return None
+
+    async def _turn_of(
+        self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
+    ) -> TurnEnd:
+        try:
+            text, said = await self._spoken(text, said)
+        except QcodeError as error:
+            emit(ErrorRaised(str(error), error.exit_code))
+            emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
+            return TurnEnd.ERROR
+        is_first = not self.history.messages
+        heard = Said()
+        if (hooks := self.agent.hooks) is not None:
+            try:
+                heard = await hooks.said(text, is_first=is_first)
+                if heard.refusal:
+                    raise QcodeError(heard.refusal)
+            except QcodeError as error:
+                emit(ErrorRaised(str(error), error.exit_code))
+                emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
+                return TurnEnd.ERROR
+        mask = self.agent.masker.mask
+        given = "\n\n".join(filter(None, (given, mask(heard.after))))
         message = await self._message(text, said)
+        if heard.before:
+            before = "\n\n".join(filter(None, (message.before, mask(heard.before))))
+            message = replace(message, before=before)
+        if given or images:
+            after = "\n\n".join(filter(None, (given, message.after)))
+            message = replace(message, after=after, images=(*message.images, *images))
         return await run_turn(self.agent, self.history, message, emit, self.budget)
+
+    async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:
+        """Return the message that a command stands for; any other as it is.
+
+        Only what a person typed as a whole is a command.
+        """
+        if not self.commands or (said is not None and said.strip() != text.strip()):
+            return text, said
+        found = called(text)
+        command = await self.command(found[0]) if found else None
+        if found is None or command is None:
+            return text, said
+        spoken = await command.speak(found[1])
+        return spoken.text, spoken.said
 
     async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages
@@ -279,6 +344,11 @@ class Session:
         if compactor is not None and (wish or compactor.summing.is_usual):
             self.budget.check()
 
+        if (hooks := self.agent.hooks) is not None and (
+            why := await hooks.compacts(by_hand=True, wish=wish)
+        ):
+            raise QcodeError(f"a hook does not let room be made: {why}")
+
         def spend(usage: Usage) -> None:
             self.budget.spend(usage)
             self.history.spent(usage, "summary")
@@ -310,7 +380,11 @@ class Session:
             self._turn.cancel()
             await asyncio.gather(self._turn, return_exceptions=True)
         try:
+            if self.agent.hooks is not None:
+                await self.agent.hooks.ended()
             await self.agent.context.jobs.close()
+            for close in self.closing:
+                await close()
             await self.agent.provider.close()
         finally:
             if self.agent.checkpoints is not None:

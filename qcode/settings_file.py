@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,19 @@ def change(file: Path, key: str, value: Any) -> None:
         UsageError: the file cannot be read or written, or the key stands there in a form that
             is not changed by rule.
     """
+    _rewrite(file, key, lambda text: changed(text, key, value))
+
+
+def change_table(file: Path, key: str, name: str, values: Mapping[str, Any] | None) -> None:
+    """Set `[key.name]` in a file to these values, or remove it.
+
+    Raises:
+        UsageError: as for `change`.
+    """
+    _rewrite(file, f"{key}.{name}", lambda text: changed_table(text, key, name, values))
+
+
+def _rewrite(file: Path, key: str, new: Callable[[str], str]) -> None:
     import fcntl
 
     try:
@@ -57,7 +70,7 @@ def change(file: Path, key: str, value: Any) -> None:
             except FileNotFoundError:
                 data, mode = b"", 0o600
             text = data.decode("utf-8")
-            _replace(real, changed(text, key, value), mode)
+            _replace(real, new(text), mode)
         finally:
             os.close(lock)
     except UnicodeDecodeError as error:
@@ -83,6 +96,55 @@ def changed(text: str, key: str, value: Any) -> str:
     if tomllib.loads(new) != {**before, key: value}:
         raise ValueError("it is written in a way that only you can change")
     return mark + new
+
+
+def changed_table(text: str, key: str, name: str, values: Mapping[str, Any] | None) -> str:
+    """Return the text of a file with `[key.name]` set to these values, or without it; pure.
+
+    Raises:
+        ValueError: it is no TOML, or the table is written in a way that is not changed by rule.
+    """
+    import tomllib
+
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix(mark)
+    before = tomllib.loads(body)
+    wanted = {**before, key: {**before.get(key, {})}}
+    wanted[key].pop(name, None)
+    new = _without_table(body, key, name)
+    if values is not None:
+        wanted[key][name] = dict(values)
+        line_end = "\r\n" if "\r\n" in body else "\n"
+        rows = [f"[{_bare(key)}.{_bare(name)}]"]
+        rows += [f"{_bare(one)} = {written(value)}" for one, value in values.items()]
+        lead = "" if not new or new.endswith("\n") else line_end
+        gap = line_end if new.strip() else ""
+        new = new + lead + gap + "".join(f"{row}{line_end}" for row in rows)
+    known = tomllib.loads(new)
+    if {**known, key: known.get(key, {})} != wanted:
+        raise ValueError("it is written in a way that only you can change")
+    return mark + new
+
+
+def _without_table(text: str, key: str, name: str) -> str:
+    """Return the text without the lines of a table and of those in it."""
+
+    def word(one: str) -> str:
+        forms = "|".join((re.escape(one), re.escape(string(one)), re.escape(f"'{one}'")))
+        return f"(?:{forms})"
+
+    head = rf"[ \t]*\[[ \t]*{word(key)}[ \t]*\.[ \t]*{word(name)}[ \t]*(?:\.[^\]\n]*)?\]"
+    kept, inside = [], False
+    for line in text.splitlines(keepends=True):
+        if re.match(r"[ \t]*\[", line):
+            inside = re.match(head, line) is not None
+        if not inside:
+            kept.append(line)
+    return "".join(kept)
+
+
+def _bare(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else string(key)
 
 
 def _set(text: str, key: str, value: str) -> str:

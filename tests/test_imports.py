@@ -20,7 +20,7 @@ FOLDERS = {
     "qcode.evals": ROOT / "evals",
     "qcode": ROOT / "qcode",
 }
-OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp", "qcode.api")
+OUTSIDE = ("qcode.__main__", "qcode.cli", "qcode.ui", "qcode.evals", "qcode.acp_agent", "qcode.api")
 """What stands around the core; all else is core and imports none of it."""
 
 ONLY = {
@@ -65,10 +65,7 @@ MAY_NOT = {
 """A module or package, and what neither it nor anything in it imports (but itself)."""
 
 ONLY_IN = {
-    "acp": ["qcode.acp"],
-    "mcp": ["qcode.mcp"],
     "opentelemetry": ["qcode.tracing", "qcode.api.opening"],  # there for its types alone
-    "yaml": ["qcode.frontmatter"],
     "openai": ["qcode.providers"],
     "litellm": ["qcode.providers"],
     "rich": [
@@ -81,6 +78,11 @@ ONLY_IN = {
     "prompt_toolkit": ["qcode.ui"],
     "git": ["qcode.landing"],
     "jsonschema": ["qcode.headless.shaping"],
+    "mcp": ["qcode.mcp"],
+    "mcp_types": ["qcode.mcp"],
+    "anyio": ["qcode.mcp"],
+    "acp": ["qcode.acp_agent"],
+    "yaml": ["qcode.frontmatter"],
     "referencing": ["qcode.headless.shaping"],
     "inotify_simple": ["qcode.checkpoints.watch"],
     "tree_sitter": ["qcode.repomap", "qcode.syntax"],

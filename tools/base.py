@@ -144,12 +144,16 @@ class Context:
     """What a person allowed the call beyond the sandbox. Of one call, as `output` is."""
     todos: list[dict[str, str]] = field(default_factory=list)
     """The model's todo list; changed in place, as copies of the context share it."""
+    buffers: dict[Path, bytes] = field(default_factory=dict)
+    """Real path -> what an editor has of a file and did not save; read instead of the file."""
     failures: dict[Path, int] = field(default_factory=dict)
     """Real path -> how many edits of the file failed since the last that did not."""
     rehearsal: Callable[[Sequence[FileEffect]], None] | None = None
     """Takes what an edit would do instead of its being done; None: it is done. Of one call."""
     part: Part | None = None
     """What a person allowed of an edit; None: all of it. Of one call."""
+    landed: Callable[[Sequence[FileEffect]], None] | None = None
+    """Hears what an edit has made of files, each edit once; None: nobody does."""
 
     def __post_init__(self) -> None:
         # The model is told of files there, so it has to be able to read them.

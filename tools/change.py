@@ -171,6 +171,8 @@ async def carry_out(context: Context, plans: Sequence[Planned], *, insist: bool 
         plan.real for plan in plans if (old := plan.before or plan.moved_from) and old.is_changed
     ]
     land(context, writes, unknown=stale)
+    if context.landed is not None:
+        context.landed([_effect(context, plan) for plan in plans])
     told, totals, diffs = [], [0, 0], []
     for plan in plans:
         context.failures.pop(plan.real, None)

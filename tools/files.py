@@ -131,7 +131,7 @@ def read_existing(
                     f"{clip(text)} is too large to edit ({status.st_size:,} bytes; {largest:,} at "
                     "most). Use a shell command such as sed."
                 )
-            return status, file.read()
+            return status, context.buffers[real] if real in context.buffers else file.read()
     except beneath.NotRegular as error:
         raise not_a_file(error, text, "Use list_directory, or name a file in it.") from None
     except FileNotFoundError:

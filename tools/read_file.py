@@ -70,6 +70,10 @@ class ReadFile(Tool[Params]):
         if offset < 0 or limit < 1:
             raise ToolError("offset must be 0 or more and limit 1 or more; offset 0 is line 1.")
         try:
+            if (unsaved := context.buffers.get(real)) is not None:
+                part = _part(unsaved, params.file_path, offset, limit, sizes.read_characters)
+                context.seen[real] = fingerprint(real, unsaved)
+                return _result(part, offset)
             file, status = beneath.open_stream(real)
             if status.st_size > WHOLE_LIMIT:
                 path, size = params.file_path, status.st_size

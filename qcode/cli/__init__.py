@@ -27,6 +27,8 @@ COMMANDS = {
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
     "context": "where the tokens of a request go: a first one here, or the next of a session",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
+    "acp": "be the agent of an editor: the Agent Client Protocol on stdin and stdout",
+    "mcp": "servers of the Model Context Protocol: list, add, remove, test, login; `serve`",
     "config": "what is set and where (`get`), `set` one of it, `path` of your file",
     "trust": "let the settings in this folder loosen what is asked and what may be touched",
     "local": "the embedded local model: up, down, status",
@@ -76,7 +78,7 @@ def run_command(argv: list[str]) -> int:
         holds = name in _IN_SESSION
         homes.settle(_notice if holds else lambda _text: None, make=holds)
         code: int = module.main(args)
-        if sys.stdout:  # None when the process was started with it closed
+        if sys.stdout and not sys.stdout.closed:  # None when the process was started with it closed
             sys.stdout.flush()
         return code
     except QcodeError as error:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from qcode.session import Session
 
 NAMES = {
+    "agents": "staffing:listed",
     "config": "config:in_session",
     "copy": "copying:copy",
     "cost": "costs:cost",
+    "hooks": "hooking:listed",
     "jobs": "jobs:jobs",
     "permissions": "permissions:permissions",
     "todo": "todo:todo",

@@ -27,6 +27,7 @@ from qcode.events import ApprovalNeeded, Event, Heard, TurnEnd, TurnFinished, Tu
 from qcode.mentions.complete import Mentionable
 from qcode.permissions import Mode
 from qcode.receipt import Receipt
+from qcode.spoken import called
 from qcode.ui.approve import TerminalApprover
 from qcode.ui.printable import encodable
 from qcode.ui.standing import Standing
@@ -214,9 +215,23 @@ class Conversation:
         from qcode.ui.complete import Completing
 
         arguments = usual(self.cwd, lambda: (self.chosen.target.model, self.settings.model or ""))
-        commands = slash.COMMANDS
         if self.screen is not None:
-            self.screen.complete_by(Completing(commands, arguments, self.mentionable.candidates))
+            self.screen.complete_by(
+                Completing(
+                    lambda: {**slash.COMMANDS, **self.spoken()},
+                    arguments,
+                    self.mentionable.candidates,
+                )
+            )
+
+    def spoken(self) -> dict[str, str]:
+        """Return the commands that extensions bring, each with what it is about."""
+        return {
+            name: f"{command.hint}: {command.about}" if command.hint else command.about
+            for commands in reversed(self.session.commands)
+            for name, command in commands.known().items()
+            if name not in slash.COMMANDS
+        }
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -328,7 +343,7 @@ class Conversation:
                 rest = text.strip()[1:].strip()
                 await (marks.run(self, rest) if mark == "!" else marks.remember(self, rest))
                 return True
-            command = slash.parse(text)
+            command = slash.parse(text, self.spoken())
             if command is None:
                 self.mentionable.use(text)
                 await self.send(text.strip())
@@ -391,10 +406,16 @@ class Conversation:
         while True:
             text = await screen.message()
             try:
-                command = slash.parse(text)
+                command = slash.parse(text, self.spoken())
                 if (mark := marks.mark_of(text)) is not None:
                     raise UsageError(
                         f"`{mark}` has to wait until the model is done", hint="Esc interrupts it"
+                    )
+                found = called(text)
+                if found is not None and found[0] in self.spoken():
+                    raise UsageError(
+                        f"`/{found[0]}` has to wait until the model is done",
+                        hint="Esc interrupts it; Tab sends it afterwards",
                     )
                 if command is None:
                     self.session.steer(text.strip())

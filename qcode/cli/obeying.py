@@ -41,7 +41,7 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
         case "quit":
             return False
         case "help":
-            say(slash.help_text())
+            say(slash.help_text(talk.spoken()))
         case "init":
             from qcode.cli.init import init_message
 
@@ -74,6 +74,10 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
             _theme(talk, command.rest)
         case "vim":
             _vim(talk)
+        case "mcp":
+            from qcode.cli.tool_servers import obey as of_servers
+
+            say(await of_servers(talk.session, command.rest))
         case "memory":
             _memory(talk, command.rest)
         case "facts":

@@ -236,6 +236,7 @@ def remove(path: Path) -> str:
         note = _forget_states(path)
         path.unlink()
         titles.beside(path).unlink(missing_ok=True)
+        shutil.rmtree(path.with_suffix(".agents"), ignore_errors=True)
         shutil.rmtree(paths.cache_dir() / "output" / path.stem, ignore_errors=True)
     finally:
         opened.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from qcode.errors import UsageError
 from qcode.ui.helped import KEYS
@@ -20,6 +22,9 @@ COMMANDS = {
     "redo": "/redo [STEP]: make what was taken back anew",
     "checkpoints": "the changes of this session by number",
     "diff": "/diff [STEP]: what this session changed, or what changed since before a step",
+    "mcp": "the servers of tools; `/mcp tools NAME`, `/mcp restart NAME`",
+    "agents": "agents that work for the model, and what they did in this session",
+    "hooks": "programs that are run before and after calls, and at other moments",
     "memory": "the instruction files in use and their sizes; `/memory show` prints them",
     "facts": "what is known of this project; `/facts forget NUMBER` or `all`",
     "todo": "the plan as the model last wrote it",
@@ -49,7 +54,19 @@ COMMANDS = {
 """Name to one line of help."""
 
 WHILE_BUSY = frozenset(
-    {"help", "mode", "plan", "memory", "facts", "usage", "cost", "context", "session", "todo"}
+    {
+        "help",
+        "mcp",
+        "mode",
+        "plan",
+        "memory",
+        "facts",
+        "usage",
+        "cost",
+        "context",
+        "session",
+        "todo",
+    }
     | {"jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
 )
 """Those that are obeyed while the model works."""
@@ -57,7 +74,7 @@ WHILE_BUSY = frozenset(
 _ALIASES = {"exit": "quit", "clear": "new", "compress": "compact", "approval-mode": "mode"}
 
 # One word alone: `/etc/hosts is wrong` is a message.
-_PATTERN = re.compile(r"/([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
+_PATTERN = re.compile(r"/([A-Za-z][\w:.-]*)(?:\s+(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +85,19 @@ class Slash:
     rest: str
 
 
-def parse(text: str) -> Slash | None:
+def parse(text: str, spoken: Container[str] = ()) -> Slash | None:
     """Return the command a person typed, or None if it is a message.
+
+    `spoken` are the names of commands that stand for one (`qcode.spoken`).
 
     Raises:
         UsageError: it looks like a command, and there is none of that name.
     """
     match = _PATTERN.fullmatch(text.rstrip())
-    if match is None:
+    if match is None or match[1] in spoken:
         return None
+    if "." in match[1] and ":" not in match[1]:
+        return None  # a file at the top
     name = _ALIASES.get(match[1].lower(), match[1].lower())
     if name in COMMANDS:
         return Slash(name, (match[2] or "").strip())
@@ -87,8 +108,10 @@ def parse(text: str) -> Slash | None:
     )
 
 
-def help_text() -> str:
-    """Return the list of commands and keys."""
+def help_text(spoken: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the list of commands and keys; `spoken` are those that extensions bring."""
     rows = [f"  /{name:<12}{text}" for name, text in COMMANDS.items()]
+    if spoken:
+        rows += ["", *(f"  /{name:<12}{text}" for name, text in spoken.items())]
     keys = [f"  {key:<20}{does}" for key, does in KEYS]
     return "\n".join([*rows, "", *keys])

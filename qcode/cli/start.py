@@ -272,7 +272,7 @@ def open_session(
     )
     boundary = SandboxBoundary(sandbox, workspace, has_person=not isinstance(approver, Nobody))
     if apart is None and is_alone:  # else whoever made the copy, or opened several, sees to it
-        house.use(lambda: sandbox)
+        house.use(lambda: sandbox, root=workspace.root)
     context = Context(
         workspace=workspace,
         seen={},
@@ -287,7 +287,7 @@ def open_session(
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
     numbers = itertools.count(len(used) + 1)
     agent = Agent(
-        provider=_provider(chosen, settings, apart.cache_key if apart else session_id, protocol),
+        provider=provider_for(chosen, settings, apart.cache_key if apart else session_id, protocol),
         system=system,
         tools=known,
         specs=specs_for(edit_format, tier),
@@ -296,7 +296,7 @@ def open_session(
         mode=settings.approval_mode or Mode.DEFAULT,
         max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
         new_call_id=lambda: f"call_{next(numbers)}",
-        schemas={tool.name: tool.parameters(hidden=True) for tool in known.values()},
+        schemas={name: tool.parameters(hidden=True) for name, tool in known.items()},
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
@@ -325,6 +325,17 @@ def open_session(
     home = apart.home if apart else None
     composer = composer_for(settings, agent, note, budgets, family, home)
     session = Session(session_id, agent, history, budget, composer)
+    if settings.hooks or settings.project_hooks or settings.extensions_trusted:
+        from qcode.cli import hooking
+
+        hooking.join(session, settings, sandbox, note)
+    from qcode.cli import staffing
+
+    staffing.join(session, settings, chosen, note)
+    if settings.mcp_servers or settings.extensions_trusted:
+        from qcode.cli.tool_servers import join
+
+        join(session, settings, sandbox, note)
     if settings.tracing:
         from qcode.tracing.exporting import trace
 
@@ -431,8 +442,8 @@ def specs_of(
     return tuple(ToolSpec(name, described(name), tools[name].parameters()) for name in names)
 
 
-def _provider(
-    chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None
+def provider_for(
+    chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None = None
 ) -> Provider:
     """Return the provider; `begun` is the protocol that a reopened session had come to."""
     profile = chosen.profile

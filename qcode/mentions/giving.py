@@ -6,11 +6,11 @@ import asyncio
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from qcode.errors import ToolError
+from qcode.errors import QcodeError, ToolError
 from qcode.memory.files import shares
 from qcode.mentions.images import MOST, image, is_image
 from qcode.mentions.parse import Mention, mentions
@@ -81,6 +81,8 @@ class Pointing:
         `sees` says whether the model that answers now takes pictures.
         """
         self.symbols = symbols
+        self.resources: Callable[[str, str], Awaitable[str]] | None = None
+        """Reads what a server has, by its name and the URI; None: there are no servers."""
         self._context = context
         self._note = note
         self._home = home
@@ -115,7 +117,7 @@ class Pointing:
         if not given:
             return ""
         rooms = shares([len(one.text) for one in given], self._tokens * 4)
-        items = [_item(one, room) for one, room in zip(given, rooms, strict=True)]
+        items = [item(one, room) for one, room in zip(given, rooms, strict=True)]
         return load("mentions/pointed_at", items="\n\n".join(items))
 
     async def _give(self, mention: Mention) -> Given | None:
@@ -137,6 +139,14 @@ class Pointing:
                 root, is_hidden = self._context.workspace.root, self._context.is_hidden
                 text = await asyncio.to_thread(changes, root, mention.value, is_hidden)
                 return Given(f"git {mention.value}", text)
+            case "resource":
+                server, _, uri = mention.value.partition(":")
+                if self.resources is None:
+                    raise ToolError(f"there is no MCP server `{server}`")
+                try:
+                    return Given(mention.value, await self.resources(server, uri))
+                except QcodeError as error:
+                    raise ToolError(str(error)) from error
             case "url":
                 from qcode.mentions.pages import page
 
@@ -225,7 +235,8 @@ def _near(context: Context, real: Path, name: str) -> list[str]:
     return [path for path in found if not context.is_hidden(context.workspace.root / path)][:3]
 
 
-def _item(one: Given, room: int) -> str:
+def item(one: Given, room: int) -> str:
+    """Return what is given as the model reads it, cut at so many characters."""
     text = one.text
     if len(text) > room:
         cut = text[:room]

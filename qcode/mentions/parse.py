@@ -12,7 +12,10 @@ from typing import Literal, TypeAlias
 from qcode.markdown import without_code
 from qcode.record import Record
 
-Kind: TypeAlias = Literal["path", "git", "symbol", "url"]
+Kind: TypeAlias = Literal["path", "git", "symbol", "url", "resource"]
+
+_RESOURCE = re.compile(r"[A-Za-z0-9][\w.-]{0,63}:[A-Za-z][A-Za-z0-9+.-]*://\S+")
+"""`server:scheme://…`: what a server of tools has."""
 
 _START = re.compile(r"(?<![^\s(\[{<,;:=\u2018\u201c\"'])@(?=[^\s@])")
 _QUOTED = re.compile(r'@"([^"\n]{1,1000})"')
@@ -29,7 +32,7 @@ class Mention(Record):
 
     kind: Kind
     value: str
-    """The path, the revision, the name or the address."""
+    """The path, the revision, the name, the address, or `server:uri`."""
     first: int = 0
     """Of a path: the first line, from 1 on; 0 for all."""
     last: int = 0
@@ -79,6 +82,8 @@ def _read(value: str) -> Mention | None:
     kind, colon, rest = value.partition(":")
     if colon and kind in ("http", "https"):
         return Mention("url", value, written=written) if re.match("//[^/]", rest) else None
+    if _RESOURCE.fullmatch(value):
+        return Mention("resource", value, written=written)
     if colon and kind == "git":
         return Mention("git", rest, written=written) if rest else None
     if colon and kind == "symbol":

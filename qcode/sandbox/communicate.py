@@ -12,10 +12,17 @@ from typing import IO
 from qcode.sandbox.child import Child, Done
 
 _CHUNK = 64 * 1024
+_LOOK_S = 0.2
+"""After so long without a word it is looked whether the child has ended."""
 
 
-def communicate(child: Child, argv: Sequence[str], given: bytes, timeout_s: float) -> Done:
+def communicate(
+    child: Child, argv: Sequence[str], given: bytes, timeout_s: float, *, most: int | None = None
+) -> Done:
     """Return how the child ended and what it printed on its pipes; it is closed by then.
+
+    Of each pipe `most` bytes are kept, and the rest is lost. What the child leaves running is
+    ended soon after it, and not waited for.
 
     Raises:
         subprocess.TimeoutExpired: it took longer, and was ended.
@@ -36,14 +43,18 @@ def communicate(child: Child, argv: Sequence[str], given: bytes, timeout_s: floa
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise subprocess.TimeoutExpired(list(argv), timeout_s)
-                for key, _ in selector.select(left):
+                ready = selector.select(min(left, _LOOK_S))
+                if not ready:
+                    child.poll()  # ends what it left behind, which may hold the pipes open
+                for key, _ in ready:
                     pipe = pipes[key.data]
                     if key.data == "stdin":
                         view = _write(pipe.fileno(), view)
                         is_over = not view
                     else:
                         data = os.read(pipe.fileno(), _CHUNK)
-                        out[key.data] += data
+                        kept = out[key.data]
+                        kept += data if most is None else data[: max(0, most - len(kept))]
                         is_over = not data
                     if is_over:
                         selector.unregister(pipe)

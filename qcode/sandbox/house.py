@@ -20,16 +20,24 @@ from qcode.sandbox.launching import Launcher, Purpose
 from qcode.sandbox.policy import Grant
 
 _lock = threading.Lock()
-_launcher: Launcher | None = None
-_make: Callable[[], Launcher] | None = None
+_makers: dict[str, Callable[[], Launcher]] = {}
+"""By the folder in which it is used; empty: elsewhere."""
+_launchers: dict[str, Launcher] = {}
 _here: ContextVar[Launcher | None] = ContextVar("launcher of qcode's own programs", default=None)
 
 
-def use(make: Callable[[], Launcher]) -> None:
-    """Have the launcher for qcode's own programs made that way, when the first one is run."""
-    global _launcher, _make
+def use(make: Callable[[], Launcher], *, root: Path | None = None, elsewhere: bool = True) -> None:
+    """Have the launcher for qcode's own programs made that way, when the first one is run.
+
+    With a `root` it is also the one for programs run in there, whatever is used elsewhere
+    later: one process may hold sessions in several places. `elsewhere`: it is also the one for
+    all other places, from now on.
+    """
     with _lock:
-        _launcher, _make = None, make
+        keys = [*([""] if elsewhere or root is None else []), *([str(root)] if root else [])]
+        for key in keys:
+            _makers[key] = make
+            _launchers.pop(key, None)
 
 
 def bind(launcher: Launcher) -> None:
@@ -40,31 +48,35 @@ def bind(launcher: Launcher) -> None:
     _here.set(launcher)
 
 
-def launcher() -> Launcher:
-    """Return what starts qcode's own programs; unconfined where nobody said how."""
-    global _launcher
-    if (bound := _here.get()) is not None:
-        return bound
+def launcher(cwd: Path | str = "") -> Launcher:
+    """Return what starts qcode's own programs in a folder; unconfined where nobody said how."""
     with _lock:
-        if _launcher is None:
-            atexit.register(close)
-            if _make is None:
+        place = str(cwd)
+        inside = [key for key in _makers if place == key or place.startswith(f"{key}/")]
+        key = max(inside, key=len, default="")
+        if not key and (bound := _here.get()) is not None:
+            return bound
+        if key not in _launchers:
+            if not _launchers:
+                atexit.register(close)
+            make = _makers.get(key)
+            if make is None:
                 from qcode.sandbox.plain import Plain
 
-                _launcher = Plain()
+                _launchers[key] = Plain()
             else:
-                _launcher = _make()
-        return _launcher
+                _launchers[key] = make()
+        return _launchers[key]
 
 
 def close() -> None:
     """Give up what is held; it is made anew when the next program is run."""
-    global _launcher
     with _lock:
-        present, _launcher = _launcher, None
+        present = [*_launchers.values()]
+        _launchers.clear()
     atexit.unregister(close)
-    if present is not None:
-        present.close()
+    for each in present:
+        each.close()
 
 
 def start(
@@ -90,7 +102,7 @@ def start(
         from qcode.sandbox import plain
 
         return plain.start(argv, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
-    return launcher().start(
+    return launcher(cwd).start(
         argv,
         cwd=cwd,
         env=env,

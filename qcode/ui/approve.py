@@ -63,6 +63,8 @@ def heading(request: ApprovalRequest) -> str:
     if request.outside:
         paths = one_line(visible(", ".join(request.outside)), SUMMARY_COLUMNS)
         what += f", outside the workspace ({paths})"
+    if request.agent:
+        what += f", for the agent {one_line(request.agent, SUMMARY_COLUMNS)}"
     return f"Allow {what}?"
 
 

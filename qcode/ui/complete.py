@@ -15,8 +15,8 @@ Arguments = Callable[[str, str], Iterable[tuple[str, str]]]
 """Command and what is typed of its argument to what that may become, each with a few words."""
 _WIDTH = 60
 """Characters of the words beside a candidate."""
-_COMMAND = re.compile(r"/([A-Za-z][\w-]*)?\Z")
-_ARGUMENT = re.compile(r"/([A-Za-z][\w-]*)[ \t]+([^\n]*)\Z")
+_COMMAND = re.compile(r"/([A-Za-z][\w:.-]*)?\Z")
+_ARGUMENT = re.compile(r"/([A-Za-z][\w:.-]*)[ \t]+([^\n]*)\Z")
 
 
 class Completing(Completer):
@@ -24,11 +24,11 @@ class Completing(Completer):
 
     def __init__(
         self,
-        commands: Mapping[str, str],
+        commands: Callable[[], Mapping[str, str]],
         arguments: Arguments,
         mentions: Callable[[str], Sequence[Candidate]],
     ) -> None:
-        """`commands`: each with its help; `mentions` gets what is typed behind an `@`."""
+        """`commands` returns each with its help; `mentions` gets what is typed behind an `@`."""
         self._commands = commands
         self._arguments = arguments
         self._mentions = mentions
@@ -42,8 +42,9 @@ class Completing(Completer):
                 yield _completion(one.text, fragment, about)
         elif command := _COMMAND.fullmatch(before):
             part = command[1] or ""
-            for name in fitting(part, self._commands):
-                yield _completion(name, part, self._commands[name], display=f"/{name}")
+            commands = self._commands()
+            for name in fitting(part, commands):
+                yield _completion(name, part, commands[name], display=f"/{name}")
         elif call := _ARGUMENT.fullmatch(before):
             name, part = call[1].lower(), call[2]
             known = dict(self._arguments(name, part))

@@ -20,7 +20,7 @@ def mentions(fragment: str) -> list[Candidate]:
 
 
 def completed(before: str, after: str = "") -> list[tuple[str, int, str, str]]:
-    completer = Completing(COMMANDS, arguments, mentions)
+    completer = Completing(lambda: COMMANDS, arguments, mentions)
     document = Document(before + after, len(before))
     return [
         (one.text, one.start_position, one.display_text, one.display_meta_text)

