@@ -203,7 +203,12 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
     if "tracer_provider" in options:
         from qcode.tracing.spans import Tracing
 
-        session.observers.append(Tracing(session, options["tracer_provider"], environ=os.environ))
+        provider = options["tracer_provider"]
+        session.observers.append(
+            Tracing(
+                session.agent, session.history, session.id, provider.get_tracer, environ=os.environ
+            )
+        )
     boundary = session.agent.boundary
     try:
         if isinstance(boundary, SandboxBoundary):

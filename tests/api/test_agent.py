@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from scripted_server import Reply, ScriptedServer, Seen, Stream, call, fault, stall, text
 
-from qcode import Agent, tool
+import qcode.api
+from qcode import Agent, events, tool
 from qcode.api import (
     ApprovalRequest,
     Budget,
@@ -34,6 +35,7 @@ from qcode.api import (
     UserMessage,
     run_sync,
 )
+from qcode.record import Record
 from qcode.sandbox import house
 from qcode.sandbox.plain import Plain
 from qcode.sandbox.sandbox import Sandbox
@@ -187,6 +189,16 @@ async def test_failures_are_errors_with_all_there_is(project: Path) -> None:
         await Agent(project, modle="m").open()  # type: ignore[call-arg]
     with pytest.raises(QcodeError, match="event loop runs"):
         run_sync("x", project)
+
+
+def test_all_events_are_part_of_the_api() -> None:
+    defined = {name for name, each in vars(events).items() if isinstance(each, type)
+               and issubclass(each, Record) and each is not Record}  # fmt: skip
+    defined = {name for name in defined if vars(events)[name].__module__ == "qcode.events"}
+
+    assert "TurnFinished" in defined
+    assert defined - set(qcode.api.__all__) == set()
+    assert [name for name in qcode.api.__all__ if not hasattr(qcode.api, name)] == []
 
 
 async def test_a_turn_is_steered_interrupted_and_closed(project: Path) -> None:
