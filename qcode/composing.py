@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qcode.errors import QcodeError
 from qcode.facts.place import file_of
@@ -61,6 +61,15 @@ class Part(Protocol):
         ...
 
 
+@runtime_checkable
+class Lasting(Part, Protocol):
+    """Tells before the first message what is the same for any."""
+
+    def ahead(self) -> str:
+        """Return what `tell` will say, as the files are now."""
+        ...
+
+
 class Composing:
     """Puts together what its parts have to tell; a session's composer."""
 
@@ -87,7 +96,7 @@ class Composing:
     def ahead(self) -> str:
         """Return what stands before the first message, as far as files go; nobody is told of it."""
         try:
-            return self._joined(part.ahead() for part in self.parts if isinstance(part, Memory))
+            return self._joined(part.ahead() for part in self.parts if isinstance(part, Lasting))
         except (OSError, QcodeError):
             return ""  # that is told when the message is made
 

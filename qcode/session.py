@@ -198,6 +198,10 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    after_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Takes back what holds for one turn alone, when that ends; the last first."""
+    is_driven: bool = False
+    """Whether a program says what is said: its messages are commands where they name one."""
     observers: list[Observer] = field(default_factory=list)
     commands: list[Commands] = field(default_factory=list)
     """What messages may begin with, by `/name`; of one name the first counts."""
@@ -253,6 +257,24 @@ class Session:
         else:
             turn.result()
 
+    def allow_in_turn(self, rules: Sequence[str]) -> None:
+        """Have some rules allow what they say, until the turn ends: the next, or this one."""
+        before = self.agent.rules
+        after = before.allowing(rules)
+        given = after.allow[len(before.allow) :]
+
+        async def take_back() -> None:
+            # What the person allowed meanwhile stays.
+            self.agent.rules = self.agent.rules.without(given)
+
+        self.agent.rules = after
+        self.after_turn.append(take_back)
+
+    async def take_back(self) -> None:
+        """Take back what was to hold for one turn."""
+        while self.after_turn:
+            await self.after_turn.pop()()
+
     async def command(self, name: str) -> Command | None:
         """Return what `/name` stands for; None: nothing."""
         for each in self.commands:
@@ -261,6 +283,14 @@ class Session:
         return None
 
     async def _turn_of(
+        self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
+    ) -> TurnEnd:
+        try:
+            return await self._turn_within(text, said, given, images, emit)
+        finally:
+            await self.take_back()
+
+    async def _turn_within(
         self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
     ) -> TurnEnd:
         try:
@@ -294,16 +324,19 @@ class Session:
     async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:
         """Return the message that a command stands for; any other as it is.
 
-        Only what a person typed as a whole is a command.
+        Only what a person typed is a command; what comes with it from elsewhere (a pipe) goes
+        behind the message.
         """
-        if not self.commands or (said is not None and said.strip() != text.strip()):
+        typed = text if said is None or self.is_driven else said
+        if not self.commands or not typed.strip() or not text.strip().startswith(typed.strip()):
             return text, said
-        found = called(text)
+        found = called(typed)
         command = await self.command(found[0]) if found else None
         if found is None or command is None:
             return text, said
         spoken = await command.speak(found[1])
-        return spoken.text, spoken.said
+        more = text.strip().removeprefix(typed.strip()).strip()
+        return "\n\n".join(filter(None, (spoken.text, more))), spoken.said
 
     async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages

@@ -49,6 +49,7 @@ COMMANDS = {
     "theme": "/theme auto|dark|light|none: the colours",
     "vim": "edit the line as in vi, or no longer",
     "session": "where this session is kept and how to come back to it",
+    "skills": "the skills that are there; `/NAME` runs one",
     "quit": "leave (also /exit, Ctrl-D)",
 }
 """Name to one line of help."""
@@ -57,6 +58,7 @@ WHILE_BUSY = frozenset(
     {
         "help",
         "mcp",
+        "skills",
         "mode",
         "plan",
         "memory",
@@ -106,6 +108,11 @@ def parse(text: str, spoken: Container[str] = ()) -> Slash | None:
     raise UsageError(
         f"unknown command `/{match[1]}`", hint=f"{guess} (a space before the slash makes a message)"
     )
+
+
+def is_own(name: str) -> bool:
+    """Whether a command of that name is qcode's own."""
+    return _ALIASES.get(name, name) in COMMANDS
 
 
 def help_text(spoken: Mapping[str, str] = MappingProxyType({})) -> str:
