@@ -177,6 +177,10 @@ class Observer(Protocol):
         """Take what happened in a turn; called in the task of the turn, or of the tool call."""
         ...
 
+    def of_subagent(self, name: str, agent: Agent, history: JournalledHistory) -> Observer:
+        """Return what observes a subagent's work on one task; it ends with that, unclosed."""
+        ...
+
     async def close(self) -> None:
         """Give up what is held, within seconds; the session is closed by then."""
         ...

@@ -105,8 +105,8 @@ class Agent:
         A turn that fails is told by `ErrorRaised` before that, not raised. Leaving the loop
         early interrupts the turn (at once where `contextlib.aclosing` is around it).
 
-        `mentions`: whether `@path` and the like in the text are followed, as where a person
-        types them. They may lead anywhere, so that no text of others belongs there.
+        `mentions`: whether `@path`, `/command` and the like in the text are followed, as where a
+        person types them. They may lead anywhere, so that no text of others belongs there.
 
         Raises:
             QcodeError: the agent is not open, or another turn is under way, when it is iterated.

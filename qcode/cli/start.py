@@ -314,10 +314,6 @@ def open_session(
         target=chosen.target,
     )
     agent.add_tools(tools)
-    if settings.plugins:
-        from qcode.plugins.loading import add_tools
-
-        add_tools(agent, settings.plugins, note)
     if history.conversation.archived:
         agent.tell_of_archive()
     budget = Budget(
@@ -343,6 +339,10 @@ def open_session(
         from qcode.cli.tool_servers import join
 
         join(session, settings, sandbox, note)
+    if settings.plugins:  # last: of two tools of one name it is a plugin's that is left out
+        from qcode.plugins.loading import add_tools
+
+        add_tools(agent, settings.plugins, note)
     if settings.tracing:
         from qcode.tracing.exporting import trace
 
