@@ -13,6 +13,7 @@ import pytest
 from qcode import paths
 from qcode.bridge.protocol import Context, Diagnostic, Prompt, Selection
 from qcode.bridge.server import Bridge
+from qcode.errors import QcodeError
 
 ROOT = Path(__file__).resolve().parents[2]
 EDITORS = ROOT / "docs/editors"
@@ -34,6 +35,7 @@ class Heard:
 
     def __init__(self, work: Path) -> None:
         self.prompts: list[Prompt] = []
+        self.refusal = ""
         self._changed = asyncio.Event()
         # The editor is a child of this very process, which is the session's here.
         self.bridge = Bridge(
@@ -47,6 +49,8 @@ class Heard:
     async def _take(self, prompt: Prompt) -> None:
         self.prompts.append(prompt)
         self._changed.set()
+        if self.refusal:
+            raise QcodeError(self.refusal)
 
     @property
     def context(self) -> Context:
@@ -105,6 +109,40 @@ def test_neovim_hands_over_reloads_and_opens(work: Path) -> None:
                 assert heard.prompts[1] == Prompt("done", submit=True)
                 await bridge.close()
                 assert await editor.wait() == 0
+        finally:
+            if editor.returncode is None:
+                editor.kill()
+                await editor.wait()
+            await bridge.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_extension_for_vs_code_hands_over_opens_and_compares(work: Path) -> None:
+    async def play() -> None:
+        heard = Heard(work)
+        bridge = heard.bridge
+        await bridge.start("s")
+        app, other = str(work / "app.txt"), str(work / "other file.txt")
+        script = str(ROOT / "tests/bridge/vscode.js")
+        editor = await start(
+            work, "node", script, str(EDITORS / "vscode"), str(work), app, other
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await heard.until(lambda: bool(heard.prompts), editor)
+                assert heard.prompts == [Prompt("why? @selection", submit=True)]
+                assert heard.context == Context(
+                    app, 3, 6, True, Selection("two\nthree", 2, 3), (app,),
+                    (Diagnostic(app, 2, 3, "warning", "bad", "lint"),),
+                )  # fmt: skip
+                heard.refusal = "not now"
+                bridge.tell("open", file=other, line=2, column=1)
+                files = [{"path": "x", "before": app, "after": other}]
+                bridge.tell("diff", title="t", files=files)
+                assert await editor.wait() == 0
+                assert heard.prompts[1:] == [Prompt("@selection ")]
         finally:
             if editor.returncode is None:
                 editor.kill()
