@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
+from qcode.errors import UsageError
 from qcode.interposed import Hooks
 from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
+from qcode.providers.registry import Target
 from qcode.record import Record as Frozen
 from qcode.rules import Rules
 from qcode.secrets import Masker
@@ -175,6 +177,10 @@ class Agent:
     """Something that differs when files differ; asked only where a call repeats itself."""
     masker: Masker = field(default_factory=Masker)
     """Knows the secrets that neither the model nor a person gets to see of a result."""
+    target: Target | None = None
+    """What the provider was made for; None: that is not known."""
+    specs_added: tuple[ToolSpec, ...] = ()
+    """Of those that the model is told of, the ones that `add_tools` added; told last."""
     specs_of_archive: tuple[ToolSpec, ...] = ()
     """Of tools that the model is told of once something was put aside."""
     compactor: Compactor | None = None
@@ -191,17 +197,31 @@ class Agent:
     listen: Callable[[], Awaitable[UserMessage | None]] | None = None
     """Returns the next message that a person said during the turn, None if there is none left."""
 
-    added: tuple[ToolSpec, ...] = ()
-    """Of tools that extensions bring; told behind the others, whatever the model."""
-
     def __post_init__(self) -> None:
         if not self.schemas:
             self.schemas = {spec.name: spec.parameters for spec in self.specs}
 
-    def tell_of(self, *specs: ToolSpec) -> None:
-        """Tell the model of an extension's tools, too."""
-        self.added = (*self.added, *specs)
-        self.specs = (*self.specs, *specs)
+    def add_tools(self, tools: Iterable[Tool[Any]]) -> None:
+        """Have the model told of more tools, behind those it is told of; before the first turn.
+
+        Raises:
+            UsageError: there is one of that name already; none of them is added.
+        """
+        new = list(tools)
+        names = [*self.tools, *(tool.name for tool in new)]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"there are two tools named `{twice}`", hint="rename one")
+        added = tuple(
+            ToolSpec(tool.name, tool.described(self.context.sizes), tool.parameters())
+            for tool in new
+        )
+        # In place: whoever brings tools while the session goes on holds on to these.
+        assert isinstance(self.tools, dict)
+        assert isinstance(self.schemas, dict)
+        self.tools.update({tool.name: tool for tool in new})
+        self.schemas.update({tool.name: tool.parameters(hidden=True) for tool in new})
+        self.specs_added = (*self.specs_added, *added)
+        self.specs = (*self.specs, *added)
 
     def tell_of_archive(self) -> None:
         """Tell the model of the tools for what was put aside, too; idempotent."""

@@ -17,10 +17,13 @@ from qcode.boundary import Unconfined
 from qcode.calls.names import nearest
 from qcode.errors import QcodeError, ToolError
 from qcode.escapes import with_tags_seen
+from qcode.interposed import NOTHING as UNRULED
+from qcode.interposed import Ruled
 from qcode.messages import JsonObject, ToolCall
 from qcode.permit import Gate
 from qcode.record import replace as modified
-from qcode.tools.base import Effect, Result, Tool
+from qcode.tools.base import Context, Effect, Result, Tool
+from qcode.tools.schema import parse
 
 _MAY_CHANGE = (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL)
 
@@ -55,13 +58,37 @@ class Calling:
             raise ToolError(f"There is no tool `{name[:80]}`. There are: {known}.")
         tool, params = tool.meant(tool.build(arguments))
         call = ToolCall(agent.new_call_id(), tool.name, json.dumps(arguments))
+        try:
+            ruled, params = await self._ruled(call, tool, params)
+        except QcodeError as error:  # a hook that failed and must not
+            raise ToolError(str(error)) from error
+        if ruled.refusal:
+            return Result(ruled.refusal, "not allowed", is_error=True)
         summary = tool.summary(params)
-        permitted = await self._gate.permit(call, tool, params, summary)
+        permitted = await self._gate.permit(call, tool, params, summary, ruled)
         if permitted.refusal:
             return Result(permitted.refusal, "not allowed", is_error=True)
         if permitted.changed is not None:
             params = permitted.changed.params
         context = replace(agent.context, output=show, grant=permitted.grant, part=permitted.part)
+        result = await self._run(call, tool, params, summary, context)
+        if agent.hooks is None:
+            return result
+        more = await agent.hooks.after_call(call, tool.touches(params).paths, result)
+        return modified(result, text="\n".join(filter(None, (result.text, ruled.context, more))))
+
+    async def _ruled(self, call: ToolCall, tool: Tool[Any], params: Any) -> tuple[Ruled, Any]:
+        """Return what hooks say of a call, and the arguments that it has then."""
+        hooks = self._agent.hooks
+        if hooks is None:
+            return UNRULED, params
+        ruled = await hooks.before_call(call, tool.touches(params).paths)
+        return ruled, params if ruled.arguments is None else parse(tool, ruled.arguments)
+
+    async def _run(
+        self, call: ToolCall, tool: Tool[Any], params: Any, summary: str, context: Context
+    ) -> Result:
+        agent = self._agent
         if tool.effect not in _MAY_CHANGE:
             return await tool.run(params, context)
         async with agent.changing:

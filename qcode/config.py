@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 from qcode.edit_formats import EditFormat
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
+from qcode.hyperlinks import Hyperlinks, template_of
 from qcode.permissions import Mode
 from qcode.sandbox.policy import MIB, Level, Limits, Network, Tier
 
@@ -109,6 +110,14 @@ class Settings:
     """Whether the line being written is edited as in vi."""
     notify_after: float = 10.0
     """Seconds that a person waited before the terminal is rung; 0: it never is."""
+    bridge: bool = True
+    """Whether editors can hand things over to an interactive session (`qcode.bridge`)."""
+    editor_context: bool = False
+    """Whether the model is told what is selected there with each message."""
+    hyperlinks: Hyperlinks = Hyperlinks.AUTO
+    """Whether names of files are links in the terminal; `auto`: where it is known to take them."""
+    hyperlink_format: str = "file"
+    """Of their addresses: a name of `qcode.hyperlinks.FORMATS`, or a template."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
@@ -120,6 +129,10 @@ class Settings:
     subagents: bool = False
     """Whether the model may hand tasks to the subagents that are built in; those that files
     define are there without it."""
+    plugins: tuple[str, ...] = ()
+    """Installed packages whose tools and providers are used (`qcode.plugins`)."""
+    tracing: bool = False
+    """Whether spans of what happens are sent to a collector (`qcode.tracing`)."""
     extensions_trusted: bool = False
     """Whether what the project's folders bring along (`qcode.extensions`) may be used."""
     warnings: tuple[str, ...] = ()
@@ -207,12 +220,18 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "plain": (bool,),
     "vi": (bool,),
     "notify_after": (int, float),
+    "bridge": (bool,),
+    "editor_context": (bool,),
+    "hyperlinks": (str,),
+    "hyperlink_format": (str,),
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
     "subagents": (bool,),
     "hooks": (dict,),
     "mcp_servers": (dict,),
+    "plugins": (list,),
+    "tracing": (bool,),
 }
 
 KEYS: Mapping[str, tuple[type, ...]] = _KINDS
@@ -223,6 +242,7 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
     "sandbox": Level,
     "sandbox_tier": Tier,
     "network": Network,
+    "hyperlinks": Hyperlinks,
 }
 
 
@@ -272,6 +292,8 @@ def load(
         settings = replace(settings, surroundings=told == "1")
     if (told := environ.get("QCODE_MAP", "")) in ("0", "1"):
         settings = replace(settings, map=told == "1")
+    if (told := environ.get("QCODE_TRACING", "")) in ("0", "1"):
+        settings = replace(settings, tracing=told == "1")
     return settings
 
 
@@ -475,6 +497,8 @@ def _check(key: str, value: Any, file: Path) -> Any:
         return _one_of(kind, str(value), f"`{key}` in `{file}`")
     if key == "tool_protocol":
         return _tool_protocol(str(value), f"`{key}` in `{file}`")
+    if key == "hyperlink_format":
+        template_of(str(value))
     if key == "theme":
         if value not in THEMES:
             raise UsageError(

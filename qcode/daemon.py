@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -28,5 +29,6 @@ async def in_daemon(work: Callable[[], T]) -> T:
             if not done.cancelled():
                 done.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    here = contextvars.copy_context()  # as `asyncio.to_thread` does
+    threading.Thread(target=here.run, args=(run,), daemon=True).start()
     return await asyncio.wrap_future(done)

@@ -28,8 +28,9 @@ from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.interposed import NOTHING as UNRULED
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
-from qcode.messages import AssistantMessage, ToolCall, ToolMessage, Usage, UserMessage
+from qcode.messages import AssistantMessage, Image, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.permit import Gate, Permitted
+from qcode.prompts import load
 from qcode.providers import Request, protocol_choice
 from qcode.record import replace as modified
 from qcode.recovery import Advice, Recovery, Turnaround
@@ -123,6 +124,8 @@ class _Turn:
         """What was said when all checks passed; empty once a file may have changed since."""
         self.changed: dict[str, str] = {}
         """Calls that the person changed: id to what the model is told of that."""
+        self.pictures: tuple[Image, ...] = ()
+        """What calls of the step showed; results are text alone."""
         self.idle = 0
         """Edits in a row that were made already."""
         self.holds = 0
@@ -312,6 +315,9 @@ class _Turn:
             for call in calls[self._answered(calls) :]:
                 words = CUT_SHORT if call.id in running else NOT_RUN
                 self._answer(call, Result(words, "interrupted", is_error=True), 0.0)
+        if self.pictures:
+            shown, self.pictures = self.pictures, ()
+            self.record.append(UserMessage(load("pictures"), is_nudge=True, images=shown))
         return self.recovery.after_calls(
             # An argument that its tool refuses is as unreadable.
             [item.fault for item in prepared],
@@ -351,6 +357,7 @@ class _Turn:
         text = with_tags_seen(mask(text))
         message = ToolMessage(call.id, call.name, text, result.is_error)
         self.record.append(message)
+        self.pictures += result.images
         summary, diff = mask(result.summary), mask(result.diff)
         self.emit(events.ToolFinished(message, summary, diff, duration_s))
 

@@ -170,6 +170,22 @@ class Composer(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Is told what happens where it happens, before whoever reads the events; never raises."""
+
+    def handle(self, event: Event) -> None:
+        """Take what happened in a turn; called in the task of the turn, or of the tool call."""
+        ...
+
+    def of_subagent(self, name: str, agent: Agent, history: JournalledHistory) -> Observer:
+        """Return what observes a subagent's work on one task; it ends with that, unclosed."""
+        ...
+
+    async def close(self) -> None:
+        """Give up what is held, within seconds; the session is closed by then."""
+        ...
+
+
 @dataclass(slots=True)
 class Session:
     """One conversation in one workspace."""
@@ -182,6 +198,11 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    after_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Takes back what holds for one turn alone, when that ends; the last first."""
+    is_driven: bool = False
+    """Whether a program says what is said: its messages are commands where they name one."""
+    observers: list[Observer] = field(default_factory=list)
     commands: list[Commands] = field(default_factory=list)
     """What messages may begin with, by `/name`; of one name the first counts."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -212,8 +233,14 @@ class Session:
         if self.warm_up is not None:
             await self.warm_up.stop()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self.emit = queue.put_nowait
-        turn = asyncio.ensure_future(self._turn_of(text, said, given, images, queue.put_nowait))
+
+        def emit(event: Event) -> None:
+            for observer in self.observers:
+                observer.handle(event)
+            queue.put_nowait(event)
+
+        self.emit = emit
+        turn = asyncio.ensure_future(self._turn_of(text, said, given, images, emit))
         # The end of the task ends the stream too: a task that is cancelled before
         # it began says nothing, and one that dies of a bug must not hang its reader.
         turn.add_done_callback(lambda _turn: queue.put_nowait(None))
@@ -230,6 +257,24 @@ class Session:
         else:
             turn.result()
 
+    def allow_in_turn(self, rules: Sequence[str]) -> None:
+        """Have some rules allow what they say, until the turn ends: the next, or this one."""
+        before = self.agent.rules
+        after = before.allowing(rules)
+        given = after.allow[len(before.allow) :]
+
+        async def take_back() -> None:
+            # What the person allowed meanwhile stays.
+            self.agent.rules = self.agent.rules.without(given)
+
+        self.agent.rules = after
+        self.after_turn.append(take_back)
+
+    async def take_back(self) -> None:
+        """Take back what was to hold for one turn."""
+        while self.after_turn:
+            await self.after_turn.pop()()
+
     async def command(self, name: str) -> Command | None:
         """Return what `/name` stands for; None: nothing."""
         for each in self.commands:
@@ -238,6 +283,14 @@ class Session:
         return None
 
     async def _turn_of(
+        self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
+    ) -> TurnEnd:
+        try:
+            return await self._turn_within(text, said, given, images, emit)
+        finally:
+            await self.take_back()
+
+    async def _turn_within(
         self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
     ) -> TurnEnd:
         try:
@@ -272,16 +325,19 @@ class Session:
     async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:
         """Return the message that a command stands for; any other as it is.
 
-        Only what a person typed as a whole is a command.
+        Only what a person typed is a command; what comes with it from elsewhere (a pipe) goes
+        behind the message.
         """
-        if not self.commands or (said is not None and said.strip() != text.strip()):
+        typed = text if said is None or self.is_driven else said
+        if not self.commands or not typed.strip() or not text.strip().startswith(typed.strip()):
             return text, said
-        found = called(text)
+        found = called(typed)
         command = await self.command(found[0]) if found else None
         if found is None or command is None:
             return text, said
         spoken = await command.speak(found[1])
-        return spoken.text, spoken.said
+        more = text.strip().removeprefix(typed.strip()).strip()
+        return "\n\n".join(filter(None, (spoken.text, more))), spoken.said
 
     async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages
@@ -378,3 +434,5 @@ class Session:
                 await self.agent.checkpoints.close()
             self.agent.context.launcher.close()
             self.history.journal.close()
+            for observer in self.observers:
+                await observer.close()

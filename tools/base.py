@@ -23,7 +23,7 @@ from qcode.tools.sizes import USUAL, Sizes
 
 if TYPE_CHECKING:
     from qcode.editing.effects import FileEffect, Part
-    from qcode.messages import JsonObject, Message
+    from qcode.messages import Image, JsonObject, Message
     from qcode.sandbox.launching import Launcher
     from qcode.sandbox.policy import Grant
     from qcode.tools.jobs import Jobs
@@ -69,6 +69,8 @@ class Result(Record):
     """What the sandbox kept it from."""
     essence: str = ""
     """What of the text tells whether the same call came to the same; empty: all of it."""
+    images: tuple[Image, ...] = ()
+    """Pictures that the model is shown once all calls of the step are answered."""
 
 
 SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
@@ -248,6 +250,8 @@ class Tool(ABC, Generic[P]):
     name: str
     effect: Effect
     params: type[P]
+    origin: str = ""
+    """Who brought it along, for a person; empty: it is qcode's own, or the program's."""
 
     @property
     def runs_beside(self) -> bool:

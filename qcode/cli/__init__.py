@@ -23,6 +23,7 @@ COMMANDS = {
     "redo": "make what was taken back anew",
     "checkpoints": "list the changes of a session by number; `prune` drops old ones",
     "diff": "what a session changed",
+    "bridge": "hand a selection or text from an editor to the session that is open",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
     "context": "where the tokens of a request go: a first one here, or the next of a session",

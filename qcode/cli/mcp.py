@@ -24,8 +24,8 @@ from qcode.workspace import Workspace
 
 if TYPE_CHECKING:
     from qcode.config import Settings
-    from qcode.mcp.connection import Surroundings
     from qcode.mcp.listing import Listing
+    from qcode.mcp.transports import Surroundings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -283,7 +283,7 @@ def replace_startup(one: Server, seconds: float) -> Server:
 
 
 def _logout(one: Server) -> int:
-    from qcode.mcp.oauth import Kept
+    from qcode.mcp.tokens import Kept
 
     was = Kept(paths.state_dir() / "mcp", one).forget()
     print(f"the login to `{one.name}` is forgotten" if was else f"`{one.name}` had no login")

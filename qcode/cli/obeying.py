@@ -102,6 +102,10 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
             say(await room.compact(talk.session, command.rest, talk.terminal.handle))
         case "session":
             say(_describe(talk))
+        case "open":
+            if talk.editors is None:
+                raise UsageError("editors are not listened to here", hint="`bridge = true`")
+            say(talk.editors.open(command.rest))
         case "sandbox":
             await talk.settle_sandbox()
         case "undo" | "redo":
@@ -109,6 +113,8 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
                 talk.session, command.name, command.rest, say, talk.ask
             )
             talk.prompt.suggest(again)
+            if talk.editors is not None:
+                talk.editors.any_changed()
         case "checkpoints":
             await _backstage().points(talk.session, say)
         case "diff":
@@ -151,8 +157,9 @@ async def _model(talk: Conversation, name: str) -> None:
     talk.session.history.journal.mask_by(agent.masker)
     talk.session.history.journal.write({"type": "model", "model": chosen.target.model})
     before, agent.provider = agent.provider, provider
+    agent.target = chosen.target
     tier = tier_for(chosen.context_window)
-    agent.specs = (*specs_for(edit_format_of(settings, chosen), tier), *agent.added)
+    agent.specs = (*specs_for(edit_format_of(settings, chosen), tier), *agent.specs_added)
     if talk.session.history.conversation.archived:
         agent.tell_of_archive()
     agent.context.sizes = tier.sizes

@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcode.approvals import Nobody
 from qcode.cli.options import added_directories
 from qcode.cli.start import Chosen, note_on_stderr, open_session
 from qcode.errors import UsageError
+from qcode.mcp.client_asking import ThroughClient
 from qcode.messages import UserMessage
 from qcode.permissions import Mode
 from qcode.providers.registry import Target
+from qcode.sandbox.policy import Level, Network
 from qcode.tiers import tier_for
 from qcode.tools.base import Effect, Tool
 
@@ -39,20 +40,20 @@ def serve(args: argparse.Namespace, settings: Settings, cwd: Path) -> int:
     """Serve until the other side is done; return the exit code."""
     if args.yolo:
         settings = replace(settings, approval_mode=Mode.YOLO)
-    settings = replace(settings, mcp_servers={}, extensions_trusted=False, memory=False)
+    settings = replace(settings, mcp_servers={}, memory=False)  # hooks hold here, too
     target = Target(
         model="(none: tools served over MCP)", base_url=_NOBODY, api_key=None, kind="chat"
     )
     session = open_session(
         settings,
         Chosen(target, None),
-        Nobody(),
+        ThroughClient(),
         cwd=cwd,
         added=added_directories(args),
         note=note_on_stderr,
     )
     tools = _wanted(session, args.tools, read_only=args.read_only)
-    asyncio.run(_serve(session, tools))
+    asyncio.run(_serve(session, tools, settings))
     return 0
 
 
@@ -67,7 +68,7 @@ def _wanted(session: Session, names: str | None, *, read_only: bool) -> Sequence
     return [tool for tool in tools if tool.effect is Effect.READ] if read_only else tools
 
 
-async def _serve(session: Session, tools: Sequence[Tool[Any]]) -> None:
+async def _serve(session: Session, tools: Sequence[Tool[Any]], settings: Settings) -> None:
     from qcode.calling import Calling
     from qcode.mcp.serve import serve_tools
 
@@ -86,9 +87,20 @@ async def _serve(session: Session, tools: Sequence[Tool[Any]]) -> None:
             Calling(session.agent),
             tools,
             {tool.name: tool.described(sizes) for tool in tools},
-            f"The files are those of {os.path.basename(session.agent.context.workspace.root)}; "
-            "paths are relative to it. Commands run in a sandbox without network.",
+            _about(session, settings),
             before,
         )
     finally:
         await session.close()
+
+
+def _about(session: Session, settings: Settings) -> str:
+    """Return what the other agent's model is told of the tools as a whole."""
+    files = (
+        f"The files are those of {os.path.basename(session.agent.context.workspace.root)}; "
+        "paths are relative to it."
+    )
+    if not (settings.sandbox or Level.WORKSPACE_WRITE).confines:
+        return files
+    is_offline = settings.network in (None, Network.OFF) and not settings.network_hosts
+    return f"{files} Commands run in a sandbox{' without network' if is_offline else ''}."

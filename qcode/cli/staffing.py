@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from qcode import paths
 from qcode.composing import Note
 from qcode.extensions.places import Place, places
-from qcode.providers import ToolSpec
 
 if TYPE_CHECKING:
     from qcode.cli.start import Chosen
@@ -74,13 +73,10 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
         copying=Copies(agent, settings, session.id, note),
         spend=spend,
         budget=lambda: session.budget,
+        observers=session.observers,
     )
     tool = AgentTool(found.subagents, staff)
-    assert isinstance(agent.tools, dict)
-    assert isinstance(agent.schemas, dict)
-    agent.tools[tool.name] = tool
-    agent.schemas[tool.name] = tool.parameters(hidden=True)
-    agent.tell_of(ToolSpec(tool.name, tool.described(agent.context.sizes), tool.parameters()))
+    agent.add_tools([tool])
 
 
 def listed(session: Session, _rest: str) -> str:

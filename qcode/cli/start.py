@@ -20,6 +20,7 @@ from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
+from qcode.cli.extending import extensions_for
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
@@ -109,6 +110,11 @@ def _choose(settings: Settings, note: Note, progress: Progress | None, *, local:
         settings, local = replace(settings, model=named.removeprefix(EMBEDDED_PREFIX)), True
     if local:
         return _embedded(settings, note, progress)
+    if settings.plugins and settings.base_url is None and named is not None and "/" in named:
+        from qcode.plugins.providing import target_for
+
+        if (target := target_for(named, settings.plugins)) is not None:
+            return Chosen(target, window)
     if settings.base_url is None and (named is None or "/" not in named):
         try:
             return Chosen(_resolve(settings, settings.base_url, named), window)
@@ -228,23 +234,35 @@ def open_session(
     note: Note,
     entry: journal.Entry | None = None,
     apart: Apart | None = None,
+    tools: Sequence[Tool[Any]] = (),
+    instructions: str = "",
+    is_alone: bool = True,
 ) -> Session:
     """Return a session: a new one, or the one of a journal entry to go on with.
 
-    With `apart`, `cwd` is a copy of the directory that the session is of.
+    With `apart`, `cwd` is a copy of the directory that the session is of. The model is told of
+    `tools` besides the usual ones, and a new session's of the `instructions` at the end of its
+    system prompt. Where the process holds other sessions too (`is_alone`), whoever opens them
+    sees to the launcher of qcode's own programs (`house.bind`).
 
     Raises:
-        UsageError: the journal is in use or cannot be read.
+        UsageError: the journal is in use or cannot be read, or two tools have one name, or what
+            tracing needs is not installed.
         QcodeError: the journal cannot be written.
     """
+    known = {tool.name: tool for tool in all_tools()}
+    _check(settings, [*known, *(tool.name for tool in tools)])
+    home = apart.home if apart else None
+    extensions = extensions_for(settings, chosen, home or cwd, note)
+    if extensions is not None:
+        settings = extensions.widened(settings)
     edit_format = edit_format_of(settings, chosen)
     tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
     history, session_id, system, protocol = _history(
-        chosen, apart.home if apart else cwd, entry, edit_format
+        chosen, apart.home if apart else cwd, entry, edit_format, instructions
     )
     masker = masker_for(chosen)
     history.journal.mask_by(masker)
-    tools = {tool.name: tool for tool in all_tools()}
     spill_dir = paths.cache_dir() / "output" / session_id
     workspace = Workspace.at(cwd, added)
     rules, remember = _rules(settings, workspace, note)
@@ -258,7 +276,7 @@ def open_session(
         lent=apart.lent if apart else (),
     )
     boundary = SandboxBoundary(sandbox, workspace, has_person=not isinstance(approver, Nobody))
-    if apart is None:  # else whoever made the copy sees to it
+    if apart is None and is_alone:  # else whoever made the copy, or opened several, sees to it
         house.use(lambda: sandbox, root=workspace.root)
     context = Context(
         workspace=workspace,
@@ -276,24 +294,26 @@ def open_session(
     agent = Agent(
         provider=provider_for(chosen, settings, apart.cache_key if apart else session_id, protocol),
         system=system,
-        tools=tools,
+        tools=known,
         specs=specs_for(edit_format, tier),
         context=context,
         approver=approver,
         mode=settings.approval_mode or Mode.DEFAULT,
         max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
         new_call_id=lambda: f"call_{next(numbers)}",
-        schemas={name: tool.parameters(hidden=True) for name, tool in tools.items()},
+        schemas={name: tool.parameters(hidden=True) for name, tool in known.items()},
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
         specs_of_archive=specs_of(("recall",), tier),
-        compactor=compactor_for(settings, chosen, context, tools),
+        compactor=compactor_for(settings, chosen, context, known),
         boundary=boundary,
         rules=rules,
         remember=remember,
         workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
+        target=chosen.target,
     )
+    agent.add_tools(tools)
     if history.conversation.archived:
         agent.tell_of_archive()
     budget = Budget(
@@ -303,13 +323,15 @@ def open_session(
         max_time_s=settings.max_time,
     )
     budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
-    home = apart.home if apart else None
-    composer = composer_for(settings, agent, note, budgets, family, home)
+    more = extensions.parts(agent, tier) if extensions else ()
+    composer = composer_for(settings, agent, note, budgets, family, home, more)
     session = Session(session_id, agent, history, budget, composer)
     if settings.hooks or settings.project_hooks or settings.extensions_trusted:
         from qcode.cli import hooking
 
         hooking.join(session, settings, sandbox, note)
+    if extensions is not None:
+        extensions.join(session)
     from qcode.cli import staffing
 
     staffing.join(session, settings, chosen, note)
@@ -317,7 +339,29 @@ def open_session(
         from qcode.cli.tool_servers import join
 
         join(session, settings, sandbox, note)
+    if settings.plugins:  # last: of two tools of one name it is a plugin's that is left out
+        from qcode.plugins.loading import add_tools
+
+        add_tools(agent, settings.plugins, note)
+    if settings.tracing:
+        from qcode.tracing.exporting import trace
+
+        trace(session, os.environ, note)
     return session
+
+
+def _check(settings: Settings, names: Sequence[str]) -> None:
+    """Check what a session needs, before it is begun.
+
+    Raises:
+        UsageError: two tools have one name, or what tracing needs is not installed.
+    """
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"there are two tools named `{twice}`", hint="rename one")
+    if settings.tracing:
+        from qcode.tracing.exporting import shared
+
+        shared(os.environ)
 
 
 def compactor_for(
@@ -445,9 +489,15 @@ async def _workspace_state(cwd: Path) -> Hashable:
 
 
 def _history(
-    chosen: Chosen, cwd: Path, entry: journal.Entry | None, edit_format: EditFormat
+    chosen: Chosen,
+    cwd: Path,
+    entry: journal.Entry | None,
+    edit_format: EditFormat,
+    instructions: str,
 ) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
     system = system_prompt(edit_format, family_of(chosen.target.model).system)
+    if instructions.strip():
+        system = f"{system}\n\n{instructions.strip()}"
     if entry is None:
         session_id = journal.new_id()
         header = {

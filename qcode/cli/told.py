@@ -21,6 +21,9 @@ def tools(session: Session, _text: str) -> str:
     lines = [f"{agent.provider.model} is told of {len(told)}:", *rows]
     if others:
         lines.append(f"understood besides, if it calls them: {', '.join(others)}")
+    if brought := {name: tool.origin for name, tool in agent.tools.items() if tool.origin}:
+        named = ", ".join(f"{name} (of {origin})" for name, origin in brought.items())
+        lines.append(f"brought along: {named}")
     changing = [name for name in told if _changes(session, name)]
     lines.append(f"may change something: {', '.join(changing) or 'none'}")
     return "\n".join(lines)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qcode import paths
+from qcode.approvals import Nobody
 from qcode.composing import Composing, Memory, Note, PointedAt, Told
 from qcode.errors import UsageError
 from qcode.extensions.wishes import read_settings
 from qcode.mcp.servers import Defined, defined, tables_of_project
 from qcode.messages import UserMessage
-from qcode.providers import ToolSpec
 from qcode.sandbox.environment import child_environment
 from qcode.sandbox.policy import Tier
 from qcode.spoken import Command, Spoken
@@ -20,11 +21,12 @@ from qcode.spoken import Command, Spoken
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qcode.agent import Agent
     from qcode.config import Settings
-    from qcode.mcp.connection import Surroundings
     from qcode.mcp.hub import Hub
     from qcode.mcp.listing import OfferedPrompt
     from qcode.mcp.oauth import Login
+    from qcode.mcp.transports import Surroundings
     from qcode.sandbox.sandbox import Sandbox
     from qcode.session import Session
 
@@ -42,7 +44,7 @@ def surroundings_of(
 ) -> Surroundings:
     """Return what servers are started with: outside the sandbox, but without the secrets that
     commands do not get either."""
-    from qcode.mcp.connection import Surroundings
+    from qcode.mcp.transports import Surroundings
     from qcode.sandbox.plain import Plain
 
     environment = child_environment(os.environ, policy=sandbox.policy, tier=Tier.NONE, drop=drop)
@@ -51,6 +53,7 @@ def surroundings_of(
         outside=Plain(environment),
         inside=sandbox,
         tokens=paths.state_dir() / "mcp",
+        logs=paths.cache_dir() / "mcp" / "logs",
         login=login,
     )
 
@@ -65,7 +68,7 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
     servers = [server for server in found.servers if not server.is_disabled]
     if not servers:
         return
-    from qcode.mcp.hub import Hub
+    from qcode.mcp.hub import PATIENCE_S, Hub
 
     assert isinstance(agent.tools, dict)
     assert isinstance(agent.schemas, dict)
@@ -77,15 +80,14 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
         tools=agent.tools,
         schemas=agent.schemas,
         note=note,
+        # Where nobody says anything later, tools that come later would never be told.
+        patience_s=None if isinstance(agent.approver, Nobody) else PATIENCE_S,
+        sees=partial(_sees, settings, agent),
     )
-    tool = hub.use_tool
-    agent.tools[tool.name] = tool
-    agent.schemas[tool.name] = tool.parameters()
-    agent.tell_of(ToolSpec(tool.name, tool.description, tool.parameters()))
+    agent.add_tools([hub.use_tool])
     trusted = tuple(f"mcp({server.name}:*)" for server in servers if server.trust)
     agent.rules = agent.rules.allowing(trusted)
-    if any("`use_tool`" in m.before for m in session.history.items if isinstance(m, UserMessage)):
-        hub.assume_told()
+    hub.assume_told(m.before for m in session.history.items if isinstance(m, UserMessage))
     if isinstance(session.composer, Composing):
         parts = session.composer.parts
         # Behind the instructions, which a server may have read ahead, before what is of now.
@@ -96,6 +98,12 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
                 part.resources = hub.read
     session.closing.append(hub.close)
     session.commands.append(Prompts(hub))
+
+
+def _sees(settings: Settings, agent: Agent) -> bool:
+    from qcode.vision import sees_images
+
+    return sees_images(agent.provider.model) if settings.vision is None else settings.vision
 
 
 class ToolsOfServers:

@@ -24,8 +24,8 @@ class Own(Record):
     """Paths where somebody else changed the same lines in between: they cannot be told apart."""
 
 
-def own_changes(kept: Checkpoints) -> Own:
-    """Return what the calls did that the files still have.
+def own_changes(kept: Checkpoints, since: int = -1) -> Own:
+    """Return what the calls did, after the point of index `since`, that the files still have.
 
     Where somebody else changed a file between two calls, the calls' changes are
     made anew on the content without theirs, as a merge does.
@@ -39,7 +39,7 @@ def own_changes(kept: Checkpoints) -> Own:
     if timeline.is_empty:
         return Own({}, {}, {}, ())
     for point in reversed(list(timeline.path(timeline.position))):
-        if not point.is_change:
+        if not point.is_change or point.index <= since:
             continue
         before = timeline.before(point)
         for path, (old, new) in difference(kept.store, before, point.state).items():

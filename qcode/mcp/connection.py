@@ -6,21 +6,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qcode import __version__
-from qcode.errors import QcodeError, UsageError
-from qcode.mcp.errors import LoginNeeded, ServerError
-from qcode.mcp.listing import MOST_TOOLS, Listing, OfferedPrompt, OfferedTool, harmless, tool_from
+from qcode.errors import QcodeError
+from qcode.mcp.errors import LoginNeeded, ServerError, in_words, is_closed, root
+from qcode.mcp.listing import Listing, harmless
 from qcode.mcp.servers import Server
+from qcode.mcp.transports import Surroundings, streams
 from qcode.record import replace
-from qcode.sandbox.launching import Launcher
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncClient
     from mcp import Client
     from mcp.client._transport import TransportStreams
+
+    from qcode.mcp.stdio import Printed
 
 log = logging.getLogger(__name__)
 
@@ -28,41 +28,24 @@ T = TypeVar("T")
 
 RESTARTS = 3
 """So often a server that ended is started again for another call, in one session."""
-PAGES = 50
 MOST_PROBLEMS = 20
-
-
-class Surroundings:
-    """What connections are made with."""
-
-    def __init__(
-        self,
-        *,
-        cwd: Path,
-        outside: Launcher,
-        inside: Launcher,
-        tokens: Path,
-        login: Callable[[str, str], Awaitable[None]] | None = None,
-    ) -> None:
-        """`outside` starts servers as the person would, `inside` in the sandbox.
-
-        `tokens` is the folder of what logins brought; `login` is told of a server's name and the
-        address at which a person logs in, None where nobody is there.
-        """
-        self.cwd = cwd
-        self.outside = outside
-        self.inside = inside
-        self.tokens = tokens
-        self.login = login
+"""Of a listing, that a person is told of."""
 
 
 class Connection:
     """Starts a server when it is first needed, and again when it has ended since."""
 
     def __init__(
-        self, server: Server, surroundings: Surroundings, changed: Callable[[], None] = lambda: None
+        self,
+        server: Server,
+        surroundings: Surroundings,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when the server says that it offers other things now."""
+        """`changed` is called when the server may offer other things than are known of it.
+
+        That is when it says so, and after the first answer of one that was not asked since it
+        was started.
+        """
         self.server = server
         self.problem = ""
         """Why it could not be used the last time; empty: it could."""
@@ -73,8 +56,12 @@ class Connection:
         self._client: Client | None = None
         self._closing = asyncio.Event()
         self._starts = 0
-        self._is_refused = False
-        """Whether the last answer over HTTP was that nobody knows who asks."""
+        self._asking = 0
+        """Requests under way."""
+        self._is_unlisted = False
+        """Whether it was not asked since it was started what it offers."""
+        self._status = 0
+        """Of the last answer over HTTP; the errors that come of it do not tell."""
         self._odd: list[str] = []
         """Tools that were taken out of what the server lists."""
 
@@ -99,6 +86,7 @@ class Connection:
                     hint=f"`/mcp restart {self.server.name}` tries it again",
                 )
             self._starts += 1
+            await self._end()  # what is left of one that ended by itself
             try:
                 return await self._connect()
             except ServerError as error:
@@ -127,6 +115,7 @@ class Connection:
             raise
         if ready.done() and not ready.cancelled() and ready.exception() is None:
             self._client = ready.result()
+            self._is_unlisted = True
             self.problem = ""
             return self._client
         error = ready.exception() if ready.done() and not ready.cancelled() else None
@@ -135,22 +124,19 @@ class Connection:
 
     async def _hold(self, ready: asyncio.Future[Client], closing: asyncio.Event) -> None:
         """Keep the connection until it is closed or breaks."""
-        from mcp import Client
-        from mcp.types import Implementation
-
         from qcode.mcp.stdio import Printed
 
-        printed = Printed()
+        printed = Printed(self._surroundings.log_of(self.server))
         try:
-            async with Client(
-                self._transport(printed),
-                client_info=Implementation(name="qcode", version=__version__),
-                message_handler=self._hear,
-                cache=None,
-                **self._callbacks(),
-            ) as client:
-                ready.set_result(client)
-                await closing.wait()
+            # Programs of old that are asked in the new way end, or never answer; over HTTP the
+            # new way is what tells servers apart.
+            is_program = self.server.transport == "stdio"
+            try:
+                await self._speak("legacy" if is_program else "auto", printed, ready, closing)
+            except Exception as error:
+                if not (is_program and not ready.done() and _is_of_now_alone(error)):
+                    raise
+                await self._speak("auto", printed, ready, closing)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -163,16 +149,51 @@ class Connection:
                 ready.set_exception(failed)
         finally:
             self._client = None
+            printed.close()
             if not ready.done():
                 ready.cancel()
+
+    async def _speak(
+        self,
+        mode: Literal["legacy", "auto"],
+        printed: Printed,
+        ready: asyncio.Future[Client],
+        closing: asyncio.Event,
+    ) -> None:
+        """Connect, and wait until it is closed or the server ends."""
+        from mcp import Client
+        from mcp.types import Implementation
+
+        gone = asyncio.Event()
+        async with Client(
+            self._transport(printed, gone.set),
+            client_info=Implementation(name="qcode", version=__version__),
+            message_handler=self._hear,
+            cache=None,
+            mode=mode,
+            **self._callbacks(),
+        ) as client:
+            # What a call came to must not be lost because it is not as it was promised.
+            vars(client.session)["validate_tool_result"] = _taken_as_it_is
+            ready.set_result(client)
+            waiting = [asyncio.ensure_future(event.wait()) for event in (closing, gone)]
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in waiting:
+                    task.cancel()
+            self._client = None
+        if gone.is_set() and not closing.is_set():
+            said = _last_line(printed.text)
+            self.problem = f"it ended; it printed: {said}" if said else "it ended"
 
     def _callbacks(self) -> dict[str, Any]:
         from mcp.types import ListRootsResult, Root
 
-        root = self._surroundings.cwd.as_uri()
+        place = self._surroundings.cwd.as_uri()
 
         async def roots(_context: Any) -> ListRootsResult:
-            return ListRootsResult(roots=[Root.model_validate({"uri": root})])
+            return ListRootsResult(roots=[Root.model_validate({"uri": place})])
 
         return {"list_roots_callback": roots}
 
@@ -181,77 +202,35 @@ class Connection:
             self._changed()
 
     @asynccontextmanager
-    async def _transport(self, printed: Any) -> AsyncIterator[TransportStreams]:
+    async def _transport(
+        self, printed: Printed, ended: Callable[[], None]
+    ) -> AsyncIterator[TransportStreams]:
         from qcode.mcp.mending import Mended
 
-        async with self._streams(printed) as (heard, said):
-            yield Mended(heard, self._odd.append), said
+        async with streams(self.server, self._surroundings, printed, self._saw) as (heard, said):
+            yield Mended(heard, self._odd.append, ended), said
 
-    @asynccontextmanager
-    async def _streams(self, printed: Any) -> AsyncIterator[TransportStreams]:
-        server, around = self.server, self._surroundings
-        if server.transport == "stdio":
-            from qcode.mcp.stdio import child_streams
-
-            launcher = around.inside if server.sandbox else around.outside
-            cwd = around.cwd / server.cwd if server.cwd else around.cwd
-            env = {**launcher.environment, **server.env}
-            async with child_streams(
-                launcher, server.command, cwd=cwd, env=env, printed=printed
-            ) as streams:
-                yield streams
-            return
-        from qcode.mcp.oauth import auth_for
-
-        auth = auth_for(server, around.tokens, around.login)
-        headers = dict(server.headers)
-        from mcp.shared._httpx_utils import create_mcp_http_client
-
-        def watched(headers: Any = None, timeout: Any = None, auth: Any = None) -> AsyncClient:
-            """Return a client that notes whether it is turned away; errors do not tell."""
-            made = create_mcp_http_client(headers, timeout, auth)
-            made.event_hooks = {"response": [self._saw]}
-            return made
-
-        if server.transport == "sse":
-            from mcp.client.sse import sse_client
-
-            async with sse_client(
-                server.url, headers=headers, auth=auth, httpx_client_factory=watched
-            ) as streams:
-                yield streams
-            return
-        from mcp.client.streamable_http import streamable_http_client
-
-        async with (
-            watched(headers=headers, auth=auth) as http,
-            streamable_http_client(server.url, http_client=http) as streams,
-        ):
-            yield streams
-
-    async def _saw(self, response: Any) -> None:
-        self._is_refused = response.status_code in (401, 403)
+    def _saw(self, status: int) -> None:
+        self._status = status
 
     def _failed(self, error: BaseException | None, printed: str = "") -> ServerError:
         """Return why the server cannot be used, in a line."""
-        name, cause = self.server.name, _root(error)
+        name, cause = self.server.name, root(error)
         if isinstance(cause, ServerError):
             return cause
         if isinstance(cause, FileNotFoundError):
+            missing = cause.filename or self.server.place
             return ServerError(
-                f"the MCP server `{name}` cannot be started: there is no "
-                f"`{self.server.command[0] if self.server.command else self.server.cwd}`",
-                hint="install it, or correct `command`",
+                f"the MCP server `{name}` cannot be started: there is no `{missing}`",
+                hint="install it, or correct `command` and `cwd`",
             )
-        if self._is_refused:
+        if self._status in (401, 403):
             return LoginNeeded(
                 f"the MCP server `{name}` wants to know who asks",
                 hint=f"`qcode mcp login {name}`, or give its token in `headers`",
             )
-        last = harmless(printed.splitlines()[-1] if printed else "", 200)
-        said = f"; it printed: {last}" if last else ""
-        what = harmless(str(cause), 300) if cause is not None and str(cause) else ""
-        how = what or (type(cause).__name__ if cause is not None else "it ended at once")
+        said = f"; it printed: {_last_line(printed)}" if printed else ""
+        how = in_words(cause) if cause is not None else "it ended at once"
         return ServerError(f"the MCP server `{name}` cannot be used: {how}{said}")
 
     async def listing(self) -> Listing:
@@ -260,17 +239,17 @@ class Connection:
         Raises:
             ServerError: it cannot be reached.
         """
+        from qcode.mcp.offers import offers
+
         client = await self.client()
         limit = self.server.startup_s
         try:
             self._odd.clear()
             async with asyncio.timeout(limit):
-                found = await _listing(client, self.server)
-            named = f"of the MCP server `{self.server.name}`"
-            left_out = tuple(f"{named} is left out {odd}" for odd in dict.fromkeys(self._odd))
-            return replace(found, problems=(*left_out[:MOST_PROBLEMS], *found.problems))
+                found = await offers(client, self.server.name)
         except TimeoutError:
-            await self.close()
+            if not self._asking:  # else it has other things to do
+                await self.close()
             raise ServerError(
                 f"the MCP server `{self.server.name}` did not say within {limit:g} s what it offers"
             ) from None
@@ -278,6 +257,11 @@ class Connection:
             raise
         except Exception as error:
             raise self._broken(error) from error
+        self._is_unlisted = False
+        named = f"of the MCP server `{self.server.name}`"
+        left_out = tuple(f"{named} is left out {odd}" for odd in dict.fromkeys(self._odd))
+        problems = (*left_out, *found.problems)[:MOST_PROBLEMS]
+        return replace(found, problems=problems)
 
     async def ask(
         self,
@@ -286,11 +270,28 @@ class Connection:
         """Return what the server answers to a request.
 
         `asking` gets the client and what to call at each sign of progress: the time runs from
-        there anew. A request is never sent twice.
+        there anew. A request that may have been done is never sent twice.
 
         Raises:
             ServerError: it cannot be reached, has ended meanwhile, or takes too long.
         """
+        self._asking += 1
+        try:
+            try:
+                answer = await self._ask(asking)
+            except _Forgotten:
+                await self.close()
+                answer = await self._ask(asking)
+        except _Forgotten as error:
+            raise self._broken(error) from error
+        finally:
+            self._asking -= 1
+        if self._is_unlisted:
+            self._is_unlisted = False
+            self._changed()
+        return answer
+
+    async def _ask(self, asking: Callable[[Client, Callable[[], None]], Awaitable[T]]) -> T:
         client = await self.client()
         limit = self.server.timeout_s
         loop = asyncio.get_running_loop()
@@ -319,9 +320,13 @@ class Connection:
         except QcodeError:
             raise
         except Exception as error:
-            if _is_closed(error):
+            if is_closed(error):
                 await self._end()
                 raise self._ended() from error
+            if self._status == 404 and self.server.transport == "http":
+                raise _Forgotten(str(error)) from error
+            if self._status == 401:
+                raise self._failed(error) from error
             raise self._broken(error) from error
         finally:
             if request is not None and not request.done():
@@ -336,9 +341,10 @@ class Connection:
         )
 
     def _broken(self, error: BaseException) -> ServerError:
-        cause = _root(error)
-        words = harmless(str(cause), 500) or type(cause).__name__
-        return ServerError(f"the MCP server `{self.server.name}` answers: {words}")
+        cause = root(error)
+        if isinstance(cause, ServerError):
+            return cause
+        return ServerError(f"the MCP server `{self.server.name}` answers: {in_words(error, 500)}")
 
     async def close(self) -> None:
         """End the connection, and the server if it was started here."""
@@ -365,93 +371,28 @@ class Connection:
         await self.client()
 
 
-def _load_library() -> None:
+class _Forgotten(Exception):
+    """The server knows nothing of this session any more, and did not do what it was asked."""
 
+
+def _is_of_now_alone(error: BaseException) -> bool:
+    """Whether a server says that it does not speak as servers did until now."""
+    from mcp import MCPError
+    from mcp.types import UNSUPPORTED_PROTOCOL_VERSION
+
+    cause = root(error)
+    return isinstance(cause, MCPError) and cause.code == UNSUPPORTED_PROTOCOL_VERSION
+
+
+async def _taken_as_it_is(_name: str, _result: Any) -> None:
+    """Take a result that is not of the schema that its tool was promised to keep to."""
+
+
+def _last_line(printed: str) -> str:
+    return harmless(printed.rstrip().splitlines()[-1], 200) if printed.strip() else ""
+
+
+def _load_library() -> None:
+    """Import in a thread what takes long, so that the loop goes on."""
     import qcode.mcp.mending
     import qcode.mcp.stdio  # noqa: F401
-
-
-async def _listing(client: Client, server: Server) -> Listing:
-    has = client.server_capabilities
-    problems: list[str] = []
-    tools: dict[str, OfferedTool] = {}
-    async for one in _pages(client.list_tools, "tools") if has.tools is not None else _nothing():
-        hints = one.annotations
-        try:
-            tool = tool_from(
-                one.name,
-                one.description or one.title or (hints.title if hints else ""),
-                one.input_schema,
-                is_reading=bool(hints and hints.read_only_hint),
-                destroys=bool(hints and hints.destructive_hint and not hints.read_only_hint),
-            )
-        except UsageError as error:
-            problems.append(f"of the MCP server `{server.name}` a tool is left out: {error}")
-            continue
-        if tool.name in tools:
-            problems.append(f"the MCP server `{server.name}` offers two tools `{tool.name}`")
-        elif len(tools) >= MOST_TOOLS:
-            problems.append(
-                f"only {MOST_TOOLS:,} tools of the MCP server `{server.name}` are taken"
-            )
-            break
-        elif server.offers(tool.name):
-            tools[tool.name] = tool
-    prompts = [
-        OfferedPrompt(
-            harmless(one.name, 128),
-            harmless(one.description or one.title, 500),
-            tuple(f"{a.name}{'!' if a.required else ''}" for a in one.arguments or ()),
-        )
-        async for one in (
-            _pages(client.list_prompts, "prompts") if has.prompts is not None else _nothing()
-        )
-    ]
-    resources = [
-        (harmless(one.uri, 2000), harmless(one.description or one.title or one.name, 200))
-        async for one in (
-            _pages(client.list_resources, "resources") if has.resources is not None else _nothing()
-        )
-    ]
-    return Listing(
-        tuple(tools.values()),
-        tuple(prompts[:MOST_TOOLS]),
-        tuple(resources[:MOST_TOOLS]),
-        harmless(client.instructions, 2000),
-        tuple(problems),
-    )
-
-
-async def _pages(ask: Callable[..., Awaitable[Any]], field: str) -> AsyncIterator[Any]:
-    """Yield what a list has on all its pages; one that never ends is cut."""
-    cursor = None
-    for _ in range(PAGES):
-        page = await ask(cursor=cursor)
-        for one in getattr(page, field):
-            yield one
-        cursor = page.next_cursor
-        if not cursor:
-            return
-
-
-async def _nothing() -> AsyncIterator[Any]:
-    return
-    yield
-
-
-def _root(error: BaseException | None) -> BaseException | None:
-    """Return the first single error in groups of errors."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _is_closed(error: BaseException) -> bool:
-    import anyio
-    from mcp import MCPError
-    from mcp.types import CONNECTION_CLOSED
-
-    cause = _root(error)
-    if isinstance(cause, MCPError):
-        return cause.code == CONNECTION_CLOSED
-    return isinstance(cause, anyio.ClosedResourceError | anyio.BrokenResourceError | OSError)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qcode.errors import QcodeError, UsageError
-from qcode.mcp.connection import Connection, Surroundings
+from qcode.mcp.connection import Connection
 from qcode.mcp.content import resource, text_of
 from qcode.mcp.errors import ServerError
 from qcode.mcp.listing import Listing, OfferedPrompt, harmless, load, save
 from qcode.mcp.servers import Server
-from qcode.mcp.telling import listed
+from qcode.mcp.telling import listed, names_server
 from qcode.mcp.tools import ServerTool, UseTool
+from qcode.mcp.transports import Surroundings
 from qcode.messages import JsonObject
 from qcode.prompts import load as prompt
+from qcode.record import replace
 from qcode.tools.base import Tool
 
-PATIENCE_S = 5.0
-"""So long the first message waits for servers whose tools are not known yet."""
+PATIENCE_S = 10.0
+"""So long a person's first message waits for servers whose tools are not known yet."""
 
 Note = Callable[[str], None]
 
@@ -38,23 +40,34 @@ class Hub:
         tools: MutableMapping[str, Tool[Any]],
         schemas: MutableMapping[str, JsonObject],
         note: Note,
-        patience_s: float = PATIENCE_S,
+        patience_s: float | None = PATIENCE_S,
+        sees: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`folder` keeps what servers offer; `tools` and `schemas` get what they do."""
+        """`folder` keeps what servers offer; `tools` and `schemas` get what they do.
+
+        `patience_s`: so long the first message waits for those of which that is not known; None:
+        until each has answered or its time is over. `sees` says whether the model that answers
+        takes pictures.
+        """
         self.connections = {
-            server.name: Connection(server, surroundings, partial(self._stale, server.name))
+            server.name: Connection(server, surroundings, partial(self._anew, server.name))
             for server in servers
         }
         self.listings: dict[str, Listing] = {}
-        self.use_tool = UseTool(tools)
+        self.use_tool = UseTool(tools, self.settle)
         self._folder = folder
         self._tools = tools
         self._schemas = schemas
         self._note = note
         self._patience_s = patience_s
+        self._sees = sees
         self._looking: dict[str, asyncio.Task[None]] = {}
-        self._told: set[str] = set()
-        self._is_late: set[str] = set()
+        self._stale: set[str] = set()
+        """Servers that said while they were looked at that this changed."""
+        self._told: dict[str, set[str]] = {}
+        """By server the tools that the model was told of."""
+        self._introduced_already: set[str] = set()
+        self._is_begun = False
         for name, connection in self.connections.items():
             if (kept := load(self._file(connection.server))) is not None:
                 self._take(name, kept)
@@ -71,7 +84,7 @@ class Hub:
         for offered in listing.tools:
             if not connection.server.offers(offered.name):
                 continue
-            tool = ServerTool(connection, offered)
+            tool = ServerTool(connection, offered, partial(self._introduced, name), self._sees)
             if tool.name in self._tools:
                 self._note(f"of the MCP server `{name}` the tool `{offered.name}` is left out: its "
                            "name comes to the same as another's")  # fmt: skip
@@ -80,32 +93,52 @@ class Hub:
             self._schemas[tool.name] = tool.parameters()
         self.listings[name] = listing
 
-    def _stale(self, name: str) -> None:
-        """Look anew at what a server offers: it says that this changed."""
-        if name not in self._looking:
-            self._begin(name)
+    def _introduced(self, name: str) -> str:
+        """Return what a server says of itself, once; for the model, as somebody else's words."""
+        words = self.listings[name].instructions.strip() if name in self.listings else ""
+        if not words or name in self._introduced_already:
+            return ""
+        self._introduced_already.add(name)
+        return prompt("mcp/instructions", server=name, instructions=words)
 
-    def _begin(self, name: str) -> asyncio.Task[None]:
+    def _anew(self, name: str) -> None:
+        """Look anew at what a server offers: this may have changed."""
         task = self._looking.get(name)
         if task is None or task.done():
-            task = self._looking[name] = asyncio.ensure_future(self._look(name))
+            self._begin(name, is_quiet=True)
+        else:
+            self._stale.add(name)
+
+    def _begin(self, name: str, *, is_quiet: bool = False) -> asyncio.Task[None]:
+        task = self._looking.get(name)
+        if task is None or task.done():
+            task = self._looking[name] = asyncio.ensure_future(self._look(name, is_quiet=is_quiet))
         return task
 
-    async def _look(self, name: str) -> None:
+    async def _look(self, name: str, *, is_quiet: bool) -> None:
+        """Find out what a server offers; quietly where it is known, and only may have changed."""
         connection = self.connections[name]
         try:
-            found = await connection.listing()
+            while True:
+                self._stale.discard(name)
+                found = await connection.listing()
+                if name not in self._stale:
+                    break
         except ServerError as error:
             connection.problem = error.message
-            self._note(str(error))
+            if not is_quiet:
+                self._note(str(error))
+            return
+        if replace(found, problems=()) == self.listings.get(name):
             return
         for problem in found.problems:
             self._note(problem)
-        self._take(name, found)
+        self._take(name, replace(found, problems=()))
         await asyncio.to_thread(save, self._file(connection.server), found)
 
     def begin(self) -> None:
         """Start the servers whose tools are not known, in the background."""
+        self._is_begun = True
         for name in self.connections:
             if name not in self.listings:
                 self._begin(name)
@@ -115,38 +148,59 @@ class Hub:
         if name in self.connections and name not in self.listings:
             await asyncio.wait([self._begin(name)])
 
+    async def settle(self) -> bool:
+        """Wait for servers that are being looked at; return whether there were any."""
+        waiting = [task for task in self._looking.values() if not task.done()]
+        if waiting:
+            await asyncio.wait(waiting)
+        return bool(waiting)
+
     async def tell(self, *, is_first: bool) -> str:
         """Return what the model is to be told with a message of what there is to call.
 
         With the first one that is all; later what came since. Servers that are not known yet
         are waited for, but not long.
         """
-        self.begin() if is_first else None
-        waiting = [task for task in self._looking.values() if not task.done()]
-        if waiting and is_first:
-            await asyncio.wait(waiting, timeout=self._patience_s)
-            late = [name for name, task in self._looking.items() if not task.done()]
-            if late:
-                self._note(
-                    f"the MCP server{'s' * (len(late) > 1)} {', '.join(late)} did not answer yet; "
-                    "the tools are told with a later message"
-                )
         if is_first:
             self._told.clear()
-        new = [n for n in self.connections if n in self.listings and n not in self._told]
-        self._told.update(new)
-        text = listed({name: self._named(name) for name in new})
+        if not self._is_begun:
+            self.begin()
+            await self._wait()
+        new = {name: self._untold(name) for name in self.connections if name in self.listings}
+        for name, tools in new.items():
+            self._told.setdefault(name, set()).update(tool for tool, _ in tools)
+        text = listed(new)
         if not text:
             return ""
         return prompt("mcp/listed" if is_first else "mcp/now", listed=text)
+
+    async def _wait(self) -> None:
+        """Wait for servers that are being looked at, but not long; tell a person of the others."""
+        waiting = [task for task in self._looking.values() if not task.done()]
+        if not waiting:
+            return
+        await asyncio.wait(waiting, timeout=self._patience_s)
+        late = [name for name, task in self._looking.items() if not task.done()]
+        if late:
+            self._note(
+                f"the MCP server{'s' * (len(late) > 1)} {', '.join(late)} did not answer yet; "
+                "the tools are told with a later message"
+            )
+
+    def _untold(self, name: str) -> list[tuple[str, str]]:
+        told = self._told.get(name, set())
+        return [(tool, about) for tool, about in self._named(name) if tool not in told]
 
     def _named(self, name: str) -> list[tuple[str, str]]:
         its = [t for t in self._tools.values() if _is_of(t, self.connections[name])]
         return [(t.offered.name, t.offered.description) for t in its if isinstance(t, ServerTool)]
 
-    def assume_told(self) -> None:
-        """Take what is known by now for told: the history that is gone on with has it."""
-        self._told.update(self.listings)
+    def assume_told(self, texts: Iterable[str]) -> None:
+        """Take for told what texts of the history that is gone on with list."""
+        said = "\n".join(texts)
+        for name in self.listings:
+            if names_server(said, name):
+                self._told[name] = {tool for tool, _ in self._named(name)}
 
     # What a person asks for.
 
@@ -249,8 +303,7 @@ class Hub:
             raise UsageError(f"there is no MCP server `{name}`", hint="`/mcp` lists them")
         await self.connections[name].restart()
         found = await self.connections[name].listing()
-        self._take(name, found)
-        self._told.discard(name)
+        self._take(name, replace(found, problems=()))
         save(self._file(self.connections[name].server), found)
 
     async def close(self) -> None:

@@ -16,10 +16,11 @@ from qcode.mcp.listing import harmless
 class Mended:
     """A stream of messages from a server; all but lists of tools passes as it is."""
 
-    def __init__(self, stream: Any, tell: Callable[[str], None]) -> None:
-        """`tell` hears of each tool that is taken out."""
+    def __init__(self, stream: Any, tell: Callable[[str], None], ended: Callable[[], None]) -> None:
+        """`tell` hears of each tool that is taken out; `ended` is called when nothing comes."""
         self._stream = stream
         self._tell = tell
+        self._ended = ended
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -28,7 +29,11 @@ class Mended:
         return self
 
     async def __anext__(self) -> Any:
-        return self._mended(await self._stream.__anext__())
+        try:
+            return self._mended(await self._stream.__anext__())
+        except StopAsyncIteration:
+            self._ended()
+            raise
 
     async def receive(self) -> Any:
         """Return the next message."""

@@ -1,30 +1,24 @@
-"""Logging in to servers: OAuth by the person's browser, its tokens kept where only they read.
+"""Logging in to servers: OAuth by the person's browser.
 
-The library speaks the protocol (discovery, registration, PKCE, refresh); here is where tokens are
-kept and how the browser's answer comes back: to a port of this machine.
+The library speaks the protocol (discovery, registration, PKCE, refresh); here is how the browser's
+answer comes back: to a port of this machine.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from qcode.files_safe import read_small
-from qcode.mcp.errors import LoginNeeded, ServerError
+from qcode.mcp.errors import ServerError
 from qcode.mcp.servers import Server
+from qcode.mcp.tokens import Kept
 
 if TYPE_CHECKING:
     import httpx2
     from mcp.client.auth import AuthorizationCodeResult
-    from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
-    from pydantic import BaseModel
-
-M = TypeVar("M", bound="BaseModel")
 
 Login = Callable[[str, str], Awaitable[None]]
 """Is told of a server's name and of the address at which a person logs in."""
@@ -33,82 +27,6 @@ LOGIN_S = 300.0
 """So long a person may take in the browser."""
 _MOST = 16 * 1024
 """Bytes of a browser's request."""
-
-
-class Kept:
-    """The file with a server's tokens, 0600; the library's `TokenStorage`."""
-
-    def __init__(self, folder: Path, server: Server) -> None:
-        self.file = folder / f"{server.name}-{server.digest}.json"
-
-    def read(self) -> dict[str, Any]:
-        """Return what is kept; nothing where it cannot be read."""
-        try:
-            data = json.loads(read_small(self.file))
-        except (OSError, ValueError):
-            return {}
-        return data if isinstance(data, dict) else {}
-
-    def _write(self, **changes: Any) -> None:
-        data = {**self.read(), **changes}
-        fresh = self.file.with_name(f".{self.file.name}.{os.getpid():x}")
-        try:
-            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            with open(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
-                json.dump(data, file)
-            os.replace(fresh, self.file)
-        except OSError as error:
-            raise ServerError(
-                f"cannot keep the login in `{self.file}`: {error.strerror}"
-            ) from error
-
-    def forget(self) -> bool:
-        """Remove the file; return whether there was one."""
-        try:
-            self.file.unlink()
-        except FileNotFoundError:
-            return False
-        return True
-
-    @property
-    def port(self) -> int:
-        """The port of the last login, with which the client is registered; 0: none."""
-        port = self.read().get("port")
-        return port if isinstance(port, int) else 0
-
-    def begin(self, port: int) -> None:
-        """Note the port of a login; a client that was registered with another is forgotten."""
-        self._write(port=port, **({} if port == self.port else {"client": None}))
-
-    async def get_tokens(self) -> OAuthToken | None:
-        """Return the tokens."""
-        from mcp.shared.auth import OAuthToken
-
-        return self._as(OAuthToken, "tokens")
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        """Keep tokens."""
-        self._write(tokens=tokens.model_dump(mode="json"))
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        """Return as whom qcode is registered."""
-        from mcp.shared.auth import OAuthClientInformationFull
-
-        return self._as(OAuthClientInformationFull, "client")
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        """Keep as whom qcode is registered."""
-        self._write(client=client_info.model_dump(mode="json"))
-
-    def _as(self, kind: type[M], name: str) -> M | None:
-        known = self.read().get(name)
-        if known is None:
-            return None
-        try:
-            return kind.model_validate(known)
-        except ValueError:
-            return None  # of another version: a login brings a new one
 
 
 def auth_for(server: Server, folder: Path, login: Login | None) -> httpx2.Auth | None:
@@ -122,16 +40,23 @@ def auth_for(server: Server, folder: Path, login: Login | None) -> httpx2.Auth |
     from mcp.client.auth import OAuthClientProvider
     from mcp.shared.auth import OAuthClientMetadata
 
-    metadata = OAuthClientMetadata.model_validate(
-        {"redirect_uris": [answer.address], "client_name": "qcode"}
-    )
-    return OAuthClientProvider(
-        server.url,
-        metadata,
-        kept,
-        redirect_handler=answer.ask,
-        callback_handler=answer.wait,
-    )
+    from qcode.mcp.renewing import Renewing
+
+    def make() -> OAuthClientProvider:
+        metadata = OAuthClientMetadata.model_validate(
+            {"redirect_uris": [answer.address], "client_name": "qcode"}
+        )
+        provider = OAuthClientProvider(
+            server.url,
+            metadata,
+            kept,
+            redirect_handler=answer.ask,
+            callback_handler=answer.wait,
+        )
+        kept.recall(provider.context)
+        return provider
+
+    return Renewing(make, kept, server.name)
 
 
 class _Answer:
@@ -143,7 +68,14 @@ class _Answer:
         self._login = login
         self._query: asyncio.Future[dict[str, list[str]]] | None = None
         self._listener: asyncio.Server | None = None
-        self._port = self._free_port() if login is not None else kept.port or 1
+        redirect = urlsplit(server.oauth.redirect)
+        self._path = redirect.path if redirect.port else "/callback"
+        if redirect.port:
+            self.address = server.oauth.redirect
+            self._port = redirect.port
+        else:
+            self._port = self._free_port() if login is not None else kept.port or 1
+            self.address = f"http://127.0.0.1:{self._port}{self._path}"
 
     def _free_port(self) -> int:
         import socket
@@ -158,21 +90,21 @@ class _Answer:
             return found
         raise ServerError("no port of this machine is free for the browser's answer")
 
-    @property
-    def address(self) -> str:
-        """Where the browser is sent back to."""
-        return f"http://127.0.0.1:{self._port}/callback"
-
     async def ask(self, url: str) -> None:
         """Have the person log in at an address."""
+        from qcode.mcp.renewing import StaleLogin
+
         if self._login is None:
-            raise LoginNeeded(
-                f"the login to the MCP server `{self._server.name}` does not hold any more",
-                hint=f"`qcode mcp login {self._server.name}`",
-            )
+            raise StaleLogin
         self._query = asyncio.get_running_loop().create_future()
-        self._listener = await asyncio.start_server(self._hear, "127.0.0.1", self._port)
-        await self._login(self._server.name, url)
+        try:
+            self._listener = await asyncio.start_server(self._hear, "127.0.0.1", self._port)
+        except OSError as error:
+            raise ServerError(
+                f"port {self._port} of this machine is not free for the browser's answer",
+                hint="end the program that uses it, or name another by `oauth.redirect`",
+            ) from error
+        await self._login(self._server.name, _asking_for(url, self._server.oauth.scopes))
 
     async def wait(self) -> AuthorizationCodeResult:
         """Return what the browser brought.
@@ -207,7 +139,7 @@ class _Answer:
                 while len(await reader.readline()) > 2:
                     pass
             target = urlsplit(line.split(" ")[1] if line.count(" ") >= 2 else "")
-            is_answer = line.startswith("GET ") and target.path == "/callback"
+            is_answer = line.startswith("GET ") and (target.path or "/") == (self._path or "/")
             said = "logged in: this page can be closed" if is_answer else "nothing here"
             status = "200 OK" if is_answer else "404 Not Found"
             writer.write(
@@ -221,3 +153,12 @@ class _Answer:
             pass  # whoever that was, it is not the browser
         finally:
             writer.close()
+
+
+def _asking_for(url: str, scopes: tuple[str, ...]) -> str:
+    """Return the address of a login that asks for these scopes; none: for what it asks already."""
+    if not scopes:
+        return url
+    parts = urlsplit(url)
+    asked = {**dict(parse_qsl(parts.query)), "scope": " ".join(scopes)}
+    return parts._replace(query=urlencode(asked)).geturl()

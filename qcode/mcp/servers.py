@@ -35,6 +35,18 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
 
 
+class Registered(Record):
+    """As whom qcode is known where one logs in, if that is arranged beforehand."""
+
+    client_id: str = ""
+    """Empty: qcode registers itself."""
+    client_secret: str = ""
+    scopes: tuple[str, ...] = ()
+    """What is asked for; none: what the server says."""
+    redirect: str = ""
+    """The address of this machine that the browser is sent back to; empty: on a free port."""
+
+
 class Server(Record):
     """How a server is reached, and how far it is trusted."""
 
@@ -47,6 +59,7 @@ class Server(Record):
     """Where it runs; empty: in the workspace."""
     url: str = ""
     headers: Mapping[str, str] = {}
+    oauth: Registered = Registered()
     timeout_s: float = TIMEOUT_S
     """Of a call, counted from the last sign of progress."""
     startup_s: float = STARTUP_S
@@ -76,7 +89,7 @@ class Server(Record):
     def digest(self) -> str:
         """What stands for this way of reaching the server, and no other."""
         told = [self.transport, self.command, dict(self.env), self.cwd, self.url]
-        text = json.dumps([*told, dict(self.headers)], sort_keys=True)
+        text = json.dumps([*told, dict(self.headers), self.oauth.client_id], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -131,6 +144,7 @@ def server(name: str, table: Any, environ: Mapping[str, str]) -> Server:
         reader.text("cwd"),
         url,
         {**reader.texts("headers", "http_headers"), **_bearer(reader, environ)},
+        _registered(table.get("oauth"), environ),
         limit,
         reader.seconds("startup_timeout", "startup_timeout_sec") or STARTUP_S,
         reader.flag("trust"),
@@ -168,6 +182,29 @@ def _bearer(reader: _Reader, environ: Mapping[str, str]) -> dict[str, str]:
     if name not in environ:
         raise UsageError(f"the variable `{name}` is not set")
     return {"Authorization": f"Bearer {environ[name]}"}
+
+
+def _registered(table: Any, environ: Mapping[str, str]) -> Registered:
+    if table is None:
+        return Registered()
+    if not isinstance(table, Mapping):
+        raise UsageError("`oauth` has to be a table")
+    reader = _Reader(table, environ)
+    redirect = reader.text("redirect", "redirectUri")
+    port = table.get("callbackPort")
+    if not redirect and isinstance(port, int):
+        redirect = f"http://localhost:{port}/callback"
+    if redirect and not re.match(r"http://(localhost|127\.0\.0\.1):\d{1,5}(/|$)", redirect):
+        raise UsageError(
+            "`redirect` of `oauth` has to be an address of this machine",
+            hint="such as http://localhost:8123/callback",
+        )
+    return Registered(
+        reader.text("client_id", "clientId"),
+        reader.text("client_secret", "clientSecret"),
+        reader.words("scopes"),
+        redirect,
+    )
 
 
 class _Reader:

@@ -7,7 +7,11 @@ itself; here the session's launcher does, so that a server can be held in the sa
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -32,24 +36,44 @@ GARBAGE = 200
 """Lines in a row that are no messages; then it is no server."""
 GRACE_S = 2.0
 """Between closing its input and ending it."""
+LONGEST_LOG = 1 << 20
+"""Bytes of what a server prints on stderr that are kept."""
 _TAIL = 4096
 """Bytes of what it printed last on stderr, for whoever wonders why it ended."""
 
 
 class Printed:
-    """The end of what a server prints on stderr."""
+    """What a server prints on stderr: its end, and in a file all of it, in bounds."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
+        """`file` is written anew, for its owner alone; without it nothing is kept."""
         self._tail = b""
+        self._room = LONGEST_LOG
+        self._log = -1
+        if file is not None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            with contextlib.suppress(OSError):  # the server matters, what it prints does not
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._log = os.open(file, flags, 0o600)
 
     def add(self, data: bytes) -> None:
         """Take some more."""
         self._tail = (self._tail + data)[-_TAIL:]
+        if self._log >= 0 and self._room > 0:
+            with contextlib.suppress(OSError):
+                os.write(self._log, data[: self._room])
+            self._room -= len(data)
 
     @property
     def text(self) -> str:
         """The last lines."""
         return self._tail.decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        """Give up the file."""
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
 
 
 @asynccontextmanager
@@ -92,6 +116,17 @@ async def child_streams(
         finally:
             for stream in (hear, heard, said, say):
                 stream.close()
+
+
+def tied(argv: tuple[str, ...], cwd: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a command line whose program ends with qcode, also where that is killed.
+
+    Servers see the end of their input then, but not all of them look.
+    """
+    guard = shutil.which("setpriv") if sys.platform == "linux" else None
+    program = shutil.which(argv[0] if "/" not in argv[0] else cwd / argv[0], path=env.get("PATH"))
+    # What cannot be started says so by itself.
+    return (guard, "--pdeathsig", "KILL", "--", *argv) if guard and program else argv
 
 
 class _Pipes:

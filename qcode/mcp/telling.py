@@ -38,6 +38,13 @@ def listed(tools: Mapping[str, Sequence[tuple[str, str]]], most: int = CHARACTER
     return f"servers with their numbers of tools: {servers}"[:most]
 
 
+def names_server(told: str, server: str) -> bool:
+    """Whether a text that holds such lists names a server in one of them."""
+    name = re.escape(server)
+    listed_so = rf"^(- )?{name}:|\b{name} \(\d+\)"
+    return "`use_tool`" in told and re.search(listed_so, told, re.MULTILINE) is not None
+
+
 def _about(description: str) -> str:
     line = " ".join(description.split())
     sentence = re.split(r"(?<=[a-z0-9)])[.:;]\s|\n", line, maxsplit=1)[0].rstrip(".")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from qcode.errors import QcodeError, ToolError
 from qcode.mcp.connection import Connection
-from qcode.mcp.content import bounded, text_of
+from qcode.mcp.content import bounded, taken
 from qcode.mcp.listing import OfferedTool, harmless
 from qcode.messages import JsonObject
 from qcode.prompts import load
@@ -25,7 +25,7 @@ FOUND = 8
 def full_name(server: str, tool: str) -> str:
     """Return a tool's name among all tools, as other agents write it too.
 
-    Two tools can come to one name; `by_name` in the hub sees to that.
+    Two tools can come to one name; the hub sees to that.
     """
     return f"mcp__{server}__{re.sub(r'[^A-Za-z0-9_-]', '_', tool)}"
 
@@ -33,7 +33,17 @@ def full_name(server: str, tool: str) -> str:
 class ServerTool(Given):
     """One tool of a server."""
 
-    def __init__(self, connection: Connection, offered: OfferedTool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        offered: OfferedTool,
+        introduced: Callable[[], str],
+        sees: Callable[[], bool],
+    ) -> None:
+        """`introduced` returns what the server says of itself, where that is not told yet.
+
+        `sees` says whether the model that answers now takes pictures.
+        """
         server = connection.server
         # What a server says of its own harmlessness is believed of a trusted one alone.
         reads = server.trust and offered.is_reading
@@ -45,6 +55,8 @@ class ServerTool(Given):
         )
         self.connection = connection
         self.offered = offered
+        self._introduced = introduced
+        self._sees = sees
 
     @property
     def rule(self) -> str:
@@ -83,24 +95,35 @@ class ServerTool(Given):
             answer = await self.connection.ask(asking)
         except QcodeError as error:
             raise ToolError(f"{error}.") from error
-        text = text_of(answer.content, answer.structured_content)
+        took = taken(answer.content, answer.structured_content, context, sees=self._sees())
+        text = took.text
         failed = bool(answer.is_error)
         lines = text.count("\n") + 1 if text else 0
+        said = self._introduced()
         summary = "failed" if failed else f"{lines} line{'s' * (lines != 1)}"
-        return Result(bounded(text, context) or "(no output)", summary, is_error=failed)
+        shown = bounded(text, context) or "(no output)"
+        told = f"{shown}\n{said}" if said else shown
+        return Result(told, summary, is_error=failed, images=took.images)
 
     def manual(self) -> str:
         """Return what the model has to know to call it."""
         schema = json.dumps(self.offered.schema, ensure_ascii=False)
         about = f": {self.offered.description}" if self.offered.description else ""
-        return f"{self.shown_name}{about}\nArguments (JSON Schema): {schema}"
+        said = self._introduced()
+        manual = f"{self.shown_name}{about}\nArguments (JSON Schema): {schema}"
+        return f"{manual}\n{said}" if said else manual
 
 
 class UseTool(Given):
     """Calls a tool of a server, or tells what it takes: so that no schema is told beforehand."""
 
-    def __init__(self, known: Mapping[str, Tool[Any]]) -> None:
-        """`known` has the servers' tools among others, by name; read at each call."""
+    def __init__(
+        self, known: Mapping[str, Tool[Any]], settle: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """`known` has the servers' tools among others, by name; read at each call.
+
+        `settle` waits for servers that did not say yet what they offer.
+        """
         super().__init__(
             "use_tool",
             load("mcp/use_tool"),
@@ -112,6 +135,7 @@ class UseTool(Given):
             Effect.READ,
         )
         self._known = known
+        self._settle = settle
 
     def _tools(self) -> Sequence[ServerTool]:
         return [tool for tool in self._known.values() if isinstance(tool, ServerTool)]
@@ -163,6 +187,8 @@ class UseTool(Given):
         """
         written = str(params["tool"]).strip()
         found = self._named(written)
+        if not found and await self._settle():
+            found = self._named(written)
         if len(found) == 1:
             return Result(found[0].manual(), found[0].shown_name)
         if found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from qcode.errors import UsageError
 from qcode.providers import OPENAI_URL, Provider, ToolProtocol
 
-Kind: TypeAlias = Literal["chat", "responses", "litellm"]
+Kind: TypeAlias = Literal["chat", "responses", "litellm", "given"]
 
 _OPENAI_MODEL = re.compile(r"(gpt-(?!oss)|o[1-9](-|$)|codex-|chatgpt-)")
 """Names that OpenAI gives its hosted models; `gpt-oss` is open and runs anywhere."""
@@ -36,6 +36,10 @@ class Target:
     """The environment variable that the key came from, for messages."""
     extra_body: Mapping[str, object] = field(default_factory=dict)
     """Joins every request of a Chat Completions endpoint as it stands."""
+    make: Callable[[], Provider] | None = field(default=None, repr=False)
+    """Of kind `given`: returns the adapter, which is somebody else's."""
+    provider_name: str = ""
+    """Of kind `given`: who answers, for traces."""
 
 
 def resolve(
@@ -141,6 +145,9 @@ def _adapter(target: Target, session_key: str, *, plain_schemas: bool) -> Provid
                 session_key=session_key,
                 base_url=target.base_url or OPENAI_URL,
             )
+        case "given":
+            assert target.make is not None
+            return target.make()
         case "litellm":
             from qcode.providers.litellm import LiteLLMProvider
 

@@ -6,6 +6,7 @@ file it was at is left out and the rest is read by another.
 
 from __future__ import annotations
 
+import contextvars
 import json
 import os
 import queue
@@ -89,7 +90,10 @@ class _Worker:
         self._found = found
         self._child: Child | None = None
         self._stopped = False
-        self.thread = threading.Thread(target=self._run, name="repomap", daemon=True)
+        here = contextvars.copy_context()  # whose launcher starts the processes
+        self.thread = threading.Thread(
+            target=here.run, args=(self._run,), name="repomap", daemon=True
+        )
 
     def stop(self) -> None:
         """End it, whatever it is at."""

@@ -11,6 +11,7 @@ import atexit
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from qcode.sandbox.child import Child, Done
@@ -22,6 +23,7 @@ _lock = threading.Lock()
 _makers: dict[str, Callable[[], Launcher]] = {}
 """By the folder in which it is used; empty: elsewhere."""
 _launchers: dict[str, Launcher] = {}
+_here: ContextVar[Launcher | None] = ContextVar("launcher of qcode's own programs", default=None)
 
 
 def use(make: Callable[[], Launcher], *, root: Path | None = None, elsewhere: bool = True) -> None:
@@ -38,12 +40,22 @@ def use(make: Callable[[], Launcher], *, root: Path | None = None, elsewhere: bo
             _launchers.pop(key, None)
 
 
+def bind(launcher: Launcher) -> None:
+    """Have qcode's own programs started by that one in this context, and tasks begun from it.
+
+    Where several sessions are held in one process, each has its own; it is closed by them.
+    """
+    _here.set(launcher)
+
+
 def launcher(cwd: Path | str = "") -> Launcher:
     """Return what starts qcode's own programs in a folder; unconfined where nobody said how."""
     with _lock:
         place = str(cwd)
         inside = [key for key in _makers if place == key or place.startswith(f"{key}/")]
         key = max(inside, key=len, default="")
+        if not key and (bound := _here.get()) is not None:
+            return bound
         if key not in _launchers:
             if not _launchers:
                 atexit.register(close)

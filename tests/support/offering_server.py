@@ -1,6 +1,6 @@
 """An MCP server made with the official library: tools, prompts, resources, by each transport.
 
-`python offering_server.py stdio | http PORT | sse PORT | oauth PORT`
+`python offering_server.py stdio | http PORT | sse PORT | oauth PORT [REDIRECT]`
 """
 
 from __future__ import annotations
@@ -24,10 +24,20 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 
 class Logins(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, AccessToken]):
-    """Lets everybody in who asks in the right way; tokens last for a second."""
+    """Lets everybody in who asks in the right way; each token gets the next one once."""
 
-    def __init__(self) -> None:
-        self.clients: dict[str, OAuthClientInformationFull] = {}
+    def __init__(self, redirect: str) -> None:
+        self.clients = {
+            "arranged": OAuthClientInformationFull.model_validate(
+                {
+                    "client_id": "arranged",
+                    "client_secret": "between us",
+                    "redirect_uris": [redirect],
+                    "scope": "read write",
+                    "token_endpoint_auth_method": "client_secret_post",
+                }
+            )
+        }
         self.codes: dict[str, AuthorizationCode] = {}
         self.tokens: dict[str, AccessToken] = {}
         self.refresh: dict[str, RefreshToken] = {}
@@ -86,6 +96,8 @@ class Logins(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, A
     async def exchange_refresh_token(
         self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
     ) -> OAuthToken:
+        del self.refresh[refresh_token.token]
+        self.tokens.clear()
         return self._issue(client.client_id or "", scopes, None)
 
     async def load_access_token(self, token: str) -> AccessToken | None:
@@ -95,12 +107,12 @@ class Logins(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, A
         self.tokens.pop(token.token, None)
 
 
-def server(kind: str, port: int) -> MCPServer[Any]:
+def server(kind: str, port: int, redirect: str) -> MCPServer[Any]:
     options: dict[str, Any] = {}
     if kind == "oauth":
         place = f"http://127.0.0.1:{port}"
         options = {
-            "auth_server_provider": Logins(),
+            "auth_server_provider": Logins(redirect),
             "auth": AuthSettings.model_validate(
                 {
                     "issuer_url": place,
@@ -132,7 +144,7 @@ def server(kind: str, port: int) -> MCPServer[Any]:
 if __name__ == "__main__":
     kind = sys.argv[1]
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    made = server(kind, port)
+    made = server(kind, port, sys.argv[3] if len(sys.argv) > 3 else "http://localhost:1/")
     if kind == "stdio":
         made.run("stdio")
     elif kind == "sse":

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from typing import Any
 
 FAULT = sys.argv[1]
 NUMBER = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+MODERN = "2026-07-28"
+
+grown: list[str] = []
 
 
 def send(message: dict[str, Any]) -> None:
@@ -49,7 +57,8 @@ def tools() -> list[dict[str, Any]]:
             "Does a thing in a repository of the organisation, with all its details and options."
         )
         return [tool(name, description=about) for name in names[:NUMBER]]
-    return [tool(name) for name in ("echo", "slow", "die", "flood", "fail")][: max(NUMBER, 5)]
+    names = ["picture", "echo", "slow", "die", "flood", "fail", "leave", "grow", *grown]
+    return [*map(tool, names), tool("lie", outputSchema={"type": "object", "required": ["x"]})]
 
 
 def call(number: Any, name: str, arguments: dict[str, Any]) -> None:
@@ -62,8 +71,46 @@ def call(number: Any, name: str, arguments: dict[str, Any]) -> None:
         said = "line\n" * 400_000
     if name == "echo":
         said = f"{said} \x1b]0;title\x07\x1b[2Jand {os.environ.get('SECRET', 'no secret')}"
-    content = [{"type": "text", "text": said}]
-    send({"id": number, "result": {"content": content, "isError": name == "fail"}})
+    if name == "grow":
+        grown.append(f"grown_{len(grown)}")
+        send({"method": "notifications/tools/list_changed"})
+    content: list[dict[str, Any]] = [{"type": "text", "text": said}]
+    result: dict[str, Any] = {"content": content, "isError": name == "fail"}
+    if name == "picture":
+        content.append({"type": "image", "mimeType": "image/png", "data": PICTURE})
+        content.append({"type": "audio", "mimeType": "audio/wav", "data": "UklGRg=="})
+        content.append({"type": "image", "mimeType": "image/png", "data": "not base64!"})
+    if name == "lie":
+        result["structuredContent"] = {"y": 1}
+    answer(number, result)
+    if name == "leave":
+        print("enough for today", file=sys.stderr, flush=True)
+        sys.exit(0)
+
+
+def answer(number: Any, result: dict[str, Any]) -> None:
+    send({"id": number, "result": {"resultType": "complete", **result} if is_modern else result})
+
+
+is_modern = FAULT == "modern"
+LIFETIME = {"ttlMs": 0, "cacheScope": "public"} if is_modern else {}
+
+
+def greeting(method: str, version: str) -> dict[str, Any]:
+    """Return the answer to what a client says first."""
+    capabilities: dict[str, Any] = {"tools": {"listChanged": True}}
+    if FAULT == "lists":
+        capabilities |= {"prompts": {}, "resources": {}}
+    told: dict[str, Any] = {"capabilities": capabilities}
+    if FAULT in ("tells", "modern"):
+        told["instructions"] = "Echo before you\x1b[31m leave."
+    if method == "server/discover":
+        return {**told, **LIFETIME, "supportedVersions": [MODERN]}
+    return {
+        **told,
+        "protocolVersion": version,
+        "serverInfo": {"name": "strange", "version": "1"},
+    }
 
 
 def main() -> None:
@@ -80,6 +127,11 @@ def main() -> None:
     if FAULT == "endless":
         while True:
             sys.stdout.write("x" * 65536)
+    if FAULT == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(f"pids {os.getpid()} {child.pid}", file=sys.stderr, flush=True)
+    has_begun = False
     for line in sys.stdin:
         message = json.loads(line)
         number, method = message.get("id"), message["method"]
@@ -87,19 +139,25 @@ def main() -> None:
         print(f"{method} {params.get('name', '')}".rstrip(), file=sys.stderr, flush=True)
         if number is None:
             continue
-        if method == "initialize":
-            result = {
-                "protocolVersion": params["protocolVersion"],
-                "capabilities": {"tools": {}},
-                "serverInfo": {"name": "strange", "version": "1"},
-            }
-            send({"id": number, "result": result})
+        if method == "initialize" and is_modern:
+            old = {"supported": [MODERN], "requested": params["protocolVersion"]}
+            send({"id": number, "error": {"code": -32022, "message": "too old", "data": old}})
+        elif method == "initialize" or (method == "server/discover" and is_modern):
+            answer(number, greeting(method, params.get("protocolVersion", MODERN)))
+            has_begun = True
+        elif not has_begun:
+            sys.exit("not what is said first")
         elif method == "tools/list":
-            send({"id": number, "result": {"tools": tools()}})
+            answer(
+                number,
+                {"tools": tools(), **({"ttlMs": 0, "cacheScope": "public"} if is_modern else {})},
+            )
         elif method == "tools/call":
             call(number, params["name"], params.get("arguments") or {})
         else:
             send({"id": number, "error": {"code": -32601, "message": "no such method"}})
+    if FAULT == "deaf":
+        time.sleep(600)
 
 
 main()
