@@ -310,16 +310,17 @@ class Session:
                 emit(ErrorRaised(str(error), error.exit_code))
                 emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
                 return TurnEnd.ERROR
-        mask = self.agent.masker.mask
-        given = "\n\n".join(filter(None, (given, mask(heard.after))))
-        message = await self._message(text, said)
-        if heard.before:
-            before = "\n\n".join(filter(None, (message.before, mask(heard.before))))
-            message = replace(message, before=before)
-        if given or images:
-            after = "\n\n".join(filter(None, (given, message.after)))
-            message = replace(message, after=after, images=(*message.images, *images))
+        message = self._with(await self._message(text, said), heard, given)
+        if images:
+            message = replace(message, images=(*message.images, *images))
         return await run_turn(self.agent, self.history, message, emit, self.budget)
+
+    def _with(self, message: UserMessage, heard: Said, given: str = "") -> UserMessage:
+        """Return a message with what hooks add to it, and what is `given` along."""
+        mask = self.agent.masker.mask
+        before = "\n\n".join(filter(None, (message.before, mask(heard.before))))
+        after = "\n\n".join(filter(None, (given, mask(heard.after), message.after)))
+        return replace(message, before=before, after=after)
 
     async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:
         """Return the message that a command stands for; any other as it is.
@@ -361,12 +362,26 @@ class Session:
         return [text for text, _ in said]
 
     async def _next_meanwhile(self) -> UserMessage | None:
+<<<<<<< HEAD
         if not self._meanwhile:
             return None
         # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
         message = await self._message(*self._meanwhile[0])
         del self._meanwhile[0]
         return message
+=======
+        while self._meanwhile:
+            text, hooks = self._meanwhile[0], self.agent.hooks
+            heard = Said() if hooks is None else await hooks.said(text, is_first=False)
+            # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
+            message = None if heard.refusal else self._with(await self._message(text), heard)
+            del self._meanwhile[0]
+            if message is not None:
+                return message
+            if hooks is not None:
+                hooks.tell(heard.refusal)
+        return None
+>>>>>>> hooks
 
     async def make_room(self, wish: str, tell: Emit) -> Made | None:
         """Put aside all but the last steps; None: there is nothing to put aside.
