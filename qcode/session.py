@@ -362,26 +362,19 @@ class Session:
         return [text for text, _ in said]
 
     async def _next_meanwhile(self) -> UserMessage | None:
-<<<<<<< HEAD
-        if not self._meanwhile:
-            return None
-        # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
-        message = await self._message(*self._meanwhile[0])
-        del self._meanwhile[0]
-        return message
-=======
         while self._meanwhile:
-            text, hooks = self._meanwhile[0], self.agent.hooks
+            (text, said), hooks = self._meanwhile[0], self.agent.hooks
             heard = Said() if hooks is None else await hooks.said(text, is_first=False)
             # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
-            message = None if heard.refusal else self._with(await self._message(text), heard)
+            message = None
+            if not heard.refusal:
+                message = self._with(await self._message(text, said), heard)
             del self._meanwhile[0]
             if message is not None:
                 return message
             if hooks is not None:
                 hooks.tell(heard.refusal)
         return None
->>>>>>> hooks
 
     async def make_room(self, wish: str, tell: Emit) -> Made | None:
         """Put aside all but the last steps; None: there is nothing to put aside.
