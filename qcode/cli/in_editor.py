@@ -16,7 +16,6 @@ from qcode.errors import QcodeError, UsageError
 from qcode.ui.printable import encodable, one_line
 
 if TYPE_CHECKING:
-    from qcode.checkpoints.keeper import Checkpoints
     from qcode.cli.conversation import Conversation
     from qcode.events import Event
     from qcode.session import Session
@@ -81,21 +80,13 @@ class InEditor:
 
     async def _tell_changed(self, step: int) -> None:
         from qcode.checkpoints.in_session import SessionCheckpoints
-        from qcode.checkpoints.states import difference
 
         kept = self._talk.session.agent.checkpoints
         if not isinstance(kept, SessionCheckpoints):
             return
-
-        def look(its: Checkpoints) -> list[str]:
-            point = its.timeline.step(step)
-            if point is None:
-                return []
-            changes = difference(its.store, its.timeline.before(point), point.state)
-            return [str(its.root / path) for path in sorted(changes)]
-
+        root = self._talk.session.agent.context.workspace.root
         try:
-            files = await kept.use(look)
+            files = [str(root / path) for path in sorted(await kept.changed_in(step))]
         except QcodeError:
             files = []
         self.bridge.tell("changed", files=files if len(files) <= CHANGED_MOST else [])
