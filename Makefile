@@ -118,14 +118,15 @@ lock: .venv-lock/.installed ## renew constraints.txt (ARGS="--upgrade-package ri
 		--custom-compile-command "make lock" --output-file constraints.txt $(ARGS)
 
 # Exact versions: what a test talks to is to be the same everywhere.
-PEERS := @agentclientprotocol/sdk@2.4.0 zod@4 @modelcontextprotocol/server-filesystem@2026.8.31 \
+PEERS := @agentclientprotocol/sdk@2.4.0 zod@4 acpx@0.19.1 @modelcontextprotocol/server-filesystem@2026.8.31 \
 	@modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-memory@2026.8.31
 
-.peers/.installed: Makefile
+.peers/.installed: Makefile $(VENV)/.installed
 	@mkdir -p .peers
 	@if command -v npm >/dev/null; then \
 		npm install --prefix .peers --no-audit --no-fund --no-save --silent $(PEERS); \
 	else echo "npm is not installed: tests with implementations in JavaScript are left out"; fi
+	@$(PIP) install --quiet --no-deps --target .peers/python acp-client==0.1.0
 	@touch $@
 
 .PHONY: clean

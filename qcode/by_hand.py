@@ -11,7 +11,7 @@ import json
 import time
 from dataclasses import replace
 from itertools import count
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qcode import events
 from qcode.agent import Agent
@@ -23,6 +23,9 @@ from qcode.prompts import load
 from qcode.secrets import StreamMasker
 from qcode.tools.base import Result, Tool
 from qcode.tools.schema import parse
+
+if TYPE_CHECKING:
+    from qcode.sandbox.policy import Grant
 
 TOOL = "run_shell_command"
 MOST = 6_000
@@ -44,35 +47,67 @@ async def run_by_hand(agent: Agent, told: Told, command: str, emit: Emit) -> Non
     Raises:
         QcodeError: the files as they are could not be kept, so it was not run.
     """
-    tool: Tool[Any] = agent.tools[TOOL]
-    call = ToolCall(f"hand_{next(_numbers)}", TOOL, json.dumps({"command": command}))
-    params = parse(tool, call.arguments)
-    mask, live = agent.masker.mask, StreamMasker(agent.masker)
-
-    def show(text: str) -> None:
-        if text:
-            emit(events.ToolOutput(call.id, text))
-
-    emit(events.ToolStarted(call, command))
-    checkpoints = agent.checkpoints
-    if checkpoints is not None:
-        await checkpoints.before(mask(f"! {command}"), call.id, tool.touches(params).paths)
-    context = replace(agent.context, output=lambda text: show(live.feed(text)), grant=None)
-    started = time.perf_counter()
     result = Result("It was interrupted.", "interrupted", is_error=True)
+    running = ByHand(agent, command, emit)
+    await running.begin(f"! {command}")
     try:
-        result = await tool.run(params, context)
-    except ToolError as error:
-        result = Result(str(error), str(error).split("\n", 1)[0], is_error=True)
+        result = await running.run()
     finally:
-        show(live.flush())
-        if checkpoints is not None:
-            await _keep(agent, call, emit)
+        text = await running.end(result)
+        told.aside(load("by_hand", command=agent.masker.mask(command), outcome=_shortened(text)))
+
+
+class ByHand:
+    """One command that is run although no model called for it."""
+
+    def __init__(self, agent: Agent, command: str, emit: Emit) -> None:
+        self.agent = agent
+        self.emit = emit
+        self.tool: Tool[Any] = agent.tools[TOOL]
+        self.call = ToolCall(f"hand_{next(_numbers)}", TOOL, json.dumps({"command": command}))
+        self.params = parse(self.tool, self.call.arguments)
+        self.summary = self.tool.summary(self.params)
+        self._live = StreamMasker(agent.masker)
+        self._started = 0.0
+
+    async def begin(self, title: str) -> None:
+        """Tell that it begins, and keep the files as they are.
+
+        Raises:
+            QcodeError: they cannot be kept, so it must not be run.
+        """
+        self.emit(events.ToolStarted(self.call, self.summary))
+        if self.agent.checkpoints is not None:
+            paths = self.tool.touches(self.params).paths
+            title = self.agent.masker.mask(title)
+            await self.agent.checkpoints.before(title, self.call.id, paths)
+        self._started = time.perf_counter()
+
+    async def run(self, grant: Grant | None = None) -> Result:
+        """Run it; a failure to is a result, too."""
+        context = replace(
+            self.agent.context, output=lambda text: self._show(self._live.feed(text)), grant=grant
+        )
+        try:
+            return await self.tool.run(self.params, context)
+        except ToolError as error:
+            return Result(str(error), str(error).split("\n", 1)[0], is_error=True)
+
+    async def end(self, result: Result) -> str:
+        """Keep what it did to files and tell how it went; return what it printed, for the model."""
+        self._show(self._live.flush())
+        if self.agent.checkpoints is not None:
+            await _keep(self.agent, self.call, self.emit)
+        mask = self.agent.masker.mask
         text = with_tags_seen(mask(result.text))
-        told.aside(load("by_hand", command=mask(command), outcome=_shortened(text)))
-        message = ToolMessage(call.id, TOOL, text, result.is_error)
-        took = time.perf_counter() - started
-        emit(events.ToolFinished(message, mask(result.summary), mask(result.diff), took))
+        message = ToolMessage(self.call.id, TOOL, text, result.is_error)
+        took = time.perf_counter() - self._started
+        self.emit(events.ToolFinished(message, mask(result.summary), mask(result.diff), took))
+        return text
+
+    def _show(self, text: str) -> None:
+        if text:
+            self.emit(events.ToolOutput(self.call.id, text))
 
 
 async def _keep(agent: Agent, call: ToolCall, emit: Emit) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qcode.errors import QcodeError
 from qcode.facts.place import file_of
@@ -20,6 +20,8 @@ from qcode.prompts import load
 from qcode.record import Record
 
 if TYPE_CHECKING:
+    from qcode.bridge.handed import Handed
+    from qcode.bridge.protocol import Context
     from qcode.facts.store import Store
     from qcode.mentions.giving import Pointing
 
@@ -61,6 +63,15 @@ class Part(Protocol):
         ...
 
 
+@runtime_checkable
+class Lasting(Part, Protocol):
+    """Tells before the first message what is the same for any."""
+
+    def ahead(self) -> str:
+        """Return what `tell` will say, as the files are now."""
+        ...
+
+
 class Composing:
     """Puts together what its parts have to tell; a session's composer."""
 
@@ -87,7 +98,7 @@ class Composing:
     def ahead(self) -> str:
         """Return what stands before the first message, as far as files go; nobody is told of it."""
         try:
-            return self._joined(part.ahead() for part in self.parts if isinstance(part, Memory))
+            return self._joined(part.ahead() for part in self.parts if isinstance(part, Lasting))
         except (OSError, QcodeError):
             return ""  # that is told when the message is made
 
@@ -185,6 +196,11 @@ class PointedAt:
         self._made: Pointing | None = None
         self.resources: Callable[[str, str], Awaitable[str]] | None = None
         """Reads what servers of tools have."""
+        self.editor: Handed | None = None
+        """What editors handed over; None: none can."""
+        self.tells_selection = False
+        """Whether the selection is told with each message, though it is not pointed at."""
+        self._told: Context | None = None
 
     @property
     def pointing(self) -> Pointing:
@@ -192,14 +208,25 @@ class PointedAt:
         if self._made is None:
             self._made = self._make()
             self._made.resources = self.resources
+            self._made.editor = self.editor
         return self._made
 
     async def tell(self, said: str, *, is_first: bool) -> Told:
         """Tell and show what the message points at."""
+        if self._selects() and "@selection" not in said:
+            said = f"{said}\n@selection"
         if "@" not in said:
             return Told()
         text, images = await self.pointing.follow(said)
         return Told(after=text, images=images)
+
+    def _selects(self) -> bool:
+        """Whether something is selected that is to be told, and was not yet."""
+        context = self.editor.context if self.editor and self.tells_selection else None
+        if context is None or context.selection is None or context == self._told:
+            return False
+        self._told = context
+        return bool(context.selection.text)
 
 
 class Memory:

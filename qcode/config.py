@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 from qcode.edit_formats import EditFormat
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
+from qcode.hyperlinks import Hyperlinks, template_of
 from qcode.permissions import Mode
 from qcode.sandbox.policy import MIB, Level, Limits, Network, Tier
 
@@ -109,6 +110,14 @@ class Settings:
     """Whether the line being written is edited as in vi."""
     notify_after: float = 10.0
     """Seconds that a person waited before the terminal is rung; 0: it never is."""
+    bridge: bool = True
+    """Whether editors can hand things over to an interactive session (`qcode.bridge`)."""
+    editor_context: bool = False
+    """Whether the model is told what is selected there with each message."""
+    hyperlinks: Hyperlinks = Hyperlinks.AUTO
+    """Whether names of files are links in the terminal; `auto`: where it is known to take them."""
+    hyperlink_format: str = "file"
+    """Of their addresses: a name of `qcode.hyperlinks.FORMATS`, or a template."""
     vision: bool | None = None
     """Whether the model sees pictures; None: as its name tells (`qcode.vision`)."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
@@ -211,6 +220,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "plain": (bool,),
     "vi": (bool,),
     "notify_after": (int, float),
+    "bridge": (bool,),
+    "editor_context": (bool,),
+    "hyperlinks": (str,),
+    "hyperlink_format": (str,),
     "facts": (bool,),
     "compaction_summary": (bool,),
     "warm_up": (bool,),
@@ -229,6 +242,7 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
     "sandbox": Level,
     "sandbox_tier": Tier,
     "network": Network,
+    "hyperlinks": Hyperlinks,
 }
 
 
@@ -483,6 +497,8 @@ def _check(key: str, value: Any, file: Path) -> Any:
         return _one_of(kind, str(value), f"`{key}` in `{file}`")
     if key == "tool_protocol":
         return _tool_protocol(str(value), f"`{key}` in `{file}`")
+    if key == "hyperlink_format":
+        template_of(str(value))
     if key == "theme":
         if value not in THEMES:
             raise UsageError(

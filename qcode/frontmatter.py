@@ -74,10 +74,9 @@ def _fields(head: str) -> dict[str, Any]:
     import yaml
 
     try:
-        loader = _loader()(head)
-        read = loader.get_single_data()
+        read = _read(head)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        plain = _line_by_line(head)
+        plain = _mended(head) or _line_by_line(head)
         if plain is None:
             mark = getattr(error, "problem_mark", None)
             where = f", line {mark.line + 2}" if mark is not None else ""
@@ -106,6 +105,40 @@ def _simple(head: str) -> dict[str, Any] | None:
             return None
         fields[match[1]] = match[2].strip()
     return fields
+
+
+_UNQUOTED = re.compile(
+    r"([A-Za-z][\w-]*:)[ \t]+([^\s'\"\[{|>&*!%@`#].*: .*|\[[^\]]*\][ \t]*[^\s#].*)"
+)
+"""A field whose value has a colon in it, or is more than a list: `[file] [line]`."""
+
+
+def _read(head: str) -> Any:
+    """Return what YAML makes of it.
+
+    Raises:
+        YAMLError, ValueError, RecursionError: nothing.
+    """
+    return _loader()(head).get_single_data()
+
+
+def _mended(head: str) -> dict[str, Any] | None:
+    """Return the fields where only what has a colon in it lacks its quotes; None: they are worse.
+
+    The lists and mappings beside it are YAML's.
+    """
+    import yaml
+
+    lines = []
+    for line in head.splitlines():
+        found = _UNQUOTED.fullmatch(line.rstrip())
+        quoted = found[2].replace("'", "''") if found is not None else ""
+        lines.append(f"{found[1]} '{quoted}'" if found is not None else line)
+    try:
+        read = _read("\n".join(lines))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return {str(key): value for key, value in read.items()} if isinstance(read, dict) else None
 
 
 def _line_by_line(head: str) -> dict[str, Any] | None:

@@ -74,6 +74,10 @@ class Hooks(Protocol):
         """Return why no room is to be made in the window; empty: it may be."""
         ...
 
+    def tell(self, text: str) -> None:
+        """Tell the person something of it."""
+        ...
+
     async def ended(self) -> None:
         """Hear that the session is over; raises nothing."""
         ...

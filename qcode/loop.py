@@ -417,12 +417,10 @@ class _Turn:
                 done = await self._timed(
                     item, tool, permitted, running, summary, self.agent.checkpoints
                 )
-        if hooks is None:
-            return done
         result, duration_s = done
-        more = await hooks.after_call(item.call, tool.touches(item.params).paths, result)
-        text = "\n".join(filter(None, (result.text, ruled.context, more)))
-        return modified(result, text=text), duration_s
+        if ruled.context:
+            result = modified(result, text=f"{result.text}\n{ruled.context}")
+        return result, duration_s
 
     def _changed_by_hook(
         self, item: _Prepared, tool: Tool[Any], arguments: str
@@ -465,6 +463,10 @@ class _Turn:
             self.record.running(call.id)
             running.add(call.id)
             result = await self._carry_out(item, tool, permitted)
+            if (hooks := self.agent.hooks) is not None:
+                # Before the checkpoint: what a formatter makes of the files is taken back with it.
+                more = await hooks.after_call(call, tool.touches(item.params).paths, result)
+                result = modified(result, text=f"{result.text}\n{more}") if more else result
         finally:
             duration_s = time.perf_counter() - started
             lost = await self._checkpoint(call, checkpoints) if checkpoints is not None else ""

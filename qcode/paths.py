@@ -30,6 +30,12 @@ def cache_dir() -> Path:
     return _xdg("XDG_CACHE_HOME", ".cache")
 
 
+def runtime_dir() -> Path:
+    """What lives no longer than a login: `$XDG_RUNTIME_DIR/qcode`, or a folder of the state's."""
+    value = os.environ.get("XDG_RUNTIME_DIR", "")
+    return Path(value) / "qcode" if Path(value).is_absolute() else state_dir() / "run"
+
+
 def hub_address() -> tuple[str, str | None]:
     """The Hugging Face endpoint and token: HF_ENDPOINT and HF_TOKEN, as its own tools read them."""
     endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"

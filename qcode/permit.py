@@ -107,6 +107,8 @@ class Gate:
             return await self._agent.approver.decide(request)
         if (decision := await hooks.asked(request)) is not None:
             return decision
+        if isinstance(self._agent.approver, Nobody):
+            return await self._agent.approver.decide(request)
         telling = asyncio.ensure_future(
             hooks.notify(f"qcode asks whether {request.call.name} may be run")
         )

@@ -63,6 +63,14 @@ class Rules(Record):
         """Return these rules with some more that allow."""
         return Rules((*self.allow, *map(parse, texts)), self.ask, self.deny)
 
+    def without(self, given: Sequence[Rule]) -> Rules:
+        """Return these rules without some that allow; others that say the same stay."""
+        return Rules(
+            tuple(rule for rule in self.allow if not any(rule is one for one in given)),
+            self.ask,
+            self.deny,
+        )
+
     def denied(self, kind: str) -> tuple[str, ...]:
         """Return the globs of files that must not be read or edited, for the sandbox to hold."""
         return tuple(rule.pattern for rule in self.deny if rule.kind == kind)

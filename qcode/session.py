@@ -177,6 +177,10 @@ class Observer(Protocol):
         """Take what happened in a turn; called in the task of the turn, or of the tool call."""
         ...
 
+    def of_subagent(self, name: str, agent: Agent, history: JournalledHistory) -> Observer:
+        """Return what observes a subagent's work on one task; it ends with that, unclosed."""
+        ...
+
     async def close(self) -> None:
         """Give up what is held, within seconds; the session is closed by then."""
         ...
@@ -194,6 +198,10 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    after_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Takes back what holds for one turn alone, when that ends; the last first."""
+    is_driven: bool = False
+    """Whether a program says what is said: its messages are commands where they name one."""
     observers: list[Observer] = field(default_factory=list)
     commands: list[Commands] = field(default_factory=list)
     """What messages may begin with, by `/name`; of one name the first counts."""
@@ -202,8 +210,8 @@ class Session:
     emit: Emit = lambda _event: None
     """Tells whoever watches the turn under way something; between turns nobody hears it."""
     _turn: asyncio.Task[Any] | None = None
-    _meanwhile: list[str] = field(default_factory=list)
-    """Said during the turn and not heard yet."""
+    _meanwhile: list[tuple[str, str | None]] = field(default_factory=list)
+    """Said during the turn and not heard yet, and what of it a person typed."""
 
     def __post_init__(self) -> None:
         self.agent.listen = self._next_meanwhile
@@ -249,6 +257,24 @@ class Session:
         else:
             turn.result()
 
+    def allow_in_turn(self, rules: Sequence[str]) -> None:
+        """Have some rules allow what they say, until the turn ends: the next, or this one."""
+        before = self.agent.rules
+        after = before.allowing(rules)
+        given = after.allow[len(before.allow) :]
+
+        async def take_back() -> None:
+            # What the person allowed meanwhile stays.
+            self.agent.rules = self.agent.rules.without(given)
+
+        self.agent.rules = after
+        self.after_turn.append(take_back)
+
+    async def take_back(self) -> None:
+        """Take back what was to hold for one turn."""
+        while self.after_turn:
+            await self.after_turn.pop()()
+
     async def command(self, name: str) -> Command | None:
         """Return what `/name` stands for; None: nothing."""
         for each in self.commands:
@@ -257,6 +283,14 @@ class Session:
         return None
 
     async def _turn_of(
+        self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
+    ) -> TurnEnd:
+        try:
+            return await self._turn_within(text, said, given, images, emit)
+        finally:
+            await self.take_back()
+
+    async def _turn_within(
         self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
     ) -> TurnEnd:
         try:
@@ -276,30 +310,34 @@ class Session:
                 emit(ErrorRaised(str(error), error.exit_code))
                 emit(TurnFinished(TurnEnd.ERROR, 0, Usage()))
                 return TurnEnd.ERROR
-        mask = self.agent.masker.mask
-        given = "\n\n".join(filter(None, (given, mask(heard.after))))
-        message = await self._message(text, said)
-        if heard.before:
-            before = "\n\n".join(filter(None, (message.before, mask(heard.before))))
-            message = replace(message, before=before)
-        if given or images:
-            after = "\n\n".join(filter(None, (given, message.after)))
-            message = replace(message, after=after, images=(*message.images, *images))
+        message = self._with(await self._message(text, said), heard, given)
+        if images:
+            message = replace(message, images=(*message.images, *images))
         return await run_turn(self.agent, self.history, message, emit, self.budget)
+
+    def _with(self, message: UserMessage, heard: Said, given: str = "") -> UserMessage:
+        """Return a message with what hooks add to it, and what is `given` along."""
+        mask = self.agent.masker.mask
+        before = "\n\n".join(filter(None, (message.before, mask(heard.before))))
+        after = "\n\n".join(filter(None, (given, mask(heard.after), message.after)))
+        return replace(message, before=before, after=after)
 
     async def _spoken(self, text: str, said: str | None) -> tuple[str, str | None]:
         """Return the message that a command stands for; any other as it is.
 
-        Only what a person typed as a whole is a command.
+        Only what a person typed is a command; what comes with it from elsewhere (a pipe) goes
+        behind the message.
         """
-        if not self.commands or (said is not None and said.strip() != text.strip()):
+        typed = text if said is None or self.is_driven else said
+        if not self.commands or not typed.strip() or not text.strip().startswith(typed.strip()):
             return text, said
-        found = called(text)
+        found = called(typed)
         command = await self.command(found[0]) if found else None
         if found is None or command is None:
             return text, said
         spoken = await command.speak(found[1])
-        return spoken.text, spoken.said
+        more = text.strip().removeprefix(typed.strip()).strip()
+        return "\n\n".join(filter(None, (spoken.text, more))), spoken.said
 
     async def _message(self, text: str, said: str | None = None) -> UserMessage:
         is_first = not self.history.messages
@@ -311,25 +349,32 @@ class Session:
             message = replace(message, before=before)
         return message
 
-    def steer(self, text: str) -> None:
-        """Have the turn under way hear a message with its next request.
+    def steer(self, text: str, *, said: str | None = None) -> None:
+        """Have the turn under way hear a message with its next request; `said` is as in `send`.
 
         A turn that ends before it does so leaves it to `unheard`.
         """
-        self._meanwhile.append(text)
+        self._meanwhile.append((text, said))
 
     def unheard(self) -> list[str]:
         """Return what was said for a turn and not heard by it, and forget it."""
         said, self._meanwhile = self._meanwhile, []
-        return said
+        return [text for text, _ in said]
 
     async def _next_meanwhile(self) -> UserMessage | None:
-        if not self._meanwhile:
-            return None
-        # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
-        message = await self._message(self._meanwhile[0])
-        del self._meanwhile[0]
-        return message
+        while self._meanwhile:
+            (text, said), hooks = self._meanwhile[0], self.agent.hooks
+            heard = Said() if hooks is None else await hooks.said(text, is_first=False)
+            # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
+            message = None
+            if not heard.refusal:
+                message = self._with(await self._message(text, said), heard)
+            del self._meanwhile[0]
+            if message is not None:
+                return message
+            if hooks is not None:
+                hooks.tell(heard.refusal)
+        return None
 
     async def make_room(self, wish: str, tell: Emit) -> Made | None:
         """Put aside all but the last steps; None: there is nothing to put aside.

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +43,7 @@ def change(file: Path, key: str, value: Any) -> None:
         UsageError: the file cannot be read or written, or the key stands there in a form that
             is not changed by rule.
     """
-    _rewrite(file, key, lambda text: changed(text, key, value))
+    rewrite(file, key, lambda text: changed(text, key, value))
 
 
 def change_table(file: Path, key: str, name: str, values: Mapping[str, Any] | None) -> None:
@@ -52,10 +52,15 @@ def change_table(file: Path, key: str, name: str, values: Mapping[str, Any] | No
     Raises:
         UsageError: as for `change`.
     """
-    _rewrite(file, f"{key}.{name}", lambda text: changed_table(text, key, name, values))
+    rewrite(file, f"{key}.{name}", lambda text: changed_table(text, key, name, values))
 
 
-def _rewrite(file: Path, key: str, new: Callable[[str], str]) -> None:
+def rewrite(file: Path, key: str, new: Callable[[str], str]) -> None:
+    """Have a file hold what `new` makes of its text; nothing is lost if it raises ValueError.
+
+    Raises:
+        UsageError: as for `change`; `key` says what was to be set.
+    """
     import fcntl
 
     try:
@@ -94,6 +99,113 @@ def changed(text: str, key: str, value: Any) -> str:
     before = tomllib.loads(body)
     new = _set(body, key, written(value))
     if tomllib.loads(new) != {**before, key: value}:
+        raise ValueError("it is written in a way that only you can change")
+    return mark + new
+
+
+def extended(text: str, key: str, items: Sequence[Any]) -> str:
+    """Return the text of a file with some more items in a list, its comments kept; pure.
+
+    Raises:
+        ValueError: as for `changed`, or the key holds no list.
+    """
+    import tomllib
+
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix(mark)
+    before = tomllib.loads(body)
+    if key not in before:
+        return changed(text, key, items)
+    if not isinstance(before[key], list):
+        raise ValueError("it is no list")
+    statements = (one for one in _statements(body) if one.key == key and not one.is_dotted)
+    if (place := next(statements, None)) is None:
+        raise ValueError("it is written in a way that only you can change")
+    new = body[: place.begin] + _joined(body[place.begin : place.end], items) + body[place.end :]
+    if tomllib.loads(new) != {**before, key: [*before[key], *items]}:
+        raise ValueError("it is written in a way that only you can change")
+    return mark + new
+
+
+def _joined(value: str, items: Sequence[Any]) -> str:
+    """Return a list as it is written, with some more items behind the last one."""
+    inner = value[:-1]
+    end = _last(inner)
+    head, tail = inner[:end], inner[end:]
+    comma = "" if head[-1] in "[," else ","
+    if "\n" not in tail:
+        gap = "" if head == "[" else " "
+        return f"{head}{comma}{gap}{', '.join(map(written, items))}{tail.rstrip()}]"
+    line_end = "\r\n" if "\r\n" in tail else "\n"
+    # Behind the comment that the last item may have on its line.
+    at = tail.rfind("\n") + 1
+    rows = "".join(f"  {written(item)},{line_end}" for item in items)
+    return f"{head}{comma}{tail[:at]}{rows}{tail[at:]}]"
+
+
+def _last(text: str) -> int:
+    """Return where the last thing of a text ends that is neither space nor comment."""
+    at = end = 0
+    while at < len(text):
+        if string := _STRING.match(text, at):
+            at = end = string.end()
+        elif text[at] == "#":
+            at = _line_end(text, at)
+        else:
+            at += 1
+            end = end if text[at - 1] in " \t\r\n" else at
+    return end
+
+
+def without(text: str, key: str) -> str:
+    """Return the text of a file without the line of a key; pure.
+
+    Raises:
+        ValueError: it is no TOML, or the key is a table that is written in parts.
+    """
+    import tomllib
+
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix(mark)
+    before = tomllib.loads(body)
+    new, begin = body, 0
+    for statement in _statements(body):
+        if statement.key == key and not statement.is_dotted:
+            begin = body.rfind("\n", 0, statement.begin) + 1
+            new = body[:begin] + body[_line_end(body, statement.end) :]
+            break
+    if tomllib.loads(new) != {name: value for name, value in before.items() if name != key}:
+        raise ValueError("it is written in a way that only you can change")
+    return mark + new
+
+
+def with_entry(text: str, key: str, name: str, values: Mapping[str, Any]) -> str:
+    """Return the text of a file with one more `[[key.name]]` at its end; pure.
+
+    Raises:
+        ValueError: it is no TOML, or `key.name` is written in a way that takes no more.
+    """
+    import tomllib
+
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix(mark)
+    before = tomllib.loads(body)
+    table = before.get(key, {})
+    present = table.get(name, []) if isinstance(table, dict) else None
+    line_end = "\r\n" if "\r\n" in body else "\n"
+    lead = "" if not body or body.endswith("\n") else line_end
+    gap = line_end if body.strip() else ""
+    rows = [f"[[{_bare(key)}.{_bare(name)}]]"]
+    rows += [f"{_bare(one)} = {written(value)}" for one, value in values.items()]
+    new = body + lead + gap + "".join(f"{row}{line_end}" for row in rows)
+    try:
+        known = tomllib.loads(new)
+    except tomllib.TOMLDecodeError:
+        known = {}
+    if not isinstance(present, list) or known != {
+        **before,
+        key: {**table, name: [*present, dict(values)]},
+    }:
         raise ValueError("it is written in a way that only you can change")
     return mark + new
 

@@ -33,6 +33,8 @@ class Tier(Record):
     """Of instructions that lie in files, and of what is known of the project."""
     pointed_tokens: int
     """Of what a message points at."""
+    skill_tokens: int
+    """Of the list of skills, and half as many of that of subagents."""
     summary_tokens: int
     """Of a summary that the model writes when room is made, where one is wanted."""
     sizes: Sizes

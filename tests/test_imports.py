@@ -57,6 +57,8 @@ MAY_NOT = {
         *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
         *("qcode.config", "qcode.permissions", "qcode.providers"),
     ],
+    "qcode.plugins": ["qcode.session", "qcode.loop", "qcode.config", "qcode.journal"],
+    "qcode.tracing": ["qcode.loop", "qcode.config", "qcode.journal", "qcode.tools"],
     "qcode.ui": ["qcode.cli", "qcode.local", "qcode.evals"],
     "qcode.session": ["qcode.config", "qcode.local"],
 }

@@ -105,8 +105,8 @@ class Agent:
         A turn that fails is told by `ErrorRaised` before that, not raised. Leaving the loop
         early interrupts the turn (at once where `contextlib.aclosing` is around it).
 
-        `mentions`: whether `@path` and the like in the text are followed, as where a person
-        types them. They may lead anywhere, so that no text of others belongs there.
+        `mentions`: whether `@path`, `/command` and the like in the text are followed, as where a
+        person types them. They may lead anywhere, so that no text of others belongs there.
 
         Raises:
             QcodeError: the agent is not open, or another turn is under way, when it is iterated.
@@ -185,15 +185,15 @@ class Agent:
         """
         return self._session is not None and self._session.interrupt()
 
-    def steer(self, text: str) -> None:
-        """Have the turn under way hear a message with its next request.
+    def steer(self, text: str, *, mentions: bool = False) -> None:
+        """Have the turn under way hear a message with its next request; `mentions` as in `run`.
 
         Raises:
             QcodeError: there is none.
         """
         if self._turn is None:
             raise QcodeError("no turn is under way", hint="run() begins one")
-        self._open.steer(text)
+        self._open.steer(text, said=None if mentions else "")
 
     def unheard(self) -> list[str]:
         """Return what `steer` said to a turn that ended before it heard it, and forget it."""

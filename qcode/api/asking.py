@@ -11,6 +11,7 @@ from qcode.approvals import ApprovalRequest, Decision
 from qcode.daemon import in_daemon
 from qcode.errors import ToolError
 from qcode.prompts import load
+from qcode.record import replace
 from qcode.tools.base import Effect
 
 T = TypeVar("T")
@@ -51,11 +52,25 @@ class Callback:
             case str(words):
                 return Decision(allowed=False, words=words)
             case Decision() as decision:
-                return decision
+                return _settled(decision, request)
             case other:
                 raise TypeError(
                     f"`approve` must return True, False, words or a Decision, not {other!r}"
                 )
+
+
+def _settled(decision: Decision, request: ApprovalRequest) -> Decision:
+    """Return the decision; a function that changes a call in the same way each time agrees to it.
+
+    It is asked anew about the call as it changed it, for ever if that were no answer.
+    """
+    if decision.arguments is None:
+        return decision
+    if decision.arguments == request.call.arguments:
+        return replace(decision, arguments=None)
+    if request.note:
+        return Decision(allowed=False, words=f"Not allowed as it was meant: {request.note}")
+    return decision
 
 
 def question_tool(on_question: Question) -> FunctionTool[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
@@ -203,7 +203,12 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
     if "tracer_provider" in options:
         from qcode.tracing.spans import Tracing
 
-        session.observers.append(Tracing(session, options["tracer_provider"], environ=os.environ))
+        provider = options["tracer_provider"]
+        session.observers.append(
+            Tracing(
+                session.agent, session.history, session.id, provider.get_tracer, environ=os.environ
+            )
+        )
     boundary = session.agent.boundary
     try:
         if isinstance(boundary, SandboxBoundary):
@@ -248,8 +253,3 @@ class _Silent:
 
     def update(self, label: str, done: int, total: int | None) -> None:
         """Leave it out."""
-
-
-def merged(options: Options, more: Mapping[str, Any]) -> Options:
-    """Return the options with others on top."""
-    return Options(**{**options, **more})  # type: ignore[typeddict-item]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import inspect
 import json
 import types
@@ -81,7 +82,6 @@ def object_shape(fields: Sequence[Field], make: Callable[..., Any]) -> Shape:
     schema: JsonObject = {"type": "object", "properties": properties}
     if required := [field.name for field in fields if field.required]:
         schema["required"] = required
-    schema["additionalProperties"] = False
     known = {field.name: field for field in fields}
 
     def read(value: Any, where: str) -> Any:
@@ -357,8 +357,11 @@ def fields_of(
         UsageError: one has no type or one without a form in JSON, or cannot be given by name.
     """
     name = getattr(function, "__name__", "the function")
+    typed = inspect.unwrap(function)
+    while isinstance(typed, functools.partial):
+        typed = typed.func
     try:
-        hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+        hints = typing.get_type_hints(typed, include_extras=True)
     except (NameError, TypeError) as error:
         raise UsageError(f"the types of `{name}` cannot be read: {error}") from None
     fields, left_out = [], []

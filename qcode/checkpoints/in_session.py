@@ -62,6 +62,18 @@ class SessionCheckpoints:
             return None
         return point.step, self._opened.timeline.ref
 
+    async def changed_in(self, step: int) -> set[str]:
+        """Return the paths that a step changed, relative to the workspace."""
+        from qcode.checkpoints.states import difference
+
+        def look(kept: Checkpoints) -> set[str]:
+            point = kept.timeline.step(step)
+            if point is None:
+                return set()
+            return set(difference(kept.store, kept.timeline.before(point), point.state))
+
+        return await self.use(look)
+
     async def state(self) -> Hashable:
         """Return something that differs when files differ."""
         return await self.use(lambda kept: kept.state())

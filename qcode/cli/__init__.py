@@ -23,6 +23,8 @@ COMMANDS = {
     "redo": "make what was taken back anew",
     "checkpoints": "list the changes of a session by number; `prune` drops old ones",
     "diff": "what a session changed",
+    "watch": "do what comments in the code say to qcode, whenever a file is saved",
+    "bridge": "hand a selection or text from an editor to the session that is open",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
     "context": "where the tokens of a request go: a first one here, or the next of a session",
@@ -36,7 +38,7 @@ COMMANDS = {
 }
 """Name to one line of help. The module is `qcode.cli.<name>`."""
 
-_IN_SESSION = (None, "run", "resume")
+_IN_SESSION = (None, "run", "resume", "watch")
 """Commands that hold a session, which is written down somewhere."""
 
 _TAKES_VALUE = frozenset(

@@ -21,6 +21,7 @@ NAMES = {
     "hooks": "hooking:listed",
     "jobs": "jobs:jobs",
     "permissions": "permissions:permissions",
+    "skills": "skills:skills",
     "todo": "todo:todo",
     "tools": "told:tools",
 }

@@ -102,6 +102,10 @@ async def show(session: Session, rest: str, say: Say) -> None:
         old, new = its.timeline.points[before].state, its.timeline.points[after].state
         if args.stat:
             return "\n".join(files(its, difference(its.store, old, new)))
+        if args.quickfix:
+            from qcode.cli.quickfix import quickfix
+
+            return "\n".join(quickfix(its, difference(its.store, old, new), its.root))
         return patch(its.store, old, new).decode("utf-8", "replace").rstrip("\n")
 
     say(await _kept(session).use(compare) or "nothing differs")

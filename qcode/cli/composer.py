@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,19 @@ def composer_for(
     budgets: Budgets,
     family: Family,
     home: Path | None = None,
+    more: Sequence[Part] = (),
 ) -> Composing:
     """Return what makes the messages of a session; what is not set suits the model's family.
 
-    `home` is the directory that is told of where the session works on a copy of it.
+    `home` is the directory that is told of where the session works on a copy of it, `more` what
+    else is the same for any first message.
     """
     context = agent.context
     root = home or context.workspace.root
     told = told_here(settings, root, context.is_hidden, note, budgets, family, named=home is None)
     pointed = PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions))
+    lasting = sum(isinstance(part, Memory) for part in told)
+    told[lasting:lasting] = more
     # Masked as the results of tools are.
     return Composing([*told, pointed], note, lambda text: with_tags_seen(agent.masker.mask(text)))
 
@@ -156,6 +160,12 @@ def save(learner: Learner | None, note: Note) -> None:
         learner.save(today())
     except QcodeError as error:
         note(f"what was learned of this project is not kept: {error}")
+
+
+def pointed_of(composer: object) -> PointedAt | None:
+    """Return what tells what a session's messages point at."""
+    parts = composer.parts if isinstance(composer, Composing) else ()
+    return next((part for part in parts if isinstance(part, PointedAt)), None)
 
 
 def memory_of(composer: object) -> Memory | None:

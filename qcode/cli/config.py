@@ -1,4 +1,4 @@
-"""`qcode config get|set|path`: the settings, and a person's own file of them."""
+"""`qcode config get|set|path|import`: the settings, and a person's own file of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode import paths
+from qcode.cli import importing
 from qcode.cli.options import add_place, enter_directory, settings_from
 from qcode.cli.settings import bare, line, origins, set_one, shown
 from qcode.errors import UsageError
@@ -21,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_place(parser)
     parser.set_defaults(action=_get, key=None)
-    actions = parser.add_subparsers(metavar="get|set|path")
+    actions = parser.add_subparsers(metavar="get|set|path|import")
     getting = actions.add_parser("get", help="what is set and where; with a KEY, its value alone")
     getting.add_argument("key", nargs="?", metavar="KEY")
     getting.set_defaults(action=_get)
@@ -31,11 +32,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     setting.set_defaults(action=_set)
     where = actions.add_parser("path", help="where your file is")
     where.set_defaults(action=lambda args: str(_file(args)))
+    taking = actions.add_parser("import", help="take over Qwen Code's, Claude Code's or Codex's")
+    importing.configure(taking)
+    taking.set_defaults(action=_import)
 
 
 def main(args: argparse.Namespace) -> int:
     """Do what is asked; return the exit code."""
-    print(printable(args.action(args)))
+    done = args.action(args)
+    if isinstance(done, int):
+        return done
+    print(printable(done))
     return 0
 
 
@@ -54,10 +61,18 @@ def _get(args: argparse.Namespace) -> str:
 
 
 def _set(args: argparse.Namespace) -> str:
+    file = _writable(args)
+    return f"{line(args.key, set_one(file, args.key, args.value))}  # {file}"
+
+
+def _import(args: argparse.Namespace) -> int:
+    return importing.main(args, _writable(args))
+
+
+def _writable(args: argparse.Namespace) -> Path:
     if args.no_config:
         raise UsageError("`--no-config` leaves nothing to write to")
-    file = _file(args)
-    return f"{line(args.key, set_one(file, args.key, args.value))}  # {file}"
+    return _file(args)
 
 
 def in_session(session: Session, text: str) -> str:

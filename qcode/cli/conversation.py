@@ -35,10 +35,12 @@ from qcode.ui.terminal import Look, Terminal
 from qcode.ui.theme import Theme, choose
 
 if TYPE_CHECKING:
+    from qcode.cli.in_editor import InEditor
     from qcode.config import Settings
     from qcode.facts.learning import Learner
     from qcode.journal import Entry
     from qcode.session import Session
+    from qcode.ui.links import Linker
     from qcode.ui.prompt import Prompt
     from qcode.ui.screen import Screen
 
@@ -84,6 +86,8 @@ class Conversation:
         self.sending = self.interrupted = self.is_open = False
         self.in_editor = False
         """Whether the terminal is an editor's for now."""
+        self.editors: InEditor | None = None
+        """What editors hand over, and are told; None: they are not listened to."""
         self.standing = Standing(cwd)
         self.aside: asyncio.Future[Any] | None = None
         """What is under way and is no turn."""
@@ -124,6 +128,7 @@ class Conversation:
                 theme=self.theme(),
                 reveal="Ctrl-O shows",
                 live=screen,
+                linker=self._linker(),
             )
             first_paint.clear()
             screen.typed_ahead(first_paint.early_keys())
@@ -133,6 +138,18 @@ class Conversation:
     def theme(self) -> Theme:
         """Return how things look by the settings."""
         return choose(os.environ, self.settings.theme, spoken=self.settings.plain)
+
+    def _linker(self) -> Linker | None:
+        """Return what makes links of file names; None where the terminal takes none."""
+        from qcode.hyperlinks import Hyperlinks, takes_links, target_of
+
+        wish = self.settings.hyperlinks
+        if wish is Hyperlinks.OFF or (wish is Hyperlinks.AUTO and not takes_links(os.environ)):
+            return None
+        from qcode.ui.links import Linker
+
+        form = self.settings.hyperlink_format
+        return Linker(self.cwd, target_of(os.environ, form, os.uname().nodename))
 
     async def _hold(self, entry: Entry | None, first: str | None) -> int:
         self.approver = TerminalApprover(
@@ -150,6 +167,7 @@ class Conversation:
         self._handle_signals()
         try:
             self.is_open = True
+            await self._listen_to_editors()
             self._greet(resumed=entry is not None)
             await self.settle_sandbox()
             await self._warm_up(has_message=first is not None and bool(first.strip()))
@@ -159,8 +177,18 @@ class Conversation:
             if self.signal is None:
                 raise
         finally:
+            if self.editors is not None:
+                await self.editors.close()
             await self._leave(self.session)
         return 0 if self.signal is None else 128 + self.signal
+
+    async def _listen_to_editors(self) -> None:
+        if self.settings.bridge and self.screen is not None:
+            from qcode.cli.in_editor import InEditor
+
+            self.editors = InEditor(self)
+            await self.editors.start(self.session)
+            self.standing.editor = self.editors.hint
 
     async def _ask_for_trust(self) -> None:
         """Ask about what the folder's own settings would loosen, if it is not trusted with it."""
@@ -211,6 +239,8 @@ class Conversation:
             resources=lambda: self._of_servers("resources"),
         )
         self._complete()
+        if self.editors is not None:
+            self.editors.of(session)
         return session
 
     def _complete(self) -> None:
@@ -372,6 +402,8 @@ class Conversation:
     def saw(self, event: Event) -> None:
         self.receipt.handle(event)
         self.standing.handle(event)
+        if self.editors is not None:
+            self.editors.handle(event)
         self.terminal.handle(event)
 
     async def send(self, text: str, *, said: str | None = None) -> None:
@@ -392,6 +424,8 @@ class Conversation:
                     if self.learner is not None:
                         self.learner.handle(event)
                     self.standing.handle(event)
+                    if self.editors is not None:
+                        self.editors.handle(event)
                     if isinstance(event, Heard) and screen is not None and screen.waiting:
                         screen.waiting.pop(0)
                     if isinstance(event, ApprovalNeeded):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from qcode.checkpoints.patch import patch
 from qcode.checkpoints.shown import files
@@ -29,6 +30,11 @@ def main(args: argparse.Namespace) -> int:
         old, new = kept.timeline.points[before].state, kept.timeline.points[after].state
         if args.stat:
             say(*files(kept, difference(kept.store, old, new)))
+            return 0
+        if args.quickfix:
+            from qcode.cli.quickfix import quickfix
+
+            say(*quickfix(kept, difference(kept.store, old, new), Path.cwd()))
             return 0
         data = patch(kept.store, old, new)
         sys.stdout.flush()

@@ -18,6 +18,7 @@ from qcode.headless.ended import Ended
 from qcode.headless.order import Order
 from qcode.headless.work import Guard, Work
 from qcode.record import Record, replace
+from qcode.spoken import called
 
 if TYPE_CHECKING:
     from qcode.headless.driving import Control, Interrupt, Malformed
@@ -81,6 +82,7 @@ class Foreground:
     async def drive(self, order: Order, descriptor: int) -> int:
         """Work on what comes by a descriptor, a result each; return the last one's exit code."""
         self.stopping.mind()
+        self.session.is_driven = True
         code = await self._to_its_end(self._driven(order, descriptor))
         ended = self._ended(code)
         if wrong := delivered(self.plan.reports, ended, self.session.agent.masker):
@@ -104,6 +106,9 @@ class Foreground:
         return 128 + self.stopping.signal if self.stopping.signal is not None else code
 
     async def _one(self, order: Order) -> int:
+        found = called(order.typed)
+        if found and self.session.commands and await self.session.command(found[0]) is None:
+            self.plan.note(f"there is no command `/{found[0]}` here, so the text is sent as it is")
         return await self._land(await self._begun(order))
 
     async def _begun(self, order: Order) -> int:

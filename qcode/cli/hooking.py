@@ -57,6 +57,7 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
         cwd=cwd,
         mode=lambda: agent.mode.value,
         note=note,
+        mask=agent.masker.mask,
     )
 
 

@@ -102,6 +102,10 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
             say(await room.compact(talk.session, command.rest, talk.terminal.handle))
         case "session":
             say(_describe(talk))
+        case "open":
+            if talk.editors is None:
+                raise UsageError("editors are not listened to here", hint="`bridge = true`")
+            say(talk.editors.open(command.rest))
         case "sandbox":
             await talk.settle_sandbox()
         case "undo" | "redo":
@@ -109,6 +113,8 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
                 talk.session, command.name, command.rest, say, talk.ask
             )
             talk.prompt.suggest(again)
+            if talk.editors is not None:
+                talk.editors.any_changed()
         case "checkpoints":
             await _backstage().points(talk.session, say)
         case "diff":

@@ -27,6 +27,7 @@ COMMANDS = {
     "hooks": "programs that are run before and after calls, and at other moments",
     "memory": "the instruction files in use and their sizes; `/memory show` prints them",
     "facts": "what is known of this project; `/facts forget NUMBER` or `all`",
+    "open": "/open FILE[:LINE]: open it in the editor that is connected (docs/terminal.md)",
     "todo": "the plan as the model last wrote it",
     "jobs": "commands in the background; `/jobs kill NUMBER` ends one",
     "tools": "what the model is told of, and what is understood besides",
@@ -49,25 +50,15 @@ COMMANDS = {
     "theme": "/theme auto|dark|light|none: the colours",
     "vim": "edit the line as in vi, or no longer",
     "session": "where this session is kept and how to come back to it",
+    "skills": "the skills that are there; `/NAME` runs one",
     "quit": "leave (also /exit, Ctrl-D)",
 }
 """Name to one line of help."""
 
 WHILE_BUSY = frozenset(
-    {
-        "help",
-        "mcp",
-        "mode",
-        "plan",
-        "memory",
-        "facts",
-        "usage",
-        "cost",
-        "context",
-        "session",
-        "todo",
-    }
-    | {"jobs", "tools", "permissions", "config", "theme", "vim", "copy", "rename"}
+    {"help", "mcp", "hooks", "agents", "skills", "mode", "plan", "memory", "facts", "usage"}
+    | {"cost", "context", "session", "todo", "open", "jobs", "tools", "permissions", "config"}
+    | {"theme", "vim", "copy", "rename"}
 )
 """Those that are obeyed while the model works."""
 
@@ -106,6 +97,11 @@ def parse(text: str, spoken: Container[str] = ()) -> Slash | None:
     raise UsageError(
         f"unknown command `/{match[1]}`", hint=f"{guess} (a space before the slash makes a message)"
     )
+
+
+def is_own(name: str) -> bool:
+    """Whether a command of that name is qcode's own."""
+    return _ALIASES.get(name, name) in COMMANDS
 
 
 def help_text(spoken: Mapping[str, str] = MappingProxyType({})) -> str:

@@ -73,6 +73,7 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
         copying=Copies(agent, settings, session.id, note),
         spend=spend,
         budget=lambda: session.budget,
+        observers=session.observers,
     )
     tool = AgentTool(found.subagents, staff)
     agent.add_tools([tool])

@@ -20,6 +20,7 @@ from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
+from qcode.cli.extending import extensions_for
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
@@ -251,6 +252,10 @@ def open_session(
     """
     known = {tool.name: tool for tool in all_tools()}
     _check(settings, [*known, *(tool.name for tool in tools)])
+    home = apart.home if apart else None
+    extensions = extensions_for(settings, chosen, home or cwd, note)
+    if extensions is not None:
+        settings = extensions.widened(settings)
     edit_format = edit_format_of(settings, chosen)
     tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
     history, session_id, system, protocol = _history(
@@ -309,10 +314,6 @@ def open_session(
         target=chosen.target,
     )
     agent.add_tools(tools)
-    if settings.plugins:
-        from qcode.plugins.loading import add_tools
-
-        add_tools(agent, settings.plugins, note)
     if history.conversation.archived:
         agent.tell_of_archive()
     budget = Budget(
@@ -322,13 +323,15 @@ def open_session(
         max_time_s=settings.max_time,
     )
     budgets = Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens)
-    home = apart.home if apart else None
-    composer = composer_for(settings, agent, note, budgets, family, home)
+    more = extensions.parts(agent, tier) if extensions else ()
+    composer = composer_for(settings, agent, note, budgets, family, home, more)
     session = Session(session_id, agent, history, budget, composer)
     if settings.hooks or settings.project_hooks or settings.extensions_trusted:
         from qcode.cli import hooking
 
         hooking.join(session, settings, sandbox, note)
+    if extensions is not None:
+        extensions.join(session)
     from qcode.cli import staffing
 
     staffing.join(session, settings, chosen, note)
@@ -336,6 +339,10 @@ def open_session(
         from qcode.cli.tool_servers import join
 
         join(session, settings, sandbox, note)
+    if settings.plugins:  # last: of two tools of one name it is a plugin's that is left out
+        from qcode.plugins.loading import add_tools
+
+        add_tools(agent, settings.plugins, note)
     if settings.tracing:
         from qcode.tracing.exporting import trace
 

@@ -73,6 +73,8 @@ def add_range(parser: argparse.ArgumentParser) -> None:
         help="since before this step; without: since the session began")  # fmt: skip
     add("--only", action="store_true", help="of that step alone")
     add("--stat", action="store_true", help="only the files and how many lines")
+    add("--quickfix", action="store_true",
+        help="`path:line: text` for each part, as vim -q and others take it")  # fmt: skip
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:

@@ -52,8 +52,12 @@ FILES = 500
 """Of one kind in one folder, at most; more than that nobody wrote by hand."""
 
 
-def markdown_in(folder: Path, *, name: str = "", depth: int = 4) -> Iterator[Path]:
+def markdown_in(
+    folder: Path, *, name: str = "", depth: int = 4, endings: tuple[str, ...] = (".md",)
+) -> Iterator[Path]:
     """Yield the Markdown files in a folder in the order of their names, or those of that name.
+
+    `endings`: of what else is looked for, with their dots.
 
     Links to folders are not followed, hidden ones are left out. A folder that is not there or
     cannot be read has none.
@@ -63,7 +67,7 @@ def markdown_in(folder: Path, *, name: str = "", depth: int = 4) -> Iterator[Pat
         level = len(Path(top).relative_to(folder).parts)
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if level < depth else []
         for file in sorted(files):
-            if (file == name) if name else (file.endswith(".md") and not file.startswith(".")):
+            if (file == name) if name else (file.endswith(endings) and not file.startswith(".")):
                 found += 1
                 if found > FILES:
                     return

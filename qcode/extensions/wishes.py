@@ -14,7 +14,11 @@ from typing import Any
 from qcode.extensions.places import markdown_in, project_places
 from qcode.files_safe import read_small
 
-_KINDS = (("skills", "SKILL.md"), ("agents", ""), ("commands", ""))
+_KINDS = (
+    ("skills", "SKILL.md", (".md",)),
+    ("agents", "", (".md",)),
+    ("commands", "", (".md", ".toml")),
+)
 _SETTINGS = ("settings.json", "settings.local.json")
 
 
@@ -24,8 +28,8 @@ def wishes(cwd: Path) -> tuple[str, ...]:
     for place in project_places(cwd):
         if not place.folder.is_dir():
             continue
-        for kind, name in _KINDS:
-            for file in markdown_in(place.folder / kind, name=name):
+        for kind, name, endings in _KINDS:
+            for file in markdown_in(place.folder / kind, name=name, endings=endings):
                 found.append(f"{kind.removesuffix('s')} {_named(file, cwd)}")
         for name in _SETTINGS:
             found += _settings(place.folder / name, cwd)

@@ -10,15 +10,18 @@ type = "command"
 command = "~/bin/check"
 timeout = 10
 ```
+
+In qcode's own files a rule or a hook may say `words = "claude"` or `"qwen"`: it was written for
+that tool, and is told of calls in its words.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
-from qcode.extensions.places import Maker
+from qcode.extensions.places import MAKERS, Maker
 from qcode.record import Record
 
 EVENTS = (
@@ -86,7 +89,9 @@ def configured(
 def _placed(hook: Hook, source: str, maker: Maker, *, is_project: bool) -> Hook:
     from qcode.record import replace
 
-    return replace(hook, source=source, maker=maker, is_project=is_project)
+    # Only qcode's own files say whose words they are in; another tool's are in its own.
+    words = hook.maker if maker == "qcode" else maker
+    return replace(hook, source=source, maker=words, is_project=is_project)
 
 
 def _of(rule: Any, event: str) -> Iterable[Hook | str]:
@@ -119,6 +124,11 @@ def _of(rule: Any, event: str) -> Iterable[Hook | str]:
         if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
             yield f"its `timeout` {limit!r} is no number of seconds"
             continue
+        words = one.get("words", rule.get("words", "qcode"))
+        if words not in MAKERS:
+            yield f"its `words` {words!r} are none of {', '.join(MAKERS)}"
+            continue
         # Qwen Code counts milliseconds.
         seconds = limit / 1000 if limit >= 1000 else float(limit)
-        yield Hook(event, command, matcher, min(seconds, _MOST_S))
+        maker = cast("Maker", words)
+        yield Hook(event, command, matcher, min(seconds, _MOST_S), maker)

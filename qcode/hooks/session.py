@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcode.approvals import ApprovalRequest, Decision
+from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.errors import QcodeError
 from qcode.hooks.answers import Answer, together
 from qcode.hooks.hooks import Hook
@@ -17,6 +17,11 @@ from qcode.hooks.wording import names_of, response, unworded, worded
 from qcode.interposed import NOTHING, Ruled, Said
 from qcode.messages import ToolCall
 from qcode.tools.base import Result
+
+_BLOCK_NOTHING = frozenset({"SessionStart", "SessionEnd", "Notification"})
+"""Events at which there is nothing to be kept from: a hook that blocks is heard by the person."""
+_AT_THE_END = frozenset({"Stop", "SubagentStop", "SessionEnd"})
+"""Events at which the turn is over already, so that a hook need not end it."""
 
 
 class SessionHooks:
@@ -32,9 +37,13 @@ class SessionHooks:
         cwd: Path,
         mode: Callable[[], str],
         note: Callable[[str], None],
+        mask: Callable[[str], str] = str,
         subagent: str = "",
     ) -> None:
-        """`mode` tells the approval mode; `note` tells the person something."""
+        """`mode` tells the approval mode; `note` tells the person something.
+
+        What hooks are told of results, and what the person is told of hooks, is masked by `mask`.
+        """
         self.hooks = tuple(hooks)
         self._runner = runner
         self._about = {
@@ -45,8 +54,13 @@ class SessionHooks:
         self._cwd = str(cwd)
         self._mode = mode
         self._note = note
+        self._mask = mask
         self._subagent = subagent
-        self._begun = ""
+        self._begun = False
+        self._is_sent = False
+        """Whether a message of the session was let through."""
+        self._opening = ""
+        """What is told with the first message that is let through."""
 
     def of_subagent(self, name: str) -> SessionHooks:
         """Return the hooks for an agent that works for this session's."""
@@ -58,6 +72,7 @@ class SessionHooks:
             cwd=Path(self._cwd),
             mode=self._mode,
             note=self._note,
+            mask=self._mask,
             subagent=name,
         )
 
@@ -82,13 +97,19 @@ class SessionHooks:
         )
         for (hook, _), answer in zip(pairs, answers, strict=True):
             if answer.problem:
-                self._note(f"the {hook.event} hook `{_short(hook.command)}`: {answer.problem}")
+                self.tell(f"the {hook.event} hook `{_short(hook.command)}`: {answer.problem}")
             if answer.note:
-                self._note(answer.note)
+                self.tell(answer.note)
+            if answer.blocks and hook.event in _BLOCK_NOTHING:
+                self.tell(f"the {hook.event} hook `{_short(hook.command)}`: {answer.blocks}")
         found = together(list(answers))
-        if found.halts:
-            raise QcodeError(f"a hook ended the turn: {found.halts}")
+        if found.halts and pairs[0][0].event not in _AT_THE_END:
+            raise QcodeError(self._mask(f"a hook ended the turn: {found.halts}"))
         return found
+
+    def tell(self, text: str) -> None:
+        """Tell the person something of hooks."""
+        self._note(self._mask(text))
 
     def _told(
         self, hooks: Iterable[Hook], call: ToolCall, paths: tuple[str, ...], **more: Any
@@ -132,7 +153,7 @@ class SessionHooks:
             hooks = self._at(event, names_of(call.name))
         if not hooks:
             return ""
-        told = response(call.name, result.text, paths, failed=result.is_error)
+        told = response(call.name, self._mask(result.text), paths, failed=result.is_error)
         answer = await self._ask(self._told(hooks, call, paths, tool_response=told))
         said = f"A hook of the person's says: {answer.blocks}" if answer.blocks else ""
         return "\n".join(filter(None, (said, answer.context)))
@@ -146,6 +167,8 @@ class SessionHooks:
         answer = await self._ask(self._told(hooks, call, ()))
         if answer.verdict == "deny":
             return Decision(allowed=False, words=f"A hook refuses this: {answer.blocks}")
+        if answer.verdict == "allow" and _needs_a_person(request):
+            return None
         if answer.arguments is not None and answer.verdict == "allow":
             given = json.dumps(unworded(call.name, answer.arguments), ensure_ascii=False)
             if not request.is_changed:
@@ -159,18 +182,18 @@ class SessionHooks:
 
     async def said(self, text: str, *, is_first: bool) -> Said:
         """Return what hooks add to a message of the person's, or why it is not sent."""
-        before = ""
-        if is_first or not self._begun:
-            source = "startup" if is_first else "resume"
-            if self._begun and is_first:
-                source = "clear"
-            self._begun = source
+        if not self._begun or (is_first and self._is_sent):
+            source = "clear" if self._begun else "startup" if is_first else "resume"
+            self._begun, self._is_sent = True, False
             hooks = self._at("SessionStart", [source])
-            before = (await self._ask([(hook, {"source": source}) for hook in hooks])).context
+            found = await self._ask([(hook, {"source": source}) for hook in hooks])
+            self._opening = found.context
         hooks = self._at("UserPromptSubmit")
         answer = await self._ask([(hook, {"prompt": text}) for hook in hooks])
         if answer.verdict == "deny":
-            return Said(refusal=f"a hook does not let this be sent: {answer.blocks}")
+            why = self._mask(answer.blocks)
+            return Said(refusal=f"a hook does not let this be sent: {why}")
+        before, self._opening, self._is_sent = self._opening, "", True
         return Said(before=before, after=answer.context)
 
     async def stops(self, *, again: bool, last: str) -> str:
@@ -184,6 +207,9 @@ class SessionHooks:
             told["agent_type"] = self._subagent
         names = [self._subagent] if self._subagent else []
         answer = await self._ask([(hook, told) for hook in self._at(event, names)])
+        if answer.halts:
+            self.tell(f"a hook ended the turn: {answer.halts}")
+            return ""
         return answer.blocks if answer.verdict == "deny" else ""
 
     async def compacts(self, *, by_hand: bool, wish: str) -> str:
@@ -197,11 +223,8 @@ class SessionHooks:
         """Tell hooks that the session is over; never raises."""
         if not self._begun:
             return
-        try:
-            told = {"reason": "other"}
-            await self._ask([(hook, told) for hook in self._at("SessionEnd", ["other"])])
-        except QcodeError as error:
-            self._note(str(error))
+        told = {"reason": "other"}
+        await self._ask([(hook, told) for hook in self._at("SessionEnd", ["other"])])
 
     def listed(self) -> str:
         """Return the hooks in force, for a person."""
@@ -211,6 +234,13 @@ class SessionHooks:
             for hook in self.hooks
         ]
         return "\n".join(rows)
+
+
+def _needs_a_person(request: ApprovalRequest) -> bool:
+    """Whether more is asked for than a rule could allow: beyond the sandbox or the workspace,
+    hidden, protected, lost for good, or to be asked about each time.
+    """
+    return bool(request.outside or request.grant) or request.scopes == (Scope.ONCE,)
 
 
 def _short(command: str) -> str:

@@ -26,6 +26,7 @@ CLAUDE: Mapping[str, str] = {
 _ALSO: Mapping[str, tuple[str, ...]] = {
     "edit": ("replace",),
     "multi_edit": ("Edit",),
+    "apply_patch": ("Write", "MultiEdit"),
     "run_shell_command": ("Shell", "ShellTool"),
     "grep_search": ("search_file_content",),
     "list_directory": ("ListFiles",),
@@ -73,6 +74,8 @@ def unworded(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(arguments)
     if tool == "run_shell_command" and "run_in_background" in given:
         given["is_background"] = given.pop("run_in_background")
+    if tool == "apply_patch":
+        given.pop("file_path", None)  # told of each file, and no argument of the call
     return given
 
 

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from qcode.mentions.gather import Gatherer, leads_on
 from qcode.mentions.haystack import PART, quality
+from qcode.mentions.in_editor import NAMES as IN_EDITOR
 from qcode.record import Record
 from qcode.tools.ignore import rules_at
 
@@ -29,7 +30,7 @@ _GIT = {
 }
 _SYMBOL = "symbol:"
 
-Kind: TypeAlias = Literal["file", "directory", "symbol", "git", "resource"]
+Kind: TypeAlias = Literal["file", "directory", "symbol", "git", "editor", "resource"]
 
 
 class Candidate(Record):
@@ -66,6 +67,8 @@ class Mentionable:
         self._is_hidden = is_hidden
         self._gatherer = gatherer or Gatherer(root)
         self._patience_s = patience_s
+        self.editor: Callable[[], bool] = lambda: False
+        """Whether an editor is connected, so that what it hands over can be pointed at."""
         self._used: tuple[str, ...] = ()
         """The latest first."""
 
@@ -99,6 +102,12 @@ class Mentionable:
         if fragment.startswith(_SYMBOL):
             yield from self._names(fragment.removeprefix(_SYMBOL), SHOWN)
             return
+        if self.editor():
+            yield from (
+                Candidate(text, "editor", about)
+                for text, about in IN_EDITOR.items()
+                if text.startswith(fragment)
+            )
         if fragment:
             yield from (
                 Candidate(text, "git", about)

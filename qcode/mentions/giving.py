@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from qcode.bridge.handed import Handed
 from qcode.errors import QcodeError, ToolError
 from qcode.memory.files import shares
+from qcode.mentions import in_editor
 from qcode.mentions.images import MOST, image, is_image
 from qcode.mentions.parse import Mention, mentions
 from qcode.messages import Image
@@ -83,6 +85,8 @@ class Pointing:
         self.symbols = symbols
         self.resources: Callable[[str, str], Awaitable[str]] | None = None
         """Reads what a server has, by its name and the URI; None: there are no servers."""
+        self.editor: Handed | None = None
+        """What editors handed over; None: none can."""
         self._context = context
         self._note = note
         self._home = home
@@ -153,8 +157,31 @@ class Pointing:
                 self._note(f"fetching {mention.value}")
                 return Given(mention.value, await page(mention.value, self._reach.refusal))
 
+    async def _in_editor(self, mention: Mention, editor: Handed) -> Given | None:
+        """Return what an editor handed over, where a mention is of that."""
+        context, show = editor.context, self._context.workspace.show
+        if context is None:
+            raise ToolError("no editor is connected that handed it over")
+        if mention.value == "diagnostics":
+            text = in_editor.diagnosed(context, show, self._context.is_hidden)
+            return Given("diagnostics of the editor", text)
+        if context.file:
+            self._check(self._context, Path(context.file))
+        if mention.value == "selection":
+            return Given(*in_editor.selected(context, show))
+        if not context.file:
+            raise ToolError("no file is open in the editor")
+        name = show(Path(context.file))
+        if context.modified:
+            self._note(f"`{name}` has changes in the editor that are not saved: they are not given")
+        return await self._path(Mention("path", name, written=mention.written, is_quoted=True))
+
     async def _path(self, mention: Mention) -> Given | None:
         name = mention.value
+        if self.editor is not None and not mention.is_quoted and name in in_editor.NAMES:
+            is_file = (self._context.workspace.root / name).exists()
+            if self.editor.context is not None or not is_file:
+                return await self._in_editor(mention, self.editor)
         path = str(self._home / name[2:]) if name.startswith("~/") else name
         real = self._context.workspace.resolve(path)
         if not real.exists():

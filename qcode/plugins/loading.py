@@ -75,7 +75,8 @@ def tools_of(package: str) -> list[Tool[Any]]:
         if wrong := [each for each in some if not isinstance(each, Tool)]:
             raise PluginError(package, f"`{point.value}` is no tool: {wrong[0]!r}")
         found += some
-    origin = f"{package} {metadata.version(package)}"
+    its = metadata.distribution(package)
+    origin = f"{its.metadata['Name']} {its.version}"
     for tool in found:
         tool.origin = origin
     return found

@@ -102,7 +102,7 @@ class Confining:
         hidden = self.hidden.existing(path for f in found for path in f.named)
         hidden += sockets(lambda path: any(below(path, top) for top in self._roots))
         hidden = _outermost(hidden)
-        for path in grant.read:
+        for path in (*grant.read, *self.hidden.shown()):
             hidden = _without(hidden, path)
         network = Network.ON if grant.network else policy.network
         if read_only and not grant.network:

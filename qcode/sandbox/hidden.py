@@ -101,6 +101,10 @@ class Hidden:
             found = {path for path in found if not self._shown.match(path)}
         return [path for path in sorted(found) if _is_hideable(path)]
 
+    def shown(self) -> list[str]:
+        """Return the real paths of what a person took from the hidden ones by its whole path."""
+        return [os.path.realpath(place) for place in self._shown.places()]
+
     def _look(self) -> set[str]:
         """Return the real paths of what there is of the places that are always hidden."""
         found = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ from qcode.approvals import ApprovalRequest, Approver, Decision
 from qcode.budget import Budget
 from qcode.compaction.compactor import Compactor
 from qcode.errors import QcodeError, ToolError
-from qcode.events import Event, TurnEnd
+from qcode.events import Emit, Event, TurnEnd
 from qcode.journal import Journal, moment, new_id
 from qcode.loop import run_turn
 from qcode.messages import AssistantMessage, Usage, UserMessage
@@ -23,7 +23,7 @@ from qcode.permissions import Mode
 from qcode.prompts import load
 from qcode.providers import Provider, ToolSpec
 from qcode.record import replace as modified
-from qcode.session import JournalledHistory
+from qcode.session import JournalledHistory, Observer
 from qcode.subagents.apart import Copying, Place
 from qcode.subagents.definitions import Subagent
 from qcode.tools.base import Context, Result, Tool
@@ -60,9 +60,11 @@ class Staff:
         copying: Copying,
         spend: Callable[[Usage, str], None],
         budget: Callable[[], Budget],
+        observers: Sequence[Observer] = (),
     ) -> None:
         """`folder` gets the journals; `emit` tells whoever watches the session that a question is
-        open; `spend` notes what a task's requests cost, `budget` is what may still be spent.
+        open; `spend` notes what a task's requests cost, `budget` is what may still be spent;
+        `observers` are the session's, to be asked for a subagent's.
         """
         self._agent = agent
         self._answering = answering
@@ -72,6 +74,7 @@ class Staff:
         self._copying = copying
         self._spend = spend
         self._budget = budget
+        self._observers = observers
         self._numbers = count(1)
         self.log: list[str] = []
         """A line on each task, for a person."""
@@ -100,7 +103,15 @@ class Staff:
             if place is not None:
                 _move(agent, place)
             mine = Budget(max_steps=kind.max_steps or STEPS, shared=self._budget())
-            end = await run_turn(agent, history, UserMessage(task), watch, mine)
+            watching: list[Emit] = [watch]
+            for one in self._observers:
+                watching.insert(0, one.of_subagent(kind.name, agent, history).handle)
+
+            def tell(event: Event) -> None:
+                for each in watching:
+                    each(event)
+
+            end = await run_turn(agent, history, UserMessage(task), tell, mine)
             self._agent.rules = self._agent.rules.allowing(
                 rule.text for rule in agent.rules.allow if rule not in self._agent.rules.allow
             )
@@ -174,6 +185,7 @@ class Staff:
         return replace(
             parent,
             provider=provider,
+            target=parent.target if provider.model == parent.provider.model else None,
             system=load("subagents/system", system=parent.system, own=kind.system),
             tools=tools,
             specs=specs,

@@ -47,8 +47,10 @@ def trace(session: Session, environ: Mapping[str, str], note: Note) -> None:
     metrics = Metrics(exporting.meters) if exporting.meters is not None else None
     session.observers.append(
         Tracing(
-            session,
-            exporting.tracers,
+            session.agent,
+            session.history,
+            session.id,
+            exporting.tracers.get_tracer,
             environ=environ,
             metrics=metrics,
             closing=lambda: exporting.flush(note),

@@ -4,6 +4,8 @@
 invoke_agent qcode           a turn
 ├── chat {model}             a request, to the end of its answer
 ├── execute_tool {name}      a call, what it was waited for included
+├── execute_tool agent
+│   └── invoke_agent {name}  a subagent's task, with the same below it
 └── chat {model}
 ```
 
@@ -16,13 +18,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as current
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from qcode import __version__, events
 from qcode.events import Event, TurnEnd
@@ -31,7 +33,8 @@ from qcode.tracing import names
 from qcode.tracing.content import Content, is_wanted
 
 if TYPE_CHECKING:
-    from qcode.session import Session
+    from qcode.agent import Agent
+    from qcode.session import JournalledHistory
     from qcode.tracing.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -59,19 +62,28 @@ class Tracing:
 
     def __init__(
         self,
-        session: Session,
-        provider: TracerProvider,
+        agent: Agent,
+        history: JournalledHistory,
+        conversation: str,
+        tracers: Callable[[str, str], Tracer],
         *,
         environ: Mapping[str, str],
+        name: str = "qcode",
         metrics: Metrics | None = None,
-        closing: Callable[[], Any] | None = None,
+        closing: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        """`environ` is looked at for TRACEPARENT and whether content is wanted.
+        """`tracers` is a provider's `get_tracer`; `name` tells agents of a conversation apart.
 
-        `closing` returns what is awaited when the session is closed.
+        `environ` is looked at for TRACEPARENT and whether content is wanted. `closing` is
+        awaited when the session is closed.
         """
-        self._session = session
-        self._tracer = provider.get_tracer("qcode", __version__)
+        self._agent = agent
+        self._history = history
+        self._conversation = conversation
+        self._tracers = tracers
+        self._tracer = tracers("qcode", __version__)
+        self._environ = environ
+        self._name = name
         self._parent = _parent(environ.get("TRACEPARENT", ""))
         self._content = Content(self._masked)
         self._tells_content = is_wanted(environ)
@@ -86,8 +98,20 @@ class Tracing:
         self._error = ""
         self._tools: dict[str, Span] = {}
 
+    def of_subagent(self, name: str, agent: Agent, history: JournalledHistory) -> Tracing:
+        """Return what observes a subagent; its turn comes below the call that began it."""
+        return Tracing(
+            agent,
+            history,
+            self._conversation,
+            self._tracers,
+            environ=self._environ,
+            name=name,
+            metrics=self._metrics,
+        )
+
     def _masked(self, text: str) -> str:
-        return self._session.agent.masker.mask(text)  # which it is changes with the model
+        return self._agent.masker.mask(text)  # which it is changes with the model
 
     def handle(self, event: Event) -> None:
         """Take what happened; a fault in telling of it goes to the log."""
@@ -151,14 +175,17 @@ class Tracing:
         has_caller = trace.get_current_span(here).get_span_context().is_valid
         parent = here if has_caller or self._parent is None else self._parent
         attributes = self._about("invoke_agent")
-        attributes[names.AGENT] = "qcode"
+        attributes[names.AGENT] = self._name
         attributes[names.AGENT_VERSION] = __version__
         if self._tells_content:
-            attributes[names.SYSTEM] = self._content.instructions(self._session.agent.system)
+            attributes[names.SYSTEM] = self._content.instructions(self._agent.system)
             attributes[names.INPUT] = self._content.messages([UserMessage(text)])
         self._error = ""
         self._turn = self._tracer.start_span(
-            "invoke_agent qcode", context=parent, kind=SpanKind.INTERNAL, attributes=attributes
+            f"invoke_agent {self._name}",
+            context=parent,
+            kind=SpanKind.INTERNAL,
+            attributes=attributes,
         )
         self._within = trace.set_span_in_context(self._turn, parent)
         # For good: this is the turn's own task, and its context ends with it.
@@ -193,10 +220,10 @@ class Tracing:
         if event.finish_reason:
             attributes[names.FINISH_REASONS] = (event.finish_reason,)
         if self._tells_content:
-            sent = list(self._session.history.messages)
+            sent = list(self._history.messages)
             if sent and sent[-1] == event.message:
                 sent.pop()
-            attributes[names.SYSTEM] = self._content.instructions(self._session.agent.system)
+            attributes[names.SYSTEM] = self._content.instructions(self._agent.system)
             attributes[names.INPUT] = self._content.messages(sent)
             attributes[names.OUTPUT] = self._content.answer(event.message, event.finish_reason)
         self._chat(event.usage, attributes)
@@ -209,15 +236,15 @@ class Tracing:
             return
         duration_s = time.perf_counter() - asking.begun
         about = self._about("chat")
-        about.update(names.server(self._session.agent.target))
+        about.update(names.server(self._agent.target))
         if error:
             about[names.ERROR] = error
         more = {**attributes, **(_tokens(usage) if not error else {})}
-        more[names.MAX_TOKENS] = self._session.agent.max_output_tokens
+        more[names.MAX_TOKENS] = self._agent.max_output_tokens
         if asking.first_s is not None:
             more[names.FIRST_CHUNK] = asking.first_s
         span = self._tracer.start_span(
-            f"chat {self._session.agent.provider.model}",
+            f"chat {self._agent.provider.model}",
             context=self._within,
             kind=SpanKind.CLIENT,
             attributes={**about, **more},
@@ -241,7 +268,7 @@ class Tracing:
             names.TOOL: name,
             names.TOOL_TYPE: "function",
             names.CALL_ID: call_id,
-            names.CONVERSATION: self._session.id,
+            names.CONVERSATION: self._conversation,
         }
         if self._tells_content:
             attributes[names.ARGUMENTS] = self._content.text(arguments)
@@ -266,12 +293,12 @@ class Tracing:
         span.end()
 
     def _about(self, operation: str) -> Attributes:
-        agent = self._session.agent
+        agent = self._agent
         return {
             names.OPERATION: operation,
             names.PROVIDER: names.provider(agent.target),
             names.MODEL: agent.provider.model,
-            names.CONVERSATION: self._session.id,
+            names.CONVERSATION: self._conversation,
         }
 
 

@@ -82,7 +82,8 @@ def width(text: str) -> int:
     return sum(map(_width, text))
 
 
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[!-~]*\x1b\\")
+"""What is switched on and off in a line, and takes no columns: styles and links."""
 
 
 def fits_surely(styled: str, columns: int) -> bool:

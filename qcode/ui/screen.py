@@ -248,6 +248,15 @@ class Screen(io.TextIOBase):
             self.buffer.cursor_position = len(self.buffer.text)
             self.app.invalidate()
 
+    def insert(self, text: str) -> None:
+        """Put a text where the cursor is in the line."""
+        self.buffer.insert_text(text)
+        self.app.invalidate()
+
+    def send(self, text: str) -> None:
+        """Have a message taken as if it had been typed; what is in the line stays there."""
+        self._submitted.put_nowait(text)
+
     def typed_ahead(self, keys: str) -> None:
         """Have keys that were pressed before there was a screen count as its first ones."""
         from prompt_toolkit.input.typeahead import store_typeahead

@@ -25,8 +25,11 @@ def end_of(row: Mapping[int, Char]) -> int:
 def shared(line: str, row: Mapping[int, Char], look: Callable[[str], Attrs]) -> int | None:
     """Return how many columns of a styled line a drawn row shows already; None: it is another.
 
-    `look` tells how a style of the row looks.
+    `look` tells how a style of the row looks. A line with links is another one: what is drawn
+    below has none.
     """
+    if "\x1b]8;" in line:
+        return None
     end = end_of(row)
     at = same = 0
     for style, text, *_ in to_formatted_text(ANSI(line)):

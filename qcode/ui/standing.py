@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ class Standing:
         self._cwd = cwd
         self._session: Session | None = None
         self._last = Usage()
+        self.editor: Callable[[], str] = lambda: ""
+        """Says which editor is connected, and what is before the person in it."""
         self._git = ""
         self._looked_at = -LOOK_EVERY_S
 
@@ -64,6 +67,8 @@ class Standing:
             parts.append((3, label.split(",")[0]))
         if self._git:
             parts.append((4, self._git))
+        if editor := self.editor():
+            parts.append((5, editor))
         if (compactor := agent.compactor) is not None and compactor.window:
             used = self._last.input_tokens + self._last.output_tokens
             share = 100 * used / compactor.window

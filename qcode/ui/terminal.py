@@ -22,6 +22,7 @@ from qcode.ui.theme import NONE, Depth, Theme
 
 if TYPE_CHECKING:
     from qcode.ui.flow import Flow
+    from qcode.ui.links import Linker
 
 Colour: TypeAlias = Literal["", "dim", "red", "green", "cyan"]
 
@@ -97,11 +98,14 @@ class Terminal:
         theme: Theme | None = None,
         reveal: str = "",
         live: Live | None = None,
+        linker: Linker | None = None,
     ) -> None:
         """Print to a stream; `reveal` tells how folded reasoning is shown ("Ctrl-O shows").
 
         `live` shows what goes on and what is not finished yet; by default the last line does.
+        `linker` makes links of the names of files; by default there are none.
         """
+        self._linker = linker
         self._stream: Stream = stream
         self._live = live
         chosen = theme or Theme("dark", Depth.SIXTEEN)
@@ -481,7 +485,10 @@ class Terminal:
         if not safe:
             return
         self._clear_status()
-        self._stream.write(self._paint(safe, colour))
+        painted = self._paint(safe, colour)
+        if self._linker is not None and self._at_start and safe.endswith("\n"):
+            painted = self._linker.linked(painted)
+        self._stream.write(painted)
         self._stream.flush()
         self._at_start = safe.endswith("\n")
         self._is_apart = safe == "\n" or safe.endswith("\n\n")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,26 @@ ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".peers"
 
 
-@pytest.mark.skipif(
-    shutil.which("node") is None or not (PEERS / "node_modules/@agentclientprotocol").exists(),
-    reason="`make peers` installs it, where there is npm",
-)
-def test_the_typescript_library_drives_a_session(tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
-    repository(work, {"a.py": "def f():\n    return 1\n"})
-    edit = call("edit", file_path="a.py", old_string="return 1", new_string="return 2")
-    with scripted.ScriptedServer([edit, text("Done.")]) as server:
+EDIT = call("edit", file_path="a.py", old_string="return 1", new_string="return 2")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return repository(folder, {"a.py": "def f():\n    return 1\n"})
+
+
+def without(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(
+        shutil.which("node") is None or not (PEERS / name).exists(),
+        reason="`make peers` installs it, where there is npm",
+    )
+
+
+@without("node_modules/@agentclientprotocol")
+def test_the_typescript_library_drives_a_session(work: Path) -> None:
+    with scripted.ScriptedServer([EDIT, text("Done.")]) as server:
         env = {**os.environ, "QCODE_MODEL": "scripted", "QCODE_BASE_URL": server.base_url}
         script = str(Path(__file__).with_name("editor.mjs"))
         ended = subprocess.run(
@@ -43,3 +54,56 @@ def test_the_typescript_library_drives_a_session(tmp_path: Path) -> None:
     assert "return 2" in (work / "a.py").read_text()
     kinds = [update["sessionUpdate"] for update in seen["updates"]]
     assert kinds[:3] == ["user_message_chunk", "tool_call", "tool_call_update"]
+
+
+@without("node_modules/.bin/acpx")
+def test_a_client_for_terminals_drives_a_session(work: Path) -> None:
+    with scripted.ScriptedServer([EDIT, text("**done**")]) as server:
+        env = {**os.environ, "QCODE_MODEL": "scripted", "QCODE_BASE_URL": server.base_url}
+        agent = " ".join((*COMMAND, "acp"))
+        ended = subprocess.run(
+            [PEERS / "node_modules/.bin/acpx", "--agent", agent, "--cwd", work, "--approve-all",
+             "exec", "mend it"],
+            env=env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=work,
+        )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "**done**" in ended.stdout
+    assert "edit a.py" in ended.stdout
+    assert "return 2" in (work / "a.py").read_text()
+
+
+@pytest.mark.skipif(not (PEERS / "python").exists(), reason="`make peers` installs it")
+def test_a_client_that_has_no_library_holds_a_session_and_comes_back(work: Path) -> None:
+    program = f"""
+import asyncio, json
+from pathlib import Path
+from acp_client import Agent
+
+async def main():
+    asked = []
+    async def permit(request):
+        asked.append(request["toolCall"]["title"])
+        return "once"
+    command, folder = {[*COMMAND, "acp"]!r}, Path({str(work)!r})
+    agent = Agent(command, folder, permission=permit)
+    first = await agent.ask("mend it")
+    session = agent.session
+    await agent.stop()
+    again = Agent(command, folder, permission=permit, session=session)
+    await again.start()
+    second = await again.ask("and now?")
+    same = again.session == session
+    await again.stop()
+    print(json.dumps([first, second, same, asked]))
+
+asyncio.run(main())
+"""
+    with scripted.ScriptedServer([EDIT, text("Done."), text("Nothing.")]) as server:
+        env = {**os.environ, "QCODE_MODEL": "scripted", "QCODE_BASE_URL": server.base_url}
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**env, "PYTHONPATH": str(PEERS / "python")},
+            capture_output=True, text=True, timeout=60, cwd=work,
+        )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == ["Done.", "Nothing.", True, ["edit a.py"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from scripted_server import Reply, ScriptedServer, Seen, Stream, call, fault, stall, text
 
-from qcode import Agent, tool
+import qcode.api
+from qcode import Agent, events, tool
 from qcode.api import (
     ApprovalRequest,
     Budget,
@@ -33,6 +35,7 @@ from qcode.api import (
     UserMessage,
     run_sync,
 )
+from qcode.record import Record
 from qcode.sandbox import house
 from qcode.sandbox.plain import Plain
 from qcode.sandbox.sandbox import Sandbox
@@ -129,6 +132,32 @@ async def test_a_function_decides_about_calls(project: Path) -> None:
     assert (refused.changed, (project / "a.txt").read_text()) == ((), "alpha\n")
 
 
+async def test_a_function_changes_a_call_before_it_is_run(project: Path) -> None:
+    asked: list[ApprovalRequest] = []
+
+    def decide(request: ApprovalRequest) -> Decision:
+        asked.append(request)
+        changed = {"file_path": "b.txt"} if "bad" in request.call.arguments else {
+            **json.loads(request.call.arguments), "content": "changed\n",
+        }  # fmt: skip
+        return Decision(allowed=True, arguments=json.dumps(changed))
+
+    script = [
+        call("write_file", file_path="b.txt", content="x\n"),
+        call("write_file", file_path="b.txt", content="bad\n"),
+        text("done"),
+    ]
+    with ScriptedServer(script) as server:
+        async with Agent(project, base_url=server.base_url, model="m", approve=decide) as agent:
+            result = await agent.ask("go")
+        last = server.requests[2].json["messages"][-1]["content"]
+
+    assert (project / "b.txt").read_text() == "changed\n"
+    assert [request.is_changed for request in asked] == [False, True, False, False]
+    assert "`content` is missing" in last
+    assert result.changed == ("b.txt",)
+
+
 async def test_what_a_callback_raises_comes_out_and_the_session_can_go_on(project: Path) -> None:
     async def decide(_request: ApprovalRequest) -> bool:
         raise LookupError("no such rule")
@@ -162,6 +191,16 @@ async def test_failures_are_errors_with_all_there_is(project: Path) -> None:
         run_sync("x", project)
 
 
+def test_all_events_are_part_of_the_api() -> None:
+    defined = {name for name, each in vars(events).items() if isinstance(each, type)
+               and issubclass(each, Record) and each is not Record}  # fmt: skip
+    defined = {name for name in defined if vars(events)[name].__module__ == "qcode.events"}
+
+    assert "TurnFinished" in defined
+    assert defined - set(qcode.api.__all__) == set()
+    assert [name for name in qcode.api.__all__ if not hasattr(qcode.api, name)] == []
+
+
 async def test_a_turn_is_steered_interrupted_and_closed(project: Path) -> None:
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
@@ -182,11 +221,12 @@ async def test_a_turn_is_steered_interrupted_and_closed(project: Path) -> None:
         async with aclosing(agent.run("go")) as stream:
             async for event in stream:
                 if isinstance(event, ToolStarted):
-                    agent.steer("and be quick")
+                    agent.steer("and be quick, not as in @a.txt")
                     with pytest.raises(QcodeError, match="a turn is under way"):
                         await read(agent, "x")
                 heard += [event] if isinstance(event, Heard) else []
-        assert [event.text for event in heard] == ["and be quick"]
+        assert [event.text for event in heard] == ["and be quick, not as in @a.txt"]
+        assert "alpha" not in str(server.requests[1].json["messages"][-1])
 
         asking = asyncio.ensure_future(agent.ask("wait", check=False))
         await asked.wait()
@@ -256,8 +296,12 @@ def commands(wanted: str) -> list[str]:
 
 
 def reviews(seen: Seen) -> Stream:
-    asked = seen.json["messages"][-1]["content"]
-    return text(f"read: {asked.split()[-1]}")
+    last = seen.json["messages"][-1]
+    if last["role"] == "tool":
+        return text(f"ran: {last['content'].split()[0]}")
+    if "run" in last["content"]:
+        return call("run_shell_command", command="pwd", description="where")
+    return text(f"read: {last['content'].split()[-1]}")
 
 
 async def test_agents_work_side_by_side_in_one_loop_and_in_threads(
@@ -277,8 +321,8 @@ async def test_agents_work_side_by_side_in_one_loop_and_in_threads(
         assert budget.tokens == 3060
         assert await review(project, "four") == ""  # the budget is used up
 
-        def in_thread(name: str) -> str:
-            return run_sync(f"review {name}", other, base_url=server.base_url, model="m").text
+        def in_thread(folder: Path) -> str:
+            return run_sync("run it", folder, base_url=server.base_url, model="m").text
 
-        said = await asyncio.gather(*(asyncio.to_thread(in_thread, name) for name in "xy"))
-        assert said == ["read: x", "read: y"]
+        said = await asyncio.gather(*(asyncio.to_thread(in_thread, each) for each in folders[:2]))
+        assert said == [f"ran: {project}", f"ran: {other}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -115,7 +116,6 @@ def test_a_function_is_told_by_its_types_and_its_docstring() -> None:
             "last": {"type": "integer", "description": "inclusive"},
         },
         "required": ["first"],
-        "additionalProperties": False,
     }
     assert told["where"]["required"] == ["city"]
     assert told["at"]["anyOf"][1] == {"type": "null"}
@@ -302,6 +302,25 @@ async def test_functions_run_as_tools_of_a_session(project: Path) -> None:
 
 def stream_of(happened: Sequence[Any]) -> list[ToolOutput]:
     return [event for event in happened if isinstance(event, ToolOutput)]
+
+
+async def test_a_rule_allows_a_tool_and_words_that_a_model_mistakes_are_settled(
+    project: Path,
+) -> None:
+    given: list[object] = []
+
+    def send(to: str, text: str, urgent: bool = False) -> None:
+        """Send something."""
+        given.append((to, text, urgent))
+
+    sending = tool(name="send")(functools.partial(send, text="hello"))
+    script = [call("send", to="me", urgent="true"), call("send", to="you"), text("done")]
+    with ScriptedServer(script) as server:
+        async with Agent(
+            project, base_url=server.base_url, model="m", tools=[sending], allow=["send"]
+        ) as agent:
+            await agent.ask("go")
+    assert given == [("me", "hello", True), ("you", "hello", False)]
 
 
 async def test_an_interrupted_function_is_told_and_left(project: Path) -> None:

@@ -51,7 +51,7 @@ def completed(script: str, *words: str, cwd: Path = Path("/")) -> list[str]:
     [
         (["ru"], ["run"]),
         (["conf"], ["config"]),
-        (["config", ""], ["get", "set", "path"]),
+        (["config", ""], ["get", "set", "path", "import"]),
         (["-C", "/", "-y", "sess"], ["sessions"]),
         (["-m", "run", "loc"], ["local"]),  # a model of that name
         (["run", "--appro"], ["--approval-mode"]),

@@ -104,6 +104,8 @@ def test_the_diff_applies(work: Path, tmp_path: Path) -> None:
     assert "-one" in program.run("diff").out
     assert "-one" not in program.run("diff", "2").out
     assert program.run("diff", "--stat", "1", "--only").out == "  M a.txt  +1 −1\n"
+    places = "a.txt:1: +two\nb.txt:1: deleted (−1)\nc.txt:1: mode 644 → 600\n"
+    assert program.run("diff", "--quickfix").out == f"{places}new.txt:1: added (+1)\n"
     other = tmp_path / "other"
     other.mkdir()
     repository(other, FILES)

@@ -28,6 +28,10 @@ def test_without_front_matter_all_is_body() -> None:
         ("", {}),
         ("description: Use when: always", {"description": "Use when: always"}),
         ("argument-hint: [file] [line]", {"argument-hint": "[file] [line]"}),
+        (
+            "description: Use: it's good\nhint: [a] [b]\npaths:\n  - x",
+            {"description": "Use: it's good", "hint": "[a] [b]", "paths": ["x"]},
+        ),
         ("off: no", {False: False}),
     ],
 )

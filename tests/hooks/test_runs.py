@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import scripted_server as scripted
+from held import held, said
 from program import Ended, Program, repository
 from scripted_server import call, text
 
@@ -250,3 +252,76 @@ def test_hooks_that_cannot_be_read_are_told_of(work: Path) -> None:
     assert "no regular expression" in ended.err
     assert "no hook event `Nope`" in ended.err
     assert "it has no `command`" in ended.err
+
+
+def test_a_hook_answers_for_the_person_only_what_a_rule_could_allow(
+    work: Path, tmp_path: Path
+) -> None:
+    allow = json.dumps({"hookSpecificOutput": {"decision": {"behavior": "allow"}}})
+    configure(PermissionRequest=[("", f"echo '{allow}'")])
+    outside = tmp_path / "outside.txt"
+    away = call("write_file", file_path=str(outside), content="x")
+    ended, messages = run(work, EDIT, away, text("Done."), arguments=())
+    assert ended.code == 0, ended.err
+    assert "return 2" in (work / "a.py").read_text()
+    assert not outside.exists()
+    assert "outside the workspace" in messages[-1][-1]["content"]
+
+
+def test_what_a_hook_makes_of_files_is_taken_back_with_the_call(work: Path) -> None:
+    configure(PostToolUse=[("Edit", "echo '# formatted' >> a.py")])
+    ended, _ = run(work, EDIT, text("Done."))
+    assert ended.code == 0, ended.err
+    assert (work / "a.py").read_text() == "def f():\n    return 2\n# formatted\n"
+    undone = Program(work, None).run("undo", "-y")
+    assert undone.code == 0, undone.err
+    assert (work / "a.py").read_text() == "def f():\n    return 1\n"
+
+
+def test_a_hook_that_ends_a_turn_at_its_end_changes_nothing_of_it(work: Path) -> None:
+    halt = json.dumps({"continue": False, "stopReason": "enough", "decision": "block"})
+    configure(Stop=[("", f"echo '{halt}'")], SessionEnd=[("", f"echo '{halt}'")])
+    ended, messages = run(work, text("Done."))
+    assert ended.code == 0, ended.err
+    assert ended.out == "Done.\n"
+    assert "enough" in ended.err
+    assert len(messages) == 1
+
+
+def test_what_hooks_say_and_hear_is_masked(work: Path, tmp_path: Path) -> None:
+    token = "ghp_" + "a1B2" * 8
+    (work / "b.txt").write_text(f"{token}\n")
+    watch = f"{sys.executable} -c '{SEEN}'"
+    configure(PostToolUse=[("Read", watch)], SessionStart=[("", f"echo {token} >&2; exit 2")])
+    ended, _ = run(work, call("read_file", file_path="b.txt"), text("Done."))
+    assert ended.code == 0, ended.err
+    assert "the SessionStart hook" in ended.err
+    assert token not in ended.err
+    assert token not in json.dumps(seen()[0]["tool_response"])
+
+
+def test_messages_said_meanwhile_and_after_a_refused_one_go_through_hooks(
+    work: Path, tmp_path: Path
+) -> None:
+    code = "if 'secret' in told['prompt']: print('no secrets', file=sys.stderr); sys.exit(2)\n"
+    guard = {"command": python(code, tmp_path / "hook.py")}
+    notes: list[str] = []
+    hooks = {"UserPromptSubmit": [guard], "SessionStart": [{"command": "echo it is spring"}]}
+    replies = [call("read_file", file_path="a.py"), text("Done.")]
+    with (
+        scripted.ScriptedServer(replies) as server,
+        asyncio.Runner() as runner,
+        held(
+            work, base_url=server.base_url, runner=runner, note=notes.append, hooks=hooks
+        ) as session,
+    ):
+        runner.run(said(session, "a secret"))
+        assert not server.requests
+        session.steer("another secret")
+        session.steer("and this")
+        runner.run(said(session, "begin"))
+        requests = [json.dumps(seen.json["messages"]) for seen in server.requests]
+    assert "it is spring" in requests[0]
+    assert "and this" in requests[0]
+    assert "secret" not in requests[-1]
+    assert notes == ["a hook does not let this be sent: no secrets"]

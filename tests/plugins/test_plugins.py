@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted_server import ScriptedServer, call, text
 
-from qcode import config
+from qcode import Agent, config, tool
+from qcode.api import Tool
+from qcode.cli import told
 from qcode.config import Settings
 from qcode.plugins.loading import PluginError, tools_of
 
@@ -104,6 +108,7 @@ def enabled(tmp_path: Path) -> list[str]:
     return ["run", "--config", str(file)]
 
 
+@pytest.mark.slow
 def test_tools_of_enabled_packages_come_behind_the_usual_ones(
     installed: Path, enabled: list[str], tmp_path: Path
 ) -> None:
@@ -125,13 +130,14 @@ def test_tools_of_enabled_packages_come_behind_the_usual_ones(
     assert "nobody is there to ask" in requests[2]["messages"][-1]["content"]
     missing = "No module named 'qcode_is_missing_this'"
     instead = "install it, or take it out of `plugins`"
-    told = [line for line in done.stderr.splitlines() if "plugin" in line]
-    assert [line.split(" is left out: ") for line in told] == [
+    lines = [line for line in done.stderr.splitlines() if "plugin" in line]
+    assert [line.split(" is left out: ") for line in lines] == [
         ["qcode: the plugin `qcode-broken`", f"ModuleNotFoundError: {missing}"],
         ["qcode: the plugin `qcode-gone`", f"it is not installed here; {instead}"],
     ]
 
 
+@pytest.mark.slow
 def test_a_provider_of_a_package_answers(
     installed: Path, enabled: list[str], tmp_path: Path
 ) -> None:
@@ -144,15 +150,39 @@ def test_a_provider_of_a_package_answers(
     assert "Traceback" not in broken.stderr
 
 
-def test_a_program_sees_whose_tool_it_is(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_it_is_said_whose_tool_it_is(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(installed))
+    notes: list[str] = []
 
-    assert [(tool.name, tool.origin) for tool in tools_of("qcode-weather")] == [
+    @tool(effect="read")
+    def alert() -> None:
+        """Come first: the program's own."""
+
+    async def listed(*own: Tool[Any]) -> str:
+        async with Agent(
+            tmp_path,
+            model="echo/parrot",
+            plugins=["qcode_Weather"],
+            tools=own,
+            on_note=notes.append,
+        ) as agent:
+            assert (await agent.ask("hello")).text == "parrot heard: hello"
+            return told.tools(agent._open, "")
+
+    assert [(each.name, each.origin) for each in tools_of("qcode-weather")] == [
         ("forecast", "qcode-weather 1.2"),
         ("alert", "qcode-weather 1.2"),
     ]
     with pytest.raises(PluginError, match="qcode-broken"):
         tools_of("qcode-broken")
+    said = asyncio.run(listed())
+    assert "forecast (of qcode-weather 1.2), alert (of qcode-weather 1.2)" in said
+    assert notes == []
+    asyncio.run(listed(alert))
+    assert notes == ["the plugin `qcode_Weather` is left out: there are two tools named `alert`"]
 
 
 def test_a_project_cannot_enable_a_plugin(tmp_path: Path) -> None:

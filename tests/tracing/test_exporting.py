@@ -12,13 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from scripted_server import ScriptedServer, text
-
-pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from scripted_server import ScriptedServer, text
 
 
 class Collector(ThreadingHTTPServer):
@@ -70,6 +68,7 @@ def run(cwd: Path, server: ScriptedServer, **variables: str) -> subprocess.Compl
     )
 
 
+@pytest.mark.slow
 def test_a_run_is_sent_to_the_collector_that_the_standard_variables_name(
     collector: Collector, tmp_path: Path
 ) -> None:
@@ -94,6 +93,7 @@ def test_a_run_is_sent_to_the_collector_that_the_standard_variables_name(
     ]
 
 
+@pytest.mark.slow
 def test_a_collector_that_does_not_answer_fails_no_run(
     collector: Collector, tmp_path: Path
 ) -> None:

@@ -193,3 +193,35 @@ def test_what_fails_and_what_is_interrupted_is_told(
     assert failed.status.description
     assert (interrupted.attributes or {})["qcode.end"] == "interrupted"
     assert interrupted.status.is_ok
+
+
+def test_a_subagents_work_stands_below_the_call_that_began_it(
+    memory: InMemorySpanExporter, provider: TracerProvider, tmp_path: Path
+) -> None:
+    folder = Path.home() / ".config/qcode/agents"
+    folder.mkdir(parents=True)
+    (folder / "finder.md").write_text("---\nname: finder\ndescription: finds\n---\nFind.\n")
+
+    async def main(server: ScriptedServer) -> None:
+        async with Agent(
+            tmp_path, base_url=server.base_url, model="m", tracer_provider=provider
+        ) as agent:
+            await agent.ask("go")
+
+    script = [
+        call("agent", subagent_type="finder", prompt="find it", description="find"),
+        call("glob", pattern="*"),
+        text("found"),
+        text("done"),
+    ]
+    with ScriptedServer(script) as server:
+        asyncio.run(main(server))
+
+    assert parents(memory.get_finished_spans()) == [
+        *[("chat m", "invoke_agent finder")] * 2,
+        *[("chat m", "invoke_agent qcode")] * 2,
+        ("execute_tool agent", "invoke_agent qcode"),
+        ("execute_tool glob", "invoke_agent finder"),
+        ("invoke_agent finder", "execute_tool agent"),
+        ("invoke_agent qcode", ""),
+    ]

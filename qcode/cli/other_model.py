@@ -1,0 +1,58 @@
+"""Another model than the session's, as commands, skills and subagents name it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING
+
+from qcode.context import output_limit
+from qcode.tiers import tier_for
+
+if TYPE_CHECKING:
+    from qcode.cli.extending import Extensions
+    from qcode.cli.start import Chosen
+    from qcode.session import Session
+
+SAME = frozenset({"", "inherit", "default", "sonnet", "opus", "haiku", "opusplan", "sonnet[1m]"})
+"""Words that are no names of models: another vendor's sizes, which here are the session's model."""
+
+
+async def chosen_for(extensions: Extensions, name: str) -> Chosen | None:
+    """Return the model that a file names; None: it is the session's.
+
+    Raises:
+        QcodeError: it cannot be had.
+    """
+    if name.lower() in SAME or name == extensions.chosen.target.model:
+        return None
+    from qcode.cli.start import choose_model
+
+    settings = dataclasses.replace(extensions.settings, model=name)
+    return await asyncio.to_thread(choose_model, settings, extensions.note, local=False)
+
+
+async def answer_by(session: Session, extensions: Extensions, name: str) -> None:
+    """Have the next turn answered by another model; afterwards it is the one before.
+
+    Raises:
+        QcodeError: it cannot be had.
+    """
+    chosen = await chosen_for(extensions, name)
+    if chosen is None:
+        return
+    from qcode.cli.start import compactor_for, provider_for
+
+    agent, settings = session.agent, extensions.settings
+    before = agent.provider, agent.compactor, agent.max_output_tokens, agent.context.sizes
+
+    async def take_back() -> None:
+        other = agent.provider
+        agent.provider, agent.compactor, agent.max_output_tokens, agent.context.sizes = before
+        await other.close()
+
+    agent.provider = provider_for(chosen, settings, session.id, None)
+    agent.context.sizes = tier_for(chosen.context_window).sizes
+    agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
+    agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+    session.after_turn.append(take_back)

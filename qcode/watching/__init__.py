@@ -1,0 +1,1 @@
+"""Comments in the code that say `qcode`, taken up when their file is saved."""
