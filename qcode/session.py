@@ -210,8 +210,8 @@ class Session:
     emit: Emit = lambda _event: None
     """Tells whoever watches the turn under way something; between turns nobody hears it."""
     _turn: asyncio.Task[Any] | None = None
-    _meanwhile: list[str] = field(default_factory=list)
-    """Said during the turn and not heard yet."""
+    _meanwhile: list[tuple[str, str | None]] = field(default_factory=list)
+    """Said during the turn and not heard yet, and what of it a person typed."""
 
     def __post_init__(self) -> None:
         self.agent.listen = self._next_meanwhile
@@ -349,24 +349,26 @@ class Session:
             message = replace(message, before=before)
         return message
 
-    def steer(self, text: str) -> None:
-        """Have the turn under way hear a message with its next request.
+    def steer(self, text: str, *, said: str | None = None) -> None:
+        """Have the turn under way hear a message with its next request; `said` is as in `send`.
 
         A turn that ends before it does so leaves it to `unheard`.
         """
-        self._meanwhile.append(text)
+        self._meanwhile.append((text, said))
 
     def unheard(self) -> list[str]:
         """Return what was said for a turn and not heard by it, and forget it."""
         said, self._meanwhile = self._meanwhile, []
-        return said
+        return [text for text, _ in said]
 
     async def _next_meanwhile(self) -> UserMessage | None:
         while self._meanwhile:
-            text, hooks = self._meanwhile[0], self.agent.hooks
+            (text, said), hooks = self._meanwhile[0], self.agent.hooks
             heard = Said() if hooks is None else await hooks.said(text, is_first=False)
             # Taken only once it is composed: an interruption meanwhile leaves it to be said again.
-            message = None if heard.refusal else self._with(await self._message(text), heard)
+            message = None
+            if not heard.refusal:
+                message = self._with(await self._message(text, said), heard)
             del self._meanwhile[0]
             if message is not None:
                 return message

@@ -230,7 +230,7 @@ def changed_table(text: str, key: str, name: str, values: Mapping[str, Any] | No
         rows = [f"[{_bare(key)}.{_bare(name)}]"]
         rows += [f"{_bare(one)} = {written(value)}" for one, value in values.items()]
         lead = "" if not new or new.endswith("\n") else line_end
-        gap = line_end if new.strip() else ""
+        gap = line_end if new.strip() and not new.endswith(2 * line_end) else ""
         new = new + lead + gap + "".join(f"{row}{line_end}" for row in rows)
     known = tomllib.loads(new)
     if {**known, key: known.get(key, {})} != wanted:
@@ -239,20 +239,36 @@ def changed_table(text: str, key: str, name: str, values: Mapping[str, Any] | No
 
 
 def _without_table(text: str, key: str, name: str) -> str:
-    """Return the text without the lines of a table and of those in it."""
+    """Return the text without the lines of a table and of those in it.
+
+    What stands between its last line and the next table is about that one, and stays.
+    """
 
     def word(one: str) -> str:
         forms = "|".join((re.escape(one), re.escape(string(one)), re.escape(f"'{one}'")))
         return f"(?:{forms})"
 
     head = rf"[ \t]*\[[ \t]*{word(key)}[ \t]*\.[ \t]*{word(name)}[ \t]*(?:\.[^\]\n]*)?\]"
-    kept, inside = [], False
+    kept: list[str] = []
+    behind: list[str] = []
+    inside = False
     for line in text.splitlines(keepends=True):
         if re.match(r"[ \t]*\[", line):
+            kept += behind
+            behind = []
             inside = re.match(head, line) is not None
         if not inside:
             kept.append(line)
-    return "".join(kept)
+        elif re.match(r"[ \t]*(#|\r?\n)", line):
+            # One blank line before the table is enough of a gap behind it, too.
+            behind += [line] if line.strip() or not _ends_blank(kept + behind) else []
+        else:
+            behind = []
+    return "".join(kept + behind)
+
+
+def _ends_blank(lines: list[str]) -> bool:
+    return not lines or not lines[-1].strip()
 
 
 def _bare(key: str) -> str:

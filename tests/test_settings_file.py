@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcode.errors import UsageError
-from qcode.settings_file import change, changed, extended, with_entry, without, written
+from qcode.settings_file import (
+    change,
+    changed,
+    changed_table,
+    extended,
+    with_entry,
+    without,
+    written,
+)
 
 FILE = """\
 # mine, not yours
@@ -180,3 +188,39 @@ def test_two_that_change_it_at_once_both_do(tmp_path: Path) -> None:
         thread.join()
 
     assert tomllib.loads(file.read_text()) == dict.fromkeys(names, 1)
+
+
+SERVERS = """# mine
+[mcp_servers.one]
+command = "a"
+args = [
+  "b",  # a word
+]
+
+# about the second
+[mcp_servers.two]  # here
+command = "c"
+"""
+
+
+def test_a_table_is_put_and_taken_and_all_else_stays() -> None:
+    without = changed_table(SERVERS, "mcp_servers", "one", None)
+    assert without == ('# mine\n\n# about the second\n[mcp_servers.two]  # here\ncommand = "c"\n')
+    assert changed_table(without, "mcp_servers", "two", None) == "# mine\n\n# about the second\n"
+    again = changed_table(without, "mcp_servers", "two", {"url": "u", "headers": {"X-Y": "z"}})
+    assert tomllib.loads(again) == {"mcp_servers": {"two": {"url": "u", "headers": {"X-Y": "z"}}}}
+    assert again.startswith("# mine\n\n# about the second\n")
+    once = changed_table("", "mcp_servers", "a.b", {"env": {"A": "b"}})
+    assert once == '[mcp_servers."a.b"]\nenv = { "A" = "b" }\n'
+    assert changed_table(once, "mcp_servers", "a.b", None) == ""
+    assert changed_table("x = 1\r\n", "mcp_servers", "a", {"command": "c"}) == (
+        'x = 1\r\n\r\n[mcp_servers.a]\r\ncommand = "c"\r\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ['mcp_servers = { one = { command = "a" } }', 'mcp_servers.one.command = "a"']
+)
+def test_a_table_that_is_written_otherwise_is_left_to_the_person(text: str) -> None:
+    with pytest.raises(ValueError, match="only you can change"):
+        changed_table(text, "mcp_servers", "one", None)

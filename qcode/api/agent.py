@@ -185,15 +185,15 @@ class Agent:
         """
         return self._session is not None and self._session.interrupt()
 
-    def steer(self, text: str) -> None:
-        """Have the turn under way hear a message with its next request.
+    def steer(self, text: str, *, mentions: bool = False) -> None:
+        """Have the turn under way hear a message with its next request; `mentions` as in `run`.
 
         Raises:
             QcodeError: there is none.
         """
         if self._turn is None:
             raise QcodeError("no turn is under way", hint="run() begins one")
-        self._open.steer(text)
+        self._open.steer(text, said=None if mentions else "")
 
     def unheard(self) -> list[str]:
         """Return what `steer` said to a turn that ended before it heard it, and forget it."""

@@ -37,7 +37,7 @@ from qcode.record import replace
 log = logging.getLogger(__name__)
 
 CLIENTS = 16
-HELLO_WITHIN_S = 5.0
+HELLO_WITHIN_S = 10.0
 BURST = 100
 """Messages of a client that are taken at once."""
 PER_SECOND = 50

@@ -233,7 +233,11 @@ class Conversation:
         self.learner = learner_of(session)
         context = session.agent.context
         self.standing.of(session)
-        self.mentionable = Mentionable(context.workspace.root, context.is_hidden)
+        self.mentionable = Mentionable(
+            context.workspace.root,
+            context.is_hidden,
+            resources=lambda: self._of_servers("resources"),
+        )
         self._complete()
         if self.editors is not None:
             self.editors.of(session)
@@ -244,7 +248,11 @@ class Conversation:
         from qcode.cli.arguments import usual
         from qcode.ui.complete import Completing
 
-        arguments = usual(self.cwd, lambda: (self.chosen.target.model, self.settings.model or ""))
+        arguments = usual(
+            self.cwd,
+            lambda: (self.chosen.target.model, self.settings.model or ""),
+            {"mcp": lambda: self._of_servers("arguments")},
+        )
         if self.screen is not None:
             self.screen.complete_by(
                 Completing(
@@ -253,6 +261,12 @@ class Conversation:
                     self.mentionable.candidates,
                 )
             )
+
+    def _of_servers(self, what: str) -> list[tuple[str, str]]:
+        from qcode.cli.tool_servers import arguments_of, resources_of
+
+        known = {"resources": resources_of, "arguments": arguments_of}
+        return known[what](self.session)
 
     def spoken(self) -> dict[str, str]:
         """Return the commands that extensions bring, each with what it is about."""

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--env", metavar="NAME=VALUE", action="append", default=[],
                      help="a variable that it gets; `${NAME}` is filled in later")  # fmt: skip
     add.add_argument("--header", metavar="NAME=VALUE", action="append", default=[],
-                     help="sent with each request")  # fmt: skip
+                     help="sent with each request; 'NAME: VALUE' is understood, too")  # fmt: skip
     add.add_argument("--timeout", metavar="S", type=float, help="of a call; by default 120")
     add.add_argument("--trust", action="store_true", help="do not ask about its calls")
     add.add_argument("--in-sandbox", action="store_true", help="start it inside the sandbox")
@@ -103,10 +104,12 @@ def _own_file() -> Path:
 def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
     out = {}
     for one in given:
-        name, sign, value = one.partition("=")
+        # Headers are written with a colon elsewhere.
+        is_header = option == "--header" and re.match(r"[\w-]+:", one)
+        name, sign, value = one.partition(":" if is_header else "=")
         if not sign or not name:
             raise UsageError(f"`{option} {one}` is no NAME=VALUE")
-        out[name] = value
+        out[name] = value.strip() if is_header else value
     return out
 
 
@@ -127,8 +130,12 @@ def _add(args: argparse.Namespace) -> int:
     table |= {"trust": True} if args.trust else {}
     table |= {"sandbox": True} if args.in_sandbox else {}
     _checked(args.name, table)
+    from qcode.config import read
+
+    was_there = args.name in read(_own_file()).get("mcp_servers", {})
     settings_file.change_table(_own_file(), "mcp_servers", args.name, table)
-    print(f"added `{args.name}`; `qcode mcp test {args.name}` tries it")
+    did = "replaced" if was_there else "added"
+    print(f"{did} `{args.name}`; `qcode mcp test {args.name}` tries it")
     return 0
 
 

@@ -200,3 +200,19 @@ def hub_of(session: Session) -> Hub | None:
     composer = session.composer
     parts = composer.parts if isinstance(composer, Composing) else ()
     return next((part.hub for part in parts if isinstance(part, ToolsOfServers)), None)
+
+
+def resources_of(session: Session) -> list[tuple[str, str]]:
+    """Return what a session's servers have to be pointed at, each with what it is."""
+    hub = hub_of(session)
+    return hub.resources() if hub is not None else []
+
+
+def arguments_of(session: Session) -> list[tuple[str, str]]:
+    """Return what may follow `/mcp`, each with what it does."""
+    hub = hub_of(session)
+    names = hub.connections if hub is not None else ()
+    return [
+        *((f"tools {name}", "lists what it offers") for name in names),
+        *((f"restart {name}", "starts it anew") for name in names),
+    ]

@@ -396,3 +396,9 @@ def _load_library() -> None:
     """Import in a thread what takes long, so that the loop goes on."""
     import qcode.mcp.mending
     import qcode.mcp.stdio  # noqa: F401
+
+    # What the library logs, tracebacks too, goes where qcode's own does, and not to stderr.
+    library = logging.getLogger("mcp")
+    if not library.handlers:
+        for handler in logging.getLogger("qcode").handlers or [logging.NullHandler()]:
+            library.addHandler(handler)

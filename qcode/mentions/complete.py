@@ -30,7 +30,7 @@ _GIT = {
 }
 _SYMBOL = "symbol:"
 
-Kind: TypeAlias = Literal["file", "directory", "symbol", "git", "editor"]
+Kind: TypeAlias = Literal["file", "directory", "symbol", "git", "editor", "resource"]
 
 
 class Candidate(Record):
@@ -59,7 +59,10 @@ class Mentionable:
         *,
         gatherer: Gatherer | None = None,
         patience_s: float = PATIENCE_S,
+        resources: Callable[[], Iterable[tuple[str, str]]] = tuple,
     ) -> None:
+        """`resources` returns what servers have, each as `server:uri` with a few words on it."""
+        self._resources = resources
         self._root = root
         self._is_hidden = is_hidden
         self._gatherer = gatherer or Gatherer(root)
@@ -110,6 +113,12 @@ class Mentionable:
                 Candidate(text, "git", about)
                 for text, about in _GIT.items()
                 if text.startswith(fragment)
+            )
+            low = fragment.lower()
+            yield from (
+                Candidate(text, "resource", about)
+                for text, about in self._resources()
+                if text.lower().startswith(low) and re.fullmatch(r"[^\s\"@]+", text)
             )
         gathered = self._gatherer.look(self._patience_s)
         if not fragment and gathered is not None:

@@ -221,11 +221,12 @@ async def test_a_turn_is_steered_interrupted_and_closed(project: Path) -> None:
         async with aclosing(agent.run("go")) as stream:
             async for event in stream:
                 if isinstance(event, ToolStarted):
-                    agent.steer("and be quick")
+                    agent.steer("and be quick, not as in @a.txt")
                     with pytest.raises(QcodeError, match="a turn is under way"):
                         await read(agent, "x")
                 heard += [event] if isinstance(event, Heard) else []
-        assert [event.text for event in heard] == ["and be quick"]
+        assert [event.text for event in heard] == ["and be quick, not as in @a.txt"]
+        assert "alpha" not in str(server.requests[1].json["messages"][-1])
 
         asking = asyncio.ensure_future(agent.ask("wait", check=False))
         await asked.wait()

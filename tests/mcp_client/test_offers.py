@@ -93,5 +93,11 @@ def test_a_login_brings_tokens_that_later_runs_use(work: Path, tmp_path: Path) -
         assert kept.stat().st_mode & 0o777 == 0o600
         token = json.loads(kept.read_text())["tokens"]["access_token"]
         assert token not in ran.out + ran.err + json.dumps(bodies_of(s))
+        data = json.loads(kept.read_text())
+        data["tokens"] |= {"access_token": "gone", "refresh_token": "gone"}
+        kept.write_text(json.dumps(data))
+        gone = program.run("mcp", "test", "locked")
+        assert "does not hold any more" in gone.out
+        assert gone.err == ""
         assert "forgotten" in program.run("mcp", "logout", "locked").out
-        assert program.run("mcp", "test", "locked").code != 0
+        assert not kept.exists()

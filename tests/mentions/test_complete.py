@@ -213,3 +213,13 @@ def test_a_changed_tree_is_seen_in_the_end(tmp_path: Path) -> None:
         it._gatherer._thread.join()
 
     assert texts(it.candidates("two")) == ["two.py"]
+
+
+def test_what_servers_have_is_offered(tmp_path: Path) -> None:
+    known = [("docs:note://today", "the day"), ("docs:note://with blank", ""), ("x:a://b", "")]
+    mentionable = Mentionable(tmp_path, lambda _path: False, resources=lambda: known)
+
+    assert mentionable.candidates("Docs:") == [
+        Candidate("docs:note://today", "resource", "the day")
+    ]
+    assert mentionable.candidates("") == []

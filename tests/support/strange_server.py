@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 FAULT = sys.argv[1]
@@ -57,7 +58,7 @@ def tools() -> list[dict[str, Any]]:
             "Does a thing in a repository of the organisation, with all its details and options."
         )
         return [tool(name, description=about) for name in names[:NUMBER]]
-    names = ["picture", "echo", "slow", "die", "flood", "fail", "leave", "grow", *grown]
+    names = ["write", "picture", "echo", "slow", "die", "flood", "fail", "leave", "grow", *grown]
     return [*map(tool, names), tool("lie", outputSchema={"type": "object", "required": ["x"]})]
 
 
@@ -67,6 +68,12 @@ def call(number: Any, name: str, arguments: dict[str, Any]) -> None:
     if name == "slow":
         return  # no answer ever comes
     said = arguments.get("text", "")
+    if name == "write":
+        try:
+            Path(said).write_text("here")
+            said = f"wrote {said}"
+        except OSError as error:
+            said = f"not written: {error}"
     if name == "flood":
         said = "line\n" * 400_000
     if name == "echo":
