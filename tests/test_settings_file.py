@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcode.errors import UsageError
-from qcode.settings_file import change, changed, changed_table, written
+from qcode.settings_file import (
+    change,
+    changed,
+    changed_table,
+    extended,
+    with_entry,
+    without,
+    written,
+)
 
 FILE = """\
 # mine, not yours
@@ -75,6 +83,47 @@ def test_where_a_new_key_goes(text: str, after: str) -> None:
 def test_what_is_written_in_parts_is_left_to_the_person(text: str) -> None:
     with pytest.raises(ValueError):
         changed(text, "model", "m")
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("", 'a = ["y", "z"]\n'),
+        ("a = []", 'a = ["y", "z"]'),
+        ("a = [ 'x' ] # c\n", 'a = [ \'x\', "y", "z"] # c\n'),
+        ("a = ['x',]", 'a = [\'x\', "y", "z"]'),
+        ("a = [\n 'x' # ] c\n]\n", 'a = [\n \'x\', # ] c\n  "y",\n  "z",\n]\n'),
+        ("a = [\n 'x',\n # c\n]", 'a = [\n \'x\',\n # c\n  "y",\n  "z",\n]'),
+        ("a = [\r\n 'x']\r\n", 'a = [\r\n \'x\', "y", "z"]\r\n'),
+    ],
+)
+def test_a_list_is_added_to_and_its_comments_stay(before: str, after: str) -> None:
+    assert extended(before, "a", ["y", "z"]) == after
+
+
+@given(st.lists(st.text(max_size=4), max_size=4), st.lists(st.text(max_size=4), min_size=1),
+       st.sampled_from(["", "\n", "\n # ]\n", " "]), st.booleans())  # fmt: skip
+def test_any_list_reads_as_before_with_more_at_its_end(
+    items: list[str], more: list[str], gap: str, comma: bool
+) -> None:
+    inner = f",{gap}".join(map(written, items)) + ("," if comma and items else "")
+    text = f"a = [{gap}{inner}{gap}]\nb = 1\n"
+    assert tomllib.loads(extended(text, "a", more)) == {"a": [*items, *more], "b": 1}
+
+
+def test_a_key_is_taken_out_with_its_line() -> None:
+    assert without("# 1\na = [\n1 ] # c\nb = 2\n[t]\na = 1\n", "a") == "# 1\nb = 2\n[t]\na = 1\n"
+    assert without("b = 2\n", "a") == "b = 2\n"
+    with pytest.raises(ValueError):
+        without("[a]\nb = 1\n", "a")
+
+
+def test_an_entry_comes_to_a_table_of_lists() -> None:
+    text = with_entry("# c\n[h]\n[[h.a]]\nx = 1", "h", "a", {"x": 2, "y z": "q"})
+    assert text == '# c\n[h]\n[[h.a]]\nx = 1\n\n[[h.a]]\nx = 2\n"y z" = "q"\n'
+    for other in ("h = 1\n", "[h.a]\n", "h = {a = []}\n", "[h]\na = [1]\n"):
+        with pytest.raises(ValueError):
+            with_entry(other, "h", "a", {"x": 2})
 
 
 KEYS = st.from_regex(r"[a-z_]{1,6}", fullmatch=True)
