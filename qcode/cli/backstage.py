@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from qcode.checkpoints.patch import patch
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
     from qcode.session import Session
 
 Ask = Callable[[str], Awaitable[str]]
-Edit = Callable[..., Awaitable[None]]
-"""Has an editor, given by its words, show files in the terminal."""
 """Return what a person answers, in lower case; nothing if they leave."""
 
 
@@ -94,14 +90,10 @@ async def travel(session: Session, verb: str, rest: str, say: Say, ask: Ask) -> 
     return _tell(session, prepared, say, along=args.conversation)
 
 
-async def show(session: Session, rest: str, say: Say, edit: Edit | None = None) -> None:
+async def show(session: Session, rest: str, say: Say) -> None:
     """Print what the session changed, or what changed since before a step."""
     args = _arguments("diff", rest, add_range, say)
     if args is None:
-        return
-
-    if args.editor:
-        await _in_editor(session, args, say, edit)
         return
 
     def compare(its: Checkpoints) -> str:
@@ -117,33 +109,6 @@ async def show(session: Session, rest: str, say: Say, edit: Edit | None = None) 
         return patch(its.store, old, new).decode("utf-8", "replace").rstrip("\n")
 
     say(await _kept(session).use(compare) or "nothing differs")
-
-
-async def _in_editor(
-    session: Session, args: argparse.Namespace, say: Say, edit: Edit | None
-) -> None:
-    """Show each changed file in the person's editor, which has the terminal meanwhile."""
-    from qcode.cli import diff_editor
-
-    if edit is None:
-        raise UsageError("there is no terminal for an editor here", hint="`/diff` shows the change")
-    kept, words = _kept(session), diff_editor.words()
-    with tempfile.TemporaryDirectory(prefix="qcode-") as folder:
-
-        def prepare(its: Checkpoints) -> list[diff_editor.Pair]:
-            its.look()
-            before, after = span(its.timeline, args.step, only=args.only)
-            old, new = its.timeline.points[before].state, its.timeline.points[after].state
-            found = diff_editor.pairs(its, difference(its.store, old, new), Path(folder))
-            diff_editor.begin(its, found)
-            return found
-
-        found = await kept.use(prepare)
-        try:
-            for pair in found:
-                await edit(words, pair.before, pair.after)
-        finally:
-            say(await kept.use(diff_editor.end))
 
 
 async def points(session: Session, say: Say) -> None:

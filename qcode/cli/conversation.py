@@ -305,17 +305,6 @@ class Conversation:
         finally:
             self.in_editor = False
 
-    async def run_editor(self, words: list[str], *files: Path) -> None:
-        """Have an editor show files; it has the terminal meanwhile."""
-        from qcode.cli.editor import run
-
-        self.in_editor = True
-        try:
-            async with self.prompt.aside():
-                await run(words, *files)
-        finally:
-            self.in_editor = False
-
     def _interrupt(self) -> bool:
         if self.in_editor:
             return True  # Ctrl-C is for the editor

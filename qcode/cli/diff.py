@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qcode.checkpoints.patch import patch
 from qcode.checkpoints.shown import files
@@ -15,10 +12,6 @@ from qcode.checkpoints.states import difference
 from qcode.cli.process import require_stdout
 from qcode.cli.travel import add_range, add_session, open_checkpoints, say, span
 from qcode.ui.printable import printable
-
-if TYPE_CHECKING:
-    from qcode.checkpoints.keeper import Checkpoints
-    from qcode.checkpoints.travel import Changes
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +36,6 @@ def main(args: argparse.Namespace) -> int:
 
             say(*quickfix(kept, difference(kept.store, old, new), Path.cwd()))
             return 0
-        if args.editor:
-            return _in_editor(kept, difference(kept.store, old, new))
         data = patch(kept.store, old, new)
         sys.stdout.flush()
         if sys.stdout.isatty():
@@ -52,24 +43,6 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.buffer.write(data)
     finally:
         kept.close()
-    return 0
-
-
-def _in_editor(kept: Checkpoints, changes: Changes) -> int:
-    """Show each file in the person's editor, one after the other."""
-    from qcode.cli import diff_editor
-    from qcode.cli.editor import run
-
-    diff_editor.check_terminal()
-    words = diff_editor.words()
-    with tempfile.TemporaryDirectory(prefix="qcode-") as folder:
-        found = diff_editor.pairs(kept, changes, Path(folder))
-        diff_editor.begin(kept, found)
-        try:
-            for pair in found:
-                asyncio.run(run(words, pair.before, pair.after))
-        finally:
-            say(diff_editor.end(kept))
     return 0
 
 

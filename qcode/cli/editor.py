@@ -65,7 +65,7 @@ async def edited(text: str, name: str) -> str:
     with tempfile.TemporaryDirectory(prefix="qcode-") as folder:
         file = Path(folder) / name
         file.write_bytes(f"{text}{added}".encode())
-        await run(words, file)
+        await _run(words, file)
         try:
             left = file.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
@@ -73,14 +73,9 @@ async def edited(text: str, name: str) -> str:
     return left.removesuffix(added) if added else left
 
 
-async def run(words: list[str], *files: Path) -> None:
-    """Have an editor show files, and wait until it ends, while all else goes on.
-
-    Raises:
-        QcodeError: it cannot be started, or ended otherwise than well.
-    """
+async def _run(words: list[str], file: Path) -> None:
     try:
-        process = await asyncio.create_subprocess_exec(*words, *map(str, files))
+        process = await asyncio.create_subprocess_exec(*words, str(file))
     except OSError as error:
         raise _unstartable(words, error) from error
     try:

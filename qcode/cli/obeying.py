@@ -118,7 +118,7 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
         case "checkpoints":
             await _backstage().points(talk.session, say)
         case "diff":
-            await _backstage().show(talk.session, command.rest, say, talk.run_editor)
+            await _backstage().show(talk.session, command.rest, say)
     return True
 
 

@@ -75,8 +75,6 @@ def add_range(parser: argparse.ArgumentParser) -> None:
     add("--stat", action="store_true", help="only the files and how many lines")
     add("--quickfix", action="store_true",
         help="`path:line: text` for each part, as vim -q and others take it")  # fmt: skip
-    add("--editor", action="store_true",
-        help="in your editor, side by side; what you change there is kept as a step")  # fmt: skip
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:
