@@ -110,6 +110,8 @@ class Settings:
     """Whether the line being written is edited as in vi."""
     notify_after: float = 10.0
     """Seconds that a person waited before the terminal is rung; 0: it never is."""
+    diff_editor: str = ""
+    """The command that compares two files, for `diff --editor`; nothing: the first one found."""
     bridge: bool = True
     """Whether editors can hand things over to an interactive session (`qcode.bridge`)."""
     editor_context: bool = False
@@ -221,6 +223,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "vi": (bool,),
     "notify_after": (int, float),
     "bridge": (bool,),
+    "diff_editor": (str,),
     "editor_context": (bool,),
     "hyperlinks": (str,),
     "hyperlink_format": (str,),

@@ -54,7 +54,7 @@ async def travel(session: Session, verb: str, rest: str, say: Say, ask: Ask) -> 
     args = _arguments(verb, rest, lambda parser: add_step(parser, verb), say)
     if args is None:
         return ""
-    kept = _kept(session)
+    kept = kept_of(session)
     if verb == "undo" and args.give_up:
         await kept.use(lambda its: its.give_up())
         say("what was cut off is left as it is")
@@ -90,11 +90,14 @@ async def travel(session: Session, verb: str, rest: str, say: Say, ask: Ask) -> 
     return _tell(session, prepared, say, along=args.conversation)
 
 
-async def show(session: Session, rest: str, say: Say) -> None:
-    """Print what the session changed, or what changed since before a step."""
+async def show(session: Session, rest: str, say: Say) -> argparse.Namespace | None:
+    """Print what the session changed, or what changed since before a step.
+
+    Return the arguments where it is to be shown in an editor instead.
+    """
     args = _arguments("diff", rest, add_range, say)
-    if args is None:
-        return
+    if args is None or args.editor:
+        return args
 
     def compare(its: Checkpoints) -> str:
         its.look()
@@ -108,16 +111,22 @@ async def show(session: Session, rest: str, say: Say) -> None:
             return "\n".join(quickfix(its, difference(its.store, old, new), its.root))
         return patch(its.store, old, new).decode("utf-8", "replace").rstrip("\n")
 
-    say(await _kept(session).use(compare) or "nothing differs")
+    say(await kept_of(session).use(compare) or "nothing differs")
+    return None
 
 
 async def points(session: Session, say: Say) -> None:
     """Print the changes of the session by number."""
-    lines = await _kept(session).use(listing)
+    lines = await kept_of(session).use(listing)
     say("\n".join(lines) or "no file was changed yet")
 
 
-def _kept(session: Session) -> SessionCheckpoints:
+def kept_of(session: Session) -> SessionCheckpoints:
+    """Return the session's checkpoints.
+
+    Raises:
+        UsageError: none are kept.
+    """
     from qcode.checkpoints.in_session import SessionCheckpoints
 
     kept = session.agent.checkpoints

@@ -84,14 +84,14 @@ def _send(args: argparse.Namespace) -> int:
     if args.selection and args.text == "-":
         raise UsageError("stdin cannot be both", hint="leave out --selection, or TEXT")
     first, last = _lines(args.lines)
-    if (args.lines or args.selection) and not args.file:
-        raise UsageError("--lines and --selection need --file")
-    if args.text is None and not args.file:
-        raise UsageError("there is nothing to send", hint="give TEXT, --file or both")
+    if args.lines and not args.file:
+        raise UsageError("--lines needs --file")
+    if args.text is None and not args.file and not args.selection:
+        raise UsageError("there is nothing to send", hint="give TEXT, --file or --selection")
     if args.submit and args.text is None:
         raise UsageError("--submit needs TEXT")
     text = _stdin(PROMPT_BYTES) if args.text == "-" else args.text
-    context = _context(args, first, last) if args.file else None
+    context = _context(args, first, last) if args.file or args.selection else None
     with Client(_session(args), args.name) as session:
         if context is not None:
             session.ask("context", **context_to_json(context))
@@ -101,7 +101,7 @@ def _send(args: argparse.Namespace) -> int:
 
 
 def _context(args: argparse.Namespace, first: int, last: int) -> Context:
-    file = str(_file(args))
+    file = str(_file(args)) if args.file else ""
     selection = None
     if args.selection:
         selection = Selection(_stdin(SELECTION_BYTES), first, last)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.patch import patch
 from qcode.checkpoints.shown import files
 from qcode.checkpoints.states import difference
@@ -25,6 +29,8 @@ def main(args: argparse.Namespace) -> int:
     require_stdout("the diff")
     kept, _entry = open_checkpoints(args)
     try:
+        if args.editor:
+            return asyncio.run(_review(kept, args))
         kept.look()
         before, after = span(kept.timeline, args.step, only=args.only)
         old, new = kept.timeline.points[before].state, kept.timeline.points[after].state
@@ -43,6 +49,32 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.buffer.write(data)
     finally:
         kept.close()
+    return 0
+
+
+async def _review(kept: Checkpoints, args: argparse.Namespace) -> int:
+    """Open the change in a diff editor; return the exit code."""
+    from qcode.cli import reviewing
+    from qcode.cli.editor import editor, run_alone
+    from qcode.cli.options import settings_from
+
+    settings = settings_from(args, kept.root)
+    compared = reviewing.compare(kept, args)
+    if not compared.patch:
+        say("nothing differs")
+        return 0
+
+    async def use(work: Callable[[Checkpoints], object]) -> object:
+        return work(kept)
+
+    async def run(words: list[str]) -> int:
+        return run_alone(words)
+
+    on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    if words := reviewing.diff_editor(os.environ, settings.diff_editor, on_terminal=on_terminal):
+        await reviewing.review(compared, words, use, run, say)
+    else:
+        await reviewing.show_patch(compared, editor(), run)
     return 0
 
 

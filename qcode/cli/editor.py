@@ -38,15 +38,7 @@ def edit(words: list[str], file: Path) -> None:
     Raises:
         QcodeError: it cannot be started, or ended otherwise than well.
     """
-    # Ctrl-C is for the editor; a handler, unlike SIG_IGN, is not passed on to it.
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
-        code = subprocess.call([*words, str(file)])
-    except OSError as error:
-        raise _unstartable(words, error) from error
-    finally:
-        signal.signal(signal.SIGINT, before)
-    _check(words, code)
+    _check(words, run_alone([*words, str(file)]))
 
 
 async def edited(text: str, name: str) -> str:
@@ -74,8 +66,33 @@ async def edited(text: str, name: str) -> str:
 
 
 async def _run(words: list[str], file: Path) -> None:
+    _check(words, await run([*words, str(file)]))
+
+
+def run_alone(words: list[str]) -> int:
+    """Have a program of the person's run in their terminal; return its exit code.
+
+    Raises:
+        QcodeError: it cannot be started.
+    """
+    # Ctrl-C is for the editor; a handler, unlike SIG_IGN, is not passed on to it.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
-        process = await asyncio.create_subprocess_exec(*words, str(file))
+        return subprocess.call(words)
+    except OSError as error:
+        raise _unstartable(words, error) from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def run(words: list[str]) -> int:
+    """Have a program of the person's run in their terminal, while all else goes on.
+
+    Raises:
+        QcodeError: it cannot be started.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(*words)
     except OSError as error:
         raise _unstartable(words, error) from error
     try:
@@ -88,7 +105,7 @@ async def _run(words: list[str], file: Path) -> None:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-    _check(words, code)
+    return code
 
 
 def _unstartable(words: list[str], error: OSError) -> UsageError:

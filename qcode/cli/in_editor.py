@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import tempfile
 from typing import TYPE_CHECKING
 
 from qcode import events, paths
@@ -33,6 +34,7 @@ class InEditor:
 
     def __init__(self, talk: Conversation) -> None:
         self._talk = talk
+        self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self._telling: set[asyncio.Task[None]] = set()
         self.bridge = Bridge(
             paths.runtime_dir(),
@@ -111,11 +113,18 @@ class InEditor:
             )
         return f"opened in {self.bridge.handed.client or 'the editor'}"
 
+    def keep(self, folder: tempfile.TemporaryDirectory[str]) -> str:
+        """Keep a folder that editors look into as long as the conversation goes on."""
+        self._folders.append(folder)
+        return folder.name
+
     async def close(self) -> None:
         """Hang up."""
         for telling in self._telling:
             telling.cancel()
         await self.bridge.close()
+        for folder in self._folders:
+            folder.cleanup()
 
     def _changed(self) -> None:
         if self._talk.screen is not None:

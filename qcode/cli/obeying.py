@@ -118,7 +118,11 @@ async def obey(talk: Conversation, command: slash.Slash) -> bool:
         case "checkpoints":
             await _backstage().points(talk.session, say)
         case "diff":
-            await _backstage().show(talk.session, command.rest, say)
+            again = await _backstage().show(talk.session, command.rest, say)
+            if again is not None:
+                from qcode.cli.reviewing_inside import review
+
+                await review(talk, again)
     return True
 
 

@@ -73,6 +73,8 @@ def add_range(parser: argparse.ArgumentParser) -> None:
         help="since before this step; without: since the session began")  # fmt: skip
     add("--only", action="store_true", help="of that step alone")
     add("--stat", action="store_true", help="only the files and how many lines")
+    add("--editor", action="store_true",
+        help="open it in a diff editor; what you edit of the new side is taken over")  # fmt: skip
     add("--quickfix", action="store_true",
         help="`path:line: text` for each part, as vim -q and others take it")  # fmt: skip
 
