@@ -71,5 +71,6 @@ def _in_connected(talk: Conversation, compared: reviewing.Compared) -> bool:
     editors.bridge.tell("diff", title="before qcode", files=files)
     gone = sum(pair.after is None for pair in compared.pairs)
     also = f"; {gone} deleted ones are not shown" if gone else ""
-    talk.terminal.say(f"{len(files)} files are compared in {editors.hint()}{also}")
+    count = f"{len(files)} files are" if len(files) != 1 else "1 file is"
+    talk.terminal.say(f"{count} compared in {editors.bridge.handed.client}{also}")
     return True

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import events, journal, paths
+from qcode import events, journal, paths, transaction
 from qcode.approvals import Nobody
 from qcode.cli import fail
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
@@ -257,24 +257,36 @@ class Watching:
 
     async def _remove(self, turn: Turn) -> None:
         """Take out what the model left of the remarks; it can be undone like what it did."""
-        from qcode.files_whole import write_whole
-
         root, kept = self.session.agent.context.workspace.root, self.session.agent.checkpoints
-        texts = {path: read(root, path) for path in sorted({one.path for one in turn.found})}
-        rest = {p: left(p, text, turn) for p, text in texts.items() if text is not None}
-        rest = {path: remarks for path, remarks in rest.items() if remarks}
+        rest: dict[str, transaction.Write] = {}
+        for path in sorted({one.path for one in turn.found}):
+            found = _state(root / path)  # first: what is saved after it is not overwritten
+            text = read(root, path)
+            remarks = left(path, text, turn) if text is not None else []
+            if text is not None and remarks:
+                data = without(text, remarks).encode()
+                rest[path] = transaction.Write(root / path, data, found)
         if not rest:
             return
         if kept is not None:
             await kept.before("takes out comments that were taken up", "", list(rest))
         try:
-            for path, remarks in rest.items():
-                write_whole(root / path, without(texts[path] or "", remarks), force=True)
+            transaction.commit(list(rest.values()))
+        except (OSError, transaction.Conflict, transaction.Incomplete) as error:
+            self._terminal.say(f"the comments are not taken out: {error}", "red")
+            return
         finally:
             if kept is not None:
                 await kept.after()
             self._own |= set(rest)
         self._terminal.say(f"took the comments out of {', '.join(rest)}", "dim")
+
+
+def _state(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
 
 
 def _terminal(settings: Settings) -> Terminal:

@@ -27,6 +27,16 @@ _STATES = {"completed": "done", "in_progress": "doing", "pending": "todo"}
 _STYLES = {"done": "dim", "doing": "strong accent", "todo": ""}
 
 
+def file_of(call: ToolCall) -> str:
+    """Return the file that a call names, as it is shown; nothing if it names none."""
+    try:
+        given = json.loads(call.arguments)
+    except ValueError:
+        return ""
+    name = given.get("file_path") if isinstance(given, dict) else None
+    return name if isinstance(name, str) and name == one_line(name, len(name) * 2) else ""
+
+
 def started(call: ToolCall, summary: str, theme: Theme, columns: int) -> Line:
     """Return the line that a call begins with: `● edit src/app.py`."""
     mark = theme.mark("start")

@@ -51,26 +51,38 @@ class Linker:
         self._root = str(root)
         self._target = target
 
-    def linked(self, painted: str) -> str:
-        """Return whole lines, styled already, with links in them."""
-        if "." not in painted and "/" not in painted:
-            return painted
-        return "\n".join(map(self._line, painted.split("\n")))
+    def linked(self, painted: str, name: str = "") -> str:
+        """Return whole lines, styled already, with links in them.
 
-    def found(self, text: str) -> Iterator[Found]:
-        """Yield the files that a line without styles names."""
+        `name` is a file that they are about, whatever signs are in it.
+        """
+        if "." not in painted and "/" not in painted and not name:
+            return painted
+        return "\n".join(self._line(line, name) for line in painted.split("\n"))
+
+    def found(self, text: str, name: str = "") -> Iterator[Found]:
+        """Yield the files that a line without styles names, in order."""
+        end = 0
+        at = text.find(name) if name else -1
+        if at >= 0 and (path := self._there(name, is_certain=True)):
+            end = at + len(name)
+            yield from self._words_of(text[:at], 0)
+            yield Found(at, end, path)
+        yield from self._words_of(text, end)
+
+    def _words_of(self, text: str, begin: int) -> Iterator[Found]:
         for count, word in enumerate(_words(text)):
             if count >= MOST:
                 return
             start, end, name, line, column = word
-            if path := self._there(name):
+            if start >= begin and (path := self._there(name)):
                 yield Found(start, end, path, line, column)
 
-    def _line(self, painted: str) -> str:
+    def _line(self, painted: str, name: str) -> str:
         if len(painted) > LINE_CHARACTERS or "\x1b]" in painted:
             return painted
         bare = _STYLE.sub("", painted)
-        every = list(self.found(bare))
+        every = list(self.found(bare, name))
         if self._target.native_lines:
             every = [one for one in every if not one.line]
         if not every:
@@ -85,9 +97,9 @@ class Linker:
             at = end
         return "".join([*out, painted[at:]])
 
-    def _there(self, name: str) -> str:
+    def _there(self, name: str, *, is_certain: bool = False) -> str:
         """Return the absolute path of a file that is there, or nothing."""
-        if "/" not in name and "." not in name.strip("."):
+        if not is_certain and "/" not in name and "." not in name.strip("."):
             return ""
         path = os.path.expanduser(name) if name.startswith("~/") else name
         path = os.path.normpath(os.path.join(self._root, path))

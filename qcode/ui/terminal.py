@@ -106,6 +106,8 @@ class Terminal:
         `linker` makes links of the names of files; by default there are none.
         """
         self._linker = linker
+        self._about = ""
+        """The file that what is being printed is about."""
         self._stream: Stream = stream
         self._live = live
         chosen = theme or Theme("dark", Depth.SIXTEEN)
@@ -306,7 +308,9 @@ class Terminal:
         self._calls[call.id] = call, summary
         self._last_call = call.id
         self.end_line()
+        self._about = cards.file_of(call)
         self._print(cards.started(call, summary, self._theme, self._room()))
+        self._about = ""
         self.status(f"{call.name} …")
 
     def _tool_output(self, call_id: str, text: str) -> None:
@@ -345,7 +349,9 @@ class Terminal:
         for line in plan:
             self._print(line)
         if result.call_id not in self._previewed:
+            self._about = cards.file_of(call) if call else ""
             self._diff(event.diff, lines=DIFF_LINES, columns=LINE_COLUMNS)
+            self._about = ""
         self._previewed.discard(result.call_id)
 
     def _turn_finished(self, event: events.TurnFinished) -> None:
@@ -487,7 +493,7 @@ class Terminal:
         self._clear_status()
         painted = self._paint(safe, colour)
         if self._linker is not None and self._at_start and safe.endswith("\n"):
-            painted = self._linker.linked(painted)
+            painted = self._linker.linked(painted, self._about)
         self._stream.write(painted)
         self._stream.flush()
         self._at_start = safe.endswith("\n")

@@ -70,6 +70,12 @@ def test_a_selection_is_handed_over_and_pointed_at(work: Path) -> None:
             qcode.say("/open app.py:2")
             told = json.loads(watching.stdout.readline())
             assert told == {"type": "open", "file": str(work / "app.py"), "line": 2, "column": 0}
+            qcode.say("/diff --editor")
+            told = json.loads(watching.stdout.readline())
+            ((path, before, after),) = [tuple(one.values()) for one in told["files"]]
+            assert (path, after) == ("app.py", str(work / "app.py"))
+            assert Path(before).read_text() == "one\ntwo\nthree\n"
+            qcode.shows("1 file is compared in")
             watching.kill()
 
         refused = bridge(work, "send", "--submit", "/mode plan")
@@ -85,6 +91,7 @@ def test_a_selection_is_handed_over_and_pointed_at(work: Path) -> None:
         qcode.type(CTRL_D)
         assert qcode.wait() == 0
 
+    assert not Path(before).exists()
     gone = bridge(work, "send", "hello?")
     assert gone.returncode == 1
     assert "no session is open in" in gone.stderr

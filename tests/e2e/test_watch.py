@@ -11,6 +11,7 @@ from pathlib import Path
 
 from program import Program, repository
 from scripted_server import ScriptedServer, call, text
+from terminal import CTRL_C, ENTER, Screened, options
 
 
 @contextmanager
@@ -102,6 +103,26 @@ def closed_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
     return port
+
+
+def test_on_a_terminal_the_person_is_asked(tmp_path: Path) -> None:
+    work = repository(tmp_path, {"app.js": "let x = 1;\n"})
+    edit = call("edit", file_path="app.js", old_string="x = 1", new_string="x = 2")
+    with (
+        ScriptedServer([edit, text("Done so.")]) as server,
+        Screened(work, "watch", *options(server)) as qcode,
+    ):
+        qcode.shows("Ctrl-C ends")
+        (work / "app.js").write_text("let x = 1; // qcode: make it 2!\n")
+        qcode.shows("Allow edit app.js")
+        qcode.shows("instead:")
+        qcode.type("y" + ENTER)
+        qcode.shows("took the comments out of app.js")
+        qcode.type(CTRL_C)
+
+        assert qcode.wait() == 130
+        assert "is saved; `qcode resume" in qcode.page
+    assert (work / "app.js").read_text() == "let x = 2;\n"
 
 
 def test_nothing_is_left_of_a_session_in_which_nothing_was_said(tmp_path: Path) -> None:
