@@ -126,7 +126,7 @@ PEERS := @agentclientprotocol/sdk@2.4.0 zod@4 acpx@0.19.1 @modelcontextprotocol/
 	@if command -v npm >/dev/null; then \
 		npm install --prefix .peers --no-audit --no-fund --no-save --silent $(PEERS); \
 	else echo "npm is not installed: tests with implementations in JavaScript are left out"; fi
-	@$(PIP) install --quiet --no-deps --target .peers/python acp-client==0.1.0 cchooks==0.1.5
+	@$(PIP) install --quiet --no-deps --upgrade --target .peers/python acp-client==0.1.0 cchooks==0.1.5
 	@touch $@
 
 .PHONY: clean
