@@ -293,6 +293,9 @@ async def serve(open_session: Opener) -> None:
     connection = AgentSideConnection(agent, Wire(reader, writer), listening=False)  # type: ignore[arg-type]
     try:
         await connection.listen()
+        # The library takes an interruption for the end of the input.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
     finally:
         await agent.close()
         await connection.close()

@@ -59,5 +59,8 @@ def main(args: argparse.Namespace) -> int:
 
         await serve(opened)
 
-    run_to_end(served)
+    try:
+        run_to_end(served)
+    except KeyboardInterrupt:
+        return 130  # the sessions are closed by then
     return 0

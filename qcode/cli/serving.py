@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcode.cli.options import added_directories
+from qcode.cli.process import run_to_end
 from qcode.cli.start import Chosen, note_on_stderr, open_session
 from qcode.errors import UsageError
 from qcode.mcp.client_asking import ThroughClient
@@ -53,7 +53,10 @@ def serve(args: argparse.Namespace, settings: Settings, cwd: Path) -> int:
         note=note_on_stderr,
     )
     tools = _wanted(session, args.tools, read_only=args.read_only)
-    asyncio.run(_serve(session, tools, settings))
+    try:
+        run_to_end(lambda: _serve(session, tools, settings))
+    except KeyboardInterrupt:
+        return 130  # all is closed by then; whoever pressed it knows
     return 0
 
 

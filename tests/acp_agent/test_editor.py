@@ -143,6 +143,28 @@ def test_what_an_editor_sends_along_reaches_the_model(work: Path) -> None:
     asyncio.run(hold())
 
 
+def test_a_picture_reaches_a_model_that_sees(work: Path) -> None:
+    config = work.parent / "config.toml"
+    config.write_text("vision = true\n")
+
+    async def hold() -> None:
+        with scripted.ScriptedServer([text("A cat.")]) as server:
+            asked = ("--config", str(config))
+            async with connected(Editor(), server.base_url, *asked) as (agent, _):
+                session = (await agent.new_session(cwd=str(work), mcp_servers=[])).session_id
+                picture = image_block("aGk=", "image/png")
+                await agent.prompt(session_id=session, prompt=[text_block("what is it?"), picture])
+                with pytest.raises(RequestError, match="image/tiff cannot be shown"):
+                    await agent.prompt(
+                        session_id=session, prompt=[image_block("aGk=", "image/tiff")]
+                    )
+            said = bodies(server)[0]["messages"][-1]["content"]
+        assert [part["type"] for part in said] == ["text", "image_url"]
+        assert said[1]["image_url"]["url"] == "data:image/png;base64,aGk="
+
+    asyncio.run(hold())
+
+
 def test_unsaved_text_is_read_and_saved_before_it_is_edited(work: Path) -> None:
     async def hold() -> None:
         edit = call("edit", file_path="a.py", old_string="typed", new_string="mended")
@@ -305,6 +327,17 @@ def test_an_editor_that_goes_away_leaves_no_process_and_a_whole_session(work: Pa
                 turn.cancel()
             async with connected(Editor(), server.base_url) as (agent, _):
                 await agent.load_session(cwd=str(work), session_id=session, mcp_servers=[])
+
+    asyncio.run(hold())
+
+
+def test_an_interrupted_agent_says_so_by_its_exit_code(work: Path) -> None:
+    async def hold() -> None:
+        async with connected(Editor(), "http://127.0.0.1:1/v1") as (agent, process):
+            await agent.new_session(cwd=str(work), mcp_servers=[])
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(15):
+                assert await process.wait() == 130
 
     asyncio.run(hold())
 
