@@ -10,7 +10,18 @@ litellm's file ─▶ table.py ──┘
 registry, and holds them against it. Nothing here asks a server or imports litellm.
 """
 
-from qcode.models.find import every, find
+from qcode.models.find import every, find, find_own, says
 from qcode.models.model import Model, Place, Prices, Reasoning, Sampling, Weights
 
-__all__ = ["Model", "Place", "Prices", "Reasoning", "Sampling", "Weights", "every", "find"]
+__all__ = [
+    "Model",
+    "Place",
+    "Prices",
+    "Reasoning",
+    "Sampling",
+    "Weights",
+    "every",
+    "find",
+    "find_own",
+    "says",
+]

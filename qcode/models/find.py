@@ -21,7 +21,7 @@ def find(name: str, *, in_table: bool = False) -> Model | None:
     Raises:
         UsageError: the person's file cannot be read, or is wrong.
     """
-    own = own_models(paths.config_dir() / "models.toml")
+    own = own_models(paths.models_file())
     names = own_names(own) if own else {}
     known = index()
     for form in map(key, forms(name)):
@@ -36,6 +36,22 @@ def find(name: str, *, in_table: bool = False) -> Model | None:
     return None
 
 
+def find_own(name: str) -> Model | None:
+    """Return the model of a name that the person's own file has; the registry is not read.
+
+    Raises:
+        UsageError: the file cannot be read, or is wrong.
+    """
+    own = own_models(paths.models_file())
+    names = own_names(own) if own else {}
+    return next((own[names[form]] for form in map(key, forms(name)) if form in names), None)
+
+
+def says(model: Model, field: str) -> bool:
+    """Whether a field was set for the model, and does not only stand at its default."""
+    return field in model.own or model.id in rows()
+
+
 def every() -> Mapping[str, Model]:
     """Return all models of the registry and of the person's own file, by what they are called.
 
@@ -43,6 +59,6 @@ def every() -> Mapping[str, Model]:
         UsageError: the person's file cannot be read, or is wrong.
     """
     found = {model: registered(model) for model in rows()}
-    for name, model in own_models(paths.config_dir() / "models.toml").items():
+    for name, model in own_models(paths.models_file()).items():
         found[model.id if model.id in found else name] = model
     return found

@@ -101,7 +101,9 @@ def own_names(models: Own) -> Mapping[str, str]:
     return {
         name: own
         for own, model in models.items()
-        for name in (*called({"id": model.id, "aliases": model.aliases}), *called({"id": own}))
+        for called_so in (own, model.id, plain(model.served_as), *model.aliases)
+        if called_so
+        for name in called({"id": called_so})
     }
 
 
