@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
-from qcode.context import output_limit
 from qcode.tiers import tier_for
 
 if TYPE_CHECKING:
@@ -54,5 +53,5 @@ async def answer_by(session: Session, extensions: Extensions, name: str) -> None
     agent.provider = provider_for(chosen, settings, session.id, None)
     agent.context.sizes = tier_for(chosen.context_window).sizes
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
-    agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+    agent.max_output_tokens = chosen.output_limit(settings)
     session.after_turn.append(take_back)

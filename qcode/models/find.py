@@ -49,7 +49,7 @@ def find_own(name: str) -> Model | None:
 
 def says(model: Model, field: str) -> bool:
     """Whether a field was set for the model, and does not only stand at its default."""
-    return field in model.own or model.id in rows()
+    return field in model.own or not set(model.sources) <= set(model.own)
 
 
 def every() -> Mapping[str, Model]:

@@ -46,7 +46,7 @@ _SERVED_BY = ("fw-", "databricks-", "labs-")
 _GENERIC = frozenset({"", "model", "ggml-model", "ggml", "main", "weights"})
 """Names of files that say nothing: the folder's name is meant."""
 
-_JOINED = str.maketrans(dict.fromkeys("_:@, \t\n\r\f\v", "-"))
+_JOINED = str.maketrans(dict.fromkeys("_:@,", "-"))
 
 _MAX = 512
 """Characters of a name that are looked at; a longer one is none."""
@@ -97,7 +97,8 @@ def _parts(name: str) -> list[str]:
 def _says_nothing(text: str) -> bool:
     """Whether a part of a path is but `model.gguf`, or a quantisation."""
     *_, last = _stripped(text)
-    return last in _GENERIC or last in _WORDS or _without_form(f"-{last}") == ""
+    words = last.split("-")
+    return last in _GENERIC or _count(["", *words]) == len(words)
 
 
 def _stripped(text: str) -> Iterator[str]:
@@ -105,13 +106,14 @@ def _stripped(text: str) -> Iterator[str]:
     form, before = _spelt(_without_number(text)), None
     while form != before:
         yield form
-        form, before = _spelt(_without_form(_without_vendor(form))), form
+        named = _spelt(_without_vendor(form))
+        form, before = named if named != form else _spelt(_without_form(form)), form
 
 
 def _without_number(text: str) -> str:
     """Leave out the version of Bedrock (`-v1:0`), and which of LM Studio's copies it is (`:2`)."""
     head, colon, tail = text.rpartition(":")
-    if not colon or not (tail.isascii() and tail.isdigit()) or len(tail) > 2:
+    if not colon or not _is_number(tail) or len(tail) > 2:
         return text
     for ending in ("-v1", "-v2", "-v3", "-1"):
         if head.endswith(ending):
@@ -153,14 +155,15 @@ def _count(words: list[str]) -> int:
     if (
         len(words) > 3
         and (
-            (words[-2] == "of" and last.isdigit() and words[-3].isdigit())  # 00001-of-00003
+            (words[-2] == "of" and _is_number(last) and _is_number(words[-3]))  # 00001-of-00003
             or (_is_date("".join(words[-3:])) and len(words[-3]) == 4)  # 2025-11-01
         )
     ):
         return 3
     for at in range(len(words) - 1, 0, -1):
         word = words[at]
-        if word.lstrip("it")[:1] == "q" and word.lstrip("it")[1:].isdigit() and len(word) < 5:
+        bits = word.removeprefix("i").removeprefix("t")
+        if bits[:1] == "q" and _is_number(bits[1:]) and len(bits) < 4:
             return len(words) - at
         if word not in _OF_QUANTISATION:
             break
@@ -171,13 +174,13 @@ def _is_measure(word: str) -> bool:
     """Whether it is bits a weight, or a window: `4bit`, `4.0bpw`, `128k`."""
     for unit in ("bits", "bit", "bpw"):
         if word.endswith(unit):
-            return word.removesuffix(unit).replace(".", "").isdigit()
-    return word.endswith("k") and word[:-1].isdigit() and 3 <= len(word) <= 4
+            return _is_number(word.removesuffix(unit).replace(".", ""))
+    return word.endswith("k") and _is_number(word[:-1]) and 3 <= len(word) <= 4
 
 
 def _is_date(word: str) -> bool:
     """Whether it is a date as vendors write it: `20251101`, `251101`, `0905`, `2512`."""
-    if not (word.isascii() and word.isdigit()):
+    if not _is_number(word):
         return False
     if len(word) == 8:
         return word.startswith("20")
@@ -186,24 +189,36 @@ def _is_date(word: str) -> bool:
     return len(word) == 4 and not word.startswith("00") and int(word[2:]) <= 31 and word < "4000"
 
 
+def _is_number(text: str) -> bool:
+    """Whether it is digits alone, and those that are everybody's."""
+    return text.isascii() and text.isdigit()
+
+
 def _spelt(text: str) -> str:
     """Return the name as it is mostly written."""
-    text = "-".join(filter(None, text.translate(_JOINED).split("-"))).strip("-.")
+    text = "-".join(text.translate(_JOINED).split())
+    text = "-".join(filter(None, text.split("-"))).strip("-.")
     at = text.find("p")
     while at > 0:  # Fireworks: qwen3p5
-        if text[at - 1].isdigit() and text[at + 1 : at + 2].isdigit():
+        if _is_number(text[at - 1]) and _is_number(text[at + 1 : at + 2]):
             text = f"{text[:at]}.{text[at + 1 :]}"
         at = text.find("p", at + 1)
     if text.startswith("qwen"):
-        rest = text[4:].removeprefix("-") if text[5:6].isdigit() else text[4:]
-        if rest[:2].isdigit() and rest[0] in "23" and rest[1] in "56789" and rest[2:3] in ("-", ""):
-            rest = f"{rest[0]}.{rest[1:]}"
-        return f"qwen{rest}"
+        return f"qwen{_generation(text[4:])}"
     for family in ("llama", "glm", "gemini", "deepseek", "minimax", "mimo"):
         rest = text.removeprefix(family)
-        if rest != text and (rest[:1].isdigit() or (rest[:1] in "vm" and rest[1:2].isdigit())):
+        if rest != text and _is_number(rest[1:2] if rest[:1] in ("v", "m") else rest[:1]):
             return f"{family}-{rest}"
     return _claude(text)
+
+
+def _generation(rest: str) -> str:
+    """Return what follows `qwen`, as `2.5-…`: some write `-2.5-…` or `25-…`."""
+    if rest[:1] == "-" and _is_number(rest[1:2]):
+        rest = rest[1:]
+    if rest[:1] in ("2", "3") and rest[1:2] in ("5", "6", "7", "8", "9") and rest[2:3] in ("", "-"):
+        return f"{rest[0]}.{rest[1:]}"
+    return rest
 
 
 def _claude(text: str) -> str:
@@ -214,7 +229,7 @@ def _claude(text: str) -> str:
     for at in (2, 3):
         size = words[at] if at < len(words) else ""
         version = words[1:at]
-        if size in ("opus", "sonnet", "haiku") and all(one[:1].isdigit() for one in version):
+        if size in ("opus", "sonnet", "haiku") and all(_is_number(one[:1]) for one in version):
             if int(version[0][0]) < 4:
                 return text
             return "-".join(["claude", size, *version, *words[at + 1 :]])

@@ -20,7 +20,7 @@ from typing import Any, get_args
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
 from qcode.models.model import CALL_FORMATS, TIERS, Model, Protocol, RenderBack, Style
-from qcode.models.naming import plain
+from qcode.models.naming import key, plain
 from qcode.models.reading import PARTS, called, index, registered
 from qcode.record import replace
 
@@ -130,9 +130,7 @@ def _models(file: Path) -> Own:
 
 def _model(name: str, table: Mapping[str, Any], file: Path) -> Model:
     fields = _checked("", table, f"`{file}`, [{name}]")
-    short = plain(name)
-    known = index().get(short.replace(".", "-"))
-    model = registered(known) if known else Model(id=short or name.lower(), name=name)
+    model = _base(name, str(fields.get("served_as", "")))
     for part, kind in PARTS.items():
         if part in fields:
             where = f"`{file}`, [{name}.{part}]"
@@ -144,6 +142,17 @@ def _model(name: str, table: Mapping[str, Any], file: Path) -> Model:
         fields["aliases"] = (*model.aliases, *map(plain, fields["aliases"]))
     fields["sources"] = {**model.sources, **dict.fromkeys(table, str(file))}
     return replace(model, **fields, own=tuple(table))
+
+
+def _base(name: str, served_as: str) -> Model:
+    """Return what a table is laid over: the known model of that name, or what is served there."""
+    if known := index().get(key(plain(name))):
+        return registered(known)
+    model = Model(id=name.lower(), name=name)
+    served = index().get(key(plain(served_as)))
+    if served is None:
+        return model
+    return replace(registered(served), id=model.id, name=name, places=(), aliases=())
 
 
 def _laid_over(part: str, kind: Any, known: Any, given: Mapping[str, Any], where: str) -> Any:
@@ -159,34 +168,36 @@ def _laid_over(part: str, kind: Any, known: Any, given: Mapping[str, Any], where
 def _checked(part: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the table, if its keys are known and its values are of their types."""
     kinds = _KINDS[part]
-    for key, value in table.items():
-        if key not in kinds:
+    for name, value in table.items():
+        if name not in kinds:
             import difflib
 
-            near = difflib.get_close_matches(key, kinds, n=1)
+            near = difflib.get_close_matches(name, kinds, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(kinds)}"
-            raise UsageError(f"unknown key `{key}` in {where}", hint=hint)
-        wanted = kinds[key]
+            raise UsageError(f"unknown key `{name}` in {where}", hint=hint)
+        wanted = kinds[name]
         if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-            raise UsageError(f"`{key}` in {where} must be {_WORDS[wanted[-1]]}, not {value!r}")
+            raise UsageError(f"`{name}` in {where} must be {_WORDS[wanted[-1]]}, not {value!r}")
         if isinstance(value, int | float) and not isinstance(value, bool):
-            _check_number(key, value, where, may_be_zero=part in _MAY_BE_ZERO)
+            _check_number(name, value, where, may_be_zero=part in _MAY_BE_ZERO)
         if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-            raise UsageError(f"`{key}` in {where} must be a list of strings, not {value!r}")
-        if (words := _CHOICES.get((part, key))) and value not in words:
-            raise UsageError(f"`{key}` in {where} must be one of {', '.join(words)}, not {value!r}")
-        if key == "quantisations":
-            _check_sizes(table[key], where)
+            raise UsageError(f"`{name}` in {where} must be a list of strings, not {value!r}")
+        if (words := _CHOICES.get((part, name))) and value not in words:
+            raise UsageError(
+                f"`{name}` in {where} must be one of {', '.join(words)}, not {value!r}"
+            )
+        if name == "quantisations":
+            _check_sizes(table[name], where)
     return dict(table)
 
 
-def _check_number(key: str, value: float, where: str, *, may_be_zero: bool) -> None:
+def _check_number(name: str, value: float, where: str, *, may_be_zero: bool) -> None:
     """Check a figure: finite, and none that is nonsense."""
-    if key in ("presence_penalty", "repetition_penalty"):
+    if name in ("presence_penalty", "repetition_penalty"):
         may_be_zero, value = True, abs(value)
     if value == value and value != float("inf") and (value > 0 or (may_be_zero and value == 0)):
         return
-    raise UsageError(f"`{key}` in {where} must be {'0 or more' if may_be_zero else 'more than 0'}")
+    raise UsageError(f"`{name}` in {where} must be {'0 or more' if may_be_zero else 'more than 0'}")
 
 
 def _check_sizes(sizes: Mapping[str, Any], where: str) -> None:
