@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from qcode.context import output_limit
 from qcode.tiers import tier_for
 
 if TYPE_CHECKING:
@@ -58,5 +57,5 @@ def answer_with(session: Session, settings: Settings, chosen: Chosen) -> None:
     agent.provider = provider_for(chosen, settings, session.id, None)
     agent.context.sizes = tier_for(chosen.context_window).sizes
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
-    agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+    agent.max_output_tokens = chosen.output_limit(settings)
     session.after_turn.append(take_back)

@@ -16,7 +16,7 @@ def price_of(chosen: Chosen) -> Price:
     found: list[Prices | None] = []
 
     def price(usage: Usage) -> float | None:
-        from qcode.models.pricing import cost
+        from qcode.models.charging import cost
 
         if not found:
             found.append(prices_of(chosen))
@@ -32,12 +32,16 @@ def prices_of(chosen: Chosen) -> Prices | None:
     by themselves: then a gateway passes the requests on.
     """
     from qcode.models import find
-    from qcode.models.pricing import FREE
+    from qcode.models.charging import FREE
 
     target = chosen.target
-    known = find(target.model)
-    if not chosen.is_embedded and not is_near(chosen):
-        return known.prices if known else None
+    near = chosen.is_embedded or is_near(chosen)
+    known = find(target.model, in_table=not near)
+    if known is not None and "prices" in known.own:
+        return known.prices  # the person says so
+    if not near:
+        there = (each.prices for each in known.places if each.name == target.model) if known else ()
+        return next(iter(there), known.prices if known else None)
     passed_on = known is not None and known.weights is None and not chosen.is_embedded
     return known.prices if known and passed_on else FREE
 

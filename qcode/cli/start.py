@@ -21,6 +21,7 @@ from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
 from qcode.cli.extending import extensions_for
+from qcode.cli.knowing import family_for, own_place, tell_unknown, with_known, with_places
 from qcode.cli.pricing import price_of
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
@@ -29,7 +30,6 @@ from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, prompt_of, told
 from qcode.errors import ToolError, UsageError
-from qcode.families import family_of
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -70,6 +70,14 @@ class Chosen:
     """What `qcode doctor` found out."""
     is_embedded: bool = False
     """Served by `qcode local`, with a template under which native tools work best."""
+    max_output: int | None = None
+    """Tokens of the longest answer that the model writes, if known."""
+    is_known: bool = True
+    """Whether the registry has a hosted model."""
+
+    def output_limit(self, settings: Settings) -> int:
+        """Return the `max_tokens` of each request."""
+        return output_limit(self.context_window, settings.max_output_tokens, self.max_output)
 
     @property
     def is_free_here(self) -> bool:
@@ -89,19 +97,19 @@ def choose_model(
 
     `progress` is told how far the embedded one is fetched and loaded; by default stderr is.
 
-    Where neither the settings nor the server say its window, `qcode doctor`'s profile may.
+    Where neither the settings nor the server say its window, `qcode doctor`'s profile may, and
+    then what is known of models (`qcode.cli.knowing`).
 
     Raises:
-        UsageError: none is configured and none is found.
+        UsageError: none is configured and none is found, or the person's own models are wrong.
         QcodeError: the embedded model cannot be fetched or served.
     """
-    chosen = _choose(settings, note, progress, local=local)
+    chosen = _choose(settings if local else own_place(settings), note, progress, local=local)
     profile = profiles.load(chosen.target.base_url, chosen.target.model)
-    if profile is None:
-        return chosen
-    return replace(
-        chosen, profile=profile, context_window=chosen.context_window or profile.context_window
-    )
+    if profile is not None:
+        window = chosen.context_window or profile.context_window
+        chosen = replace(chosen, profile=profile, context_window=window)
+    return with_known(chosen)
 
 
 def _choose(settings: Settings, note: Note, progress: Progress | None, *, local: bool) -> Chosen:
@@ -180,7 +188,7 @@ def _found(settings: Settings, note: Note, unresolved: UsageError) -> Chosen:
         offered = "; ".join(f"{s.base_url}: {', '.join(s.models[:5])}" for s in servers)
         raise UsageError(f"no local server has the model `{wanted}`", hint=f"they have {offered}")
     if wanted:
-        raise unresolved
+        raise with_places(wanted, unresolved)
     raise NoModelError(CHOICES)
 
 
@@ -262,7 +270,8 @@ def open_session(
     if extensions is not None:
         settings = extensions.widened(settings)
     edit_format = edit_format_of(settings, chosen)
-    tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
+    tell_unknown(chosen, note)
+    tier, family = tier_for(chosen.context_window), family_for(chosen.target.model)
     history, session_id, system, protocol = _history(
         chosen, apart.home if apart else cwd, entry, edit_format, instructions
     )
@@ -304,7 +313,7 @@ def open_session(
         context=context,
         approver=approver,
         mode=settings.approval_mode or Mode.DEFAULT,
-        max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
+        max_output_tokens=chosen.output_limit(settings),
         new_call_id=lambda: f"call_{next(numbers)}",
         schemas={name: tool.parameters(hidden=True) for name, tool in known.items()},
         call_ids=used,
@@ -385,7 +394,7 @@ def compactor_for(
 
     return Compactor(
         chosen.context_window,
-        output_limit(chosen.context_window, settings.max_output_tokens),
+        chosen.output_limit(settings),
         touching=touching_by(tools),
         digest=digest_in(context),
         summing=Summing(
@@ -453,7 +462,7 @@ def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
     """Return the form in which the model is told to change files."""
     if settings.edit_format != "auto":
         return settings.edit_format
-    return EMBEDDED if chosen.is_embedded else family_of(chosen.target.model).edit_format
+    return EMBEDDED if chosen.is_embedded else family_for(chosen.target.model).edit_format
 
 
 def specs_for(edit_format: EditFormat, tier: Tier | None = None) -> tuple[ToolSpec, ...]:
@@ -533,7 +542,7 @@ def _history(
     edit_format: EditFormat,
     instructions: str,
 ) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
-    system = system_prompt(edit_format, family_of(chosen.target.model).system)
+    system = system_prompt(edit_format, family_for(chosen.target.model).system)
     if instructions.strip():
         system = f"{system}\n\n{instructions.strip()}"
     if entry is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from qcode.errors import UsageError
 from qcode.providers import OPENAI_URL, Provider, ToolProtocol
 
 if TYPE_CHECKING:
+    from qcode.models.model import RenderBack
     from qcode.providers.priced import Price
     from qcode.providers.retry import RetryPolicy
 
@@ -148,6 +150,7 @@ def _adapter(target: Target, session_key: str, *, plain_schemas: bool) -> Provid
                 api_key=target.api_key,
                 key_name=target.key_source or "",
                 extra_body=target.extra_body,
+                send_reasoning=partial(_render_back, target.model),
                 plain_schemas=plain_schemas,
             )
         case "responses":
@@ -168,6 +171,14 @@ def _adapter(target: Target, session_key: str, *, plain_schemas: bool) -> Provid
             return LiteLLMProvider(
                 model=target.model, api_key=target.api_key, base_url=target.base_url
             )
+
+
+def _render_back(model: str) -> RenderBack:
+    """Return what a model is shown again of what it thought; nothing where it is not known."""
+    from qcode.models import find
+
+    known = find(model)
+    return "never" if known is None else known.reasoning.render_back
 
 
 def _key(
