@@ -163,11 +163,11 @@ def fit(
     return None
 
 
-def least(weights: Weights, window: int | None) -> Fit:
+def least(weights: Weights, window: int | None, context: int | None = None) -> Fit:
     """Return the smallest way of running a model at all, whatever there is."""
     known = sizes(weights)
     name = min(known, key=known.__getitem__)
-    tokens = min(LEAST, window or LEAST)
+    tokens = min(context or LEAST, window or context or LEAST)
     return _sized(weights, name, known[name], tokens, "q8_0", "cpu", 1)
 
 

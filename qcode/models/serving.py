@@ -12,18 +12,15 @@ from __future__ import annotations
 from qcode.models import fitting
 from qcode.models.fitting import Fit
 from qcode.models.hardware import Hardware
-from qcode.models.model import Model, Sampling, Weights
+from qcode.models.model import Model, Weights
 from qcode.models.recipe import Command, Recipe
 from qcode.models.serving_gpu import sglang, vllm
 from qcode.models.speed import speed_of
 from qcode.models.traits import Traits, traits
+from qcode.models.tuning import llama_options, tuning
 
 HOST = "127.0.0.1"
 LLAMA_CPP, OLLAMA, LM_STUDIO = "llama.cpp", "Ollama", "LM Studio"
-_REUSE_TOKENS = 256
-"""The shortest piece that llama.cpp moves within its cache instead of reading it again."""
-_CACHE_SHARE, _MOST_CACHE_MIB, _LEAST_CACHE_MIB = 0.5, 8192, 256
-"""Of the RAM that is left, for states of earlier prompts (`--cache-ram`); 8192 is its default."""
 
 _HYBRID = """most of its layers keep one state that cannot be taken back: what changes in \
 mid-prompt is read again from the last checkpoint on, so --cache-reuse is left out"""
@@ -66,7 +63,7 @@ def _llama_cpp(
     )
     if refusal or found is None:
         return refusal or Recipe(LLAMA_CPP, False, "")
-    options = llama_options(model, facts, hardware, found)
+    options = llama_options(tuning(model, facts, hardware, found))
     source = ["-hf", f"{weights.gguf}:{found.quantisation}"]
     if not model.sees_images:
         source.append("--no-mmproj")
@@ -83,83 +80,6 @@ def _llama_cpp(
         f"`qcode local up {model.id}` fetches a server and the model and does all of this",
         notes=(*_cache_notes(facts), *_offload_notes(found, facts)),
     )
-
-
-def llama_options(
-    model: Model, facts: Traits, hardware: Hardware, found: Fit, *, layers: int | None = None
-) -> tuple[str, ...]:
-    """Return llama-server's options for a fit: all but the model, its name and the port.
-
-    `layers` as the file itself says, where it is at hand.
-    """
-    count = layers or facts.layers
-    options = ["-c", str(found.context), "--parallel", "1", "--jinja"]
-    if model.reasoning.style != "none":
-        options += ["--reasoning-format", "auto"]
-    if hardware.gpus:
-        options += _gpu_options(found, count)
-    if found.layers_in_ram:
-        options += ["-t", str(hardware.cores)]
-    if found.cache_type != "f16":
-        # A quantised cache of values wants flash attention, which is `auto` by default.
-        options += ["-ctk", found.cache_type, "-ctv", found.cache_type]
-    options += ["--cache-ram", str(_cache_mib(hardware, found))]
-    if can_move(model, facts):
-        options += ["--cache-reuse", str(_REUSE_TOKENS)]
-    return (*options, *sampling_options(model.sampling))
-
-
-def can_move(model: Model, facts: Traits) -> bool:
-    """Whether llama.cpp can take pieces of its cache elsewhere when the text before them changed.
-
-    Not with a state that cannot be taken back, not with sliding windows, not beside pictures: the
-    server then turns it off with a warning.
-    """
-    return facts.remembers == "all" and not model.sees_images
-
-
-def _gpu_options(found: Fit, layers: int | None) -> list[str]:
-    match found.place:
-        case "gpu":
-            return ["-ngl", "99"]
-        case "experts":
-            if found.in_ram <= 0:
-                return ["-ngl", "99"]
-            if layers is None:
-                return ["-ngl", "99", "--cpu-moe"]
-            return ["-ngl", "99", "--n-cpu-moe", str(fitting.layers_moved(found.in_ram, layers))]
-        case "layers":
-            if layers is None:
-                return []  # the server's own choice, by what is free
-            return ["-ngl", str(layers - fitting.layers_moved(found.in_ram, layers))]
-        case "cpu":
-            return ["-ngl", "0"]
-
-
-def sampling_options(sampling: Sampling) -> tuple[str, ...]:
-    """Return what the model's card says, as llama-server's options."""
-    pairs = (
-        ("--temp", sampling.temperature),
-        ("--top-p", sampling.top_p),
-        ("--top-k", sampling.top_k),
-        ("--min-p", sampling.min_p),
-        ("--presence-penalty", sampling.presence_penalty),
-        ("--repeat-penalty", sampling.repetition_penalty),
-    )
-    return tuple(
-        word for name, value in pairs if value is not None for word in (name, f"{value:g}")
-    )
-
-
-def _cache_mib(hardware: Hardware, found: Fit) -> int:
-    """Return how much of the RAM that is left may hold earlier prompts; 0 turns it off."""
-    space = fitting.room(hardware)
-    used = {"gpu": 0.0, "cpu": found.needed_gb}.get(
-        found.place, found.in_ram * (found.weights_gb + found.cache_gb)
-    )
-    left = space.ram - (found.needed_gb if space.is_unified else used)
-    mib = int(left * 1e9 / (1 << 20) * _CACHE_SHARE)
-    return min(_MOST_CACHE_MIB, mib) if mib >= _LEAST_CACHE_MIB else 0
 
 
 def _cache_notes(facts: Traits) -> tuple[str, ...]:

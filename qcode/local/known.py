@@ -1,0 +1,220 @@
+"""Models of the registry and of repositories, judged before anything is fetched: which
+quantisation fits into this machine's memory, with how much context, and what to say if none does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qcode.errors import QcodeError, UsageError
+from qcode.local import gguf
+from qcode.local.huggingface import Wanted
+from qcode.local.offers import Offer, choose, quantised
+from qcode.models import fitting
+from qcode.models.fitting import Fit, Room
+from qcode.models.hardware import Hardware
+from qcode.models.model import Model, Weights
+from qcode.models.traits import traits
+from qcode.models.tuning import Tuning, tuning
+from qcode.record import replace
+
+Find = Callable[[str], Model | None]
+_WITH_CHOICE = re.compile(
+    r"(?P<name>[^:]+):(?P<choice>(?:UD-)?(?:I?Q|TQ|MXFP|BF|F)\d\w*|[^:]+\.gguf)", re.IGNORECASE
+)
+_CONTEXTS = (8192, 4096)
+"""Tokens, of a model whose cache turned out to be larger than was known; better than nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A model by a name of the registry."""
+
+    model: Model
+    wanted: Wanted
+
+
+def known(source: str, find: Find) -> Known | None:
+    """Return the model that `NAME` or `NAME:QUANT` means; None: the registry has none of that name.
+
+    Raises:
+        UsageError: there are no files of it that llama.cpp's server reads.
+    """
+    if "/" in source or (source.lower().endswith(".gguf") and ":" not in source):
+        return None
+    match = _WITH_CHOICE.fullmatch(source)
+    model = find(match["name"] if match else source)
+    if model is None:
+        return None
+    if model.weights is None:
+        raise UsageError(
+            f"the weights of `{model.id}` are not published",
+            hint="it is served by others: `qcode -m PROVIDER/MODEL`",
+        )
+    if not model.weights.gguf:
+        raise UsageError(
+            f"no GGUF files of `{model.id}` are known",
+            hint="give a repository that has them, as OWNER/NAME:QUANT",
+        )
+    return Known(model, Wanted(model.weights.gguf, match["choice"] if match else None))
+
+
+class Planner:
+    """Decides for one model on one machine."""
+
+    def __init__(
+        self,
+        source: str,
+        model: Model | None,
+        hardware: Hardware,
+        *,
+        is_registered: bool,
+        context: int | None,
+        returned_bytes: int = 0,
+        others: Callable[[], Iterable[Model]] = tuple,
+    ) -> None:
+        """`model` is what is known of it, `is_registered` whether it was asked for by its name.
+
+        `context` is what somebody insists on, `returned_bytes` what is free once the server that
+        runs now is stopped, `others` what could be offered instead.
+        """
+        self._source = source.partition(":")[0]
+        self._model = model
+        self._hardware = hardware
+        self._room = fitting.room(hardware, now=True, returned_bytes=returned_bytes)
+        self._is_registered = is_registered
+        self._context = context
+        self._others = others
+
+    def select(self, offered: Sequence[Offer], choice: str | None) -> Offer | None:
+        """Return the model to take; see `huggingface.Select`.
+
+        A name of the registry gets the best that fits. Of a repository that somebody named, it is
+        what they said; whether it fits is looked at all the same.
+
+        Raises:
+            QcodeError: what is to be taken does not fit into the memory.
+        """
+        if self._is_registered and choice is None:
+            by_name = quantised(offered)
+            measured = {name: one.size for name, one in by_name.items() if one.size}
+            found = self._fit({name: size / 1e9 for name, size in measured.items()})
+            if found is not None:
+                return by_name[found.quantisation]
+            if measured:
+                name = min(measured, key=measured.__getitem__)
+                raise self._refusal(by_name[name], offered)
+        one = choose(offered, choice)
+        if one is not None and one.size is not None and not self._has_room(one):
+            raise self._refusal(one, offered)
+        return one
+
+    def tuning(self, path: Path, facts: gguf.Gguf) -> Tuning:
+        """Return how to serve the model whose files are there now.
+
+        Raises:
+            QcodeError: its cache is larger than was known, so that it does not fit after all.
+        """
+        offer = Offer((path.name,), gguf.size(path))
+        model = self._as_model(offer, facts)
+        window = facts.trained_window or model.context_window
+        for context in (self._context, *(() if self._context else _CONTEXTS)):
+            found = fitting.fit(self._weights(model), window, self._room, context=context)
+            if found is not None:
+                return tuning(
+                    model,
+                    traits(model),
+                    self._hardware,
+                    found,
+                    layers=facts.layers,
+                    space=self._room,
+                )
+        raise self._refusal(offer, (offer,), facts)
+
+    def _as_model(self, offer: Offer, facts: gguf.Gguf | None = None) -> Model:
+        """Return what is known, with the size that the files really have."""
+        size = (offer.size or 0) / 1e9
+        label = offer.quantisation or "file"
+        model = self._model or Model(gguf.model_id(offer.name))
+        weights = model.weights
+        if weights is None:
+            # Only its size is known: that of a dense model at the bits of its name.
+            billions = (
+                size * 8 / fitting.BITS.get(label.removeprefix("UD-"), fitting.BITS["Q4_K_M"])
+            )
+            weights = Weights("", billions, billions)
+        cache = weights.kv_bytes_per_token or (facts.cache_bytes if facts else None)
+        return replace(
+            model,
+            weights=replace(weights, quantisations={label: size}, kv_bytes_per_token=cache),
+        )
+
+    def _weights(self, model: Model) -> Weights:
+        assert model.weights is not None
+        return model.weights
+
+    def _fit(self, measured: dict[str, float]) -> Fit | None:
+        if not measured or self._model is None or self._model.weights is None:
+            return None
+        weights = replace(self._model.weights, quantisations=measured)
+        return fitting.fit(weights, self._model.context_window, self._room, context=self._context)
+
+    def _has_room(self, offer: Offer) -> bool:
+        model = self._as_model(offer)
+        weights = self._weights(model)
+        if weights.kv_bytes_per_token is None:
+            # What the cache takes is in the file, and that is not here yet.
+            weights = replace(weights, kv_bytes_per_token=0)
+        context = self._context or fitting.LEAST
+        return fitting.fit(weights, model.context_window, self._room, context=context) is not None
+
+    def _refusal(
+        self, offer: Offer, offered: Sequence[Offer], facts: gguf.Gguf | None = None
+    ) -> QcodeError:
+        """Say what is needed, what is there and what would fit instead, in one line."""
+        model = self._as_model(offer, facts)
+        weights = self._weights(model)
+        least = fitting.least(weights, model.context_window, self._context)
+        called = self._source + (f":{offer.quantisation}" if offer.quantisation else "")
+        return QcodeError(
+            f"`{called}` needs {least.needed_gb:.1f} GB of memory with {least.context} tokens of "
+            f"context, and {available(self._room)}",
+            hint=self._instead(offer, offered),
+        )
+
+    def _instead(self, offer: Offer, offered: Sequence[Offer]) -> str:
+        fitting_ones = [
+            one
+            for one in quantised(offered).values()
+            if one.size and one.size < (offer.size or 0) and self._has_room(one)
+        ]
+        if fitting_ones:
+            best = max(fitting_ones, key=lambda one: one.size or 0)
+            return f"`{self._source}:{best.quantisation}` fits"
+        if self._context and self._context > fitting.LEAST:
+            return f"try a smaller --context, such as {fitting.LEAST}"
+        if other := self._other():
+            return f"`qcode local up {other.id}` fits"
+        return "`qcode local up 1.5b` is small; `qcode local down` or closing programs frees memory"
+
+    def _other(self) -> Model | None:
+        """Return the largest model of the registry that fits."""
+        candidates = [
+            model
+            for model in self._others()
+            if model.weights
+            and model.weights.gguf
+            and fitting.fit(model.weights, model.context_window, self._room) is not None
+        ]
+        return max(candidates, key=lambda model: self._weights(model).total_b, default=None)
+
+
+def available(space: Room) -> str:
+    """Return what is there, as people read it."""
+    if space.is_unified:
+        return f"{space.vram:.1f} GB can be used"
+    ram = f"{space.ram:.1f} GB of RAM can be used"
+    return f"{space.vram:.1f} GB of VRAM and {ram}" if space.vram else ram
