@@ -72,7 +72,7 @@ def fetch_from_hub(
     """
     folder = store / wanted.repo
     here = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*.gguf")}
-    if (whole := offers(here)) and (found := select(whole, wanted.choice)):
+    if (whole := offers(here, is_here=True)) and (found := select(whole, wanted.choice)):
         return folder / found.name
     chosen = _pick(_list(wanted.repo, hub), wanted, select)
     # Asked before anything is fetched, so that what is needed is known.

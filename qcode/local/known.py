@@ -74,12 +74,15 @@ class Planner:
         is_registered: bool,
         context: int | None,
         returned_bytes: int = 0,
+        disk_bytes: int | None = None,
         others: Callable[[], Iterable[Model]] = tuple,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         """`model` is what is known of it, `is_registered` whether it was asked for by its name.
 
         `context` is what somebody insists on, `returned_bytes` what is free once the server that
-        runs now is stopped, `others` what could be offered instead.
+        runs now is stopped, `disk_bytes` what is free for files, `others` what could be offered
+        instead. `note` is told what was decided.
         """
         self._source = source.partition(":")[0]
         self._model = model
@@ -87,7 +90,9 @@ class Planner:
         self._room = fitting.room(hardware, now=True, returned_bytes=returned_bytes)
         self._is_registered = is_registered
         self._context = context
+        self._disk_bytes = disk_bytes
         self._others = others
+        self._note = note
 
     def select(self, offered: Sequence[Offer], choice: str | None) -> Offer | None:
         """Return the model to take; see `huggingface.Select`.
@@ -101,8 +106,12 @@ class Planner:
         if self._is_registered and choice is None:
             by_name = quantised(offered)
             measured = {name: one.size for name, one in by_name.items() if one.size}
-            found = self._fit({name: size / 1e9 for name, size in measured.items()})
-            if found is not None:
+            # Where the disk holds none of them, the download says so.
+            stored = {name: size for name, size in measured.items() if self._holds(by_name[name])}
+            if found := self._fit(stored) or self._fit(measured):
+                if self._note:
+                    size = f"{found.weights_gb:.1f} GB"
+                    self._note(f"taking {found.quantisation} ({size}), the best that fits")
                 return by_name[found.quantisation]
             if measured:
                 name = min(measured, key=measured.__getitem__)
@@ -156,10 +165,17 @@ class Planner:
         assert model.weights is not None
         return model.weights
 
-    def _fit(self, measured: dict[str, float]) -> Fit | None:
+    def _holds(self, offer: Offer) -> bool:
+        """Whether the disk has room for it."""
+        if self._disk_bytes is None or offer.is_here:
+            return True
+        return (offer.size or 0) <= self._disk_bytes
+
+    def _fit(self, measured: dict[str, int]) -> Fit | None:
         if not measured or self._model is None or self._model.weights is None:
             return None
-        weights = replace(self._model.weights, quantisations=measured)
+        sizes = {name: size / 1e9 for name, size in measured.items()}
+        weights = replace(self._model.weights, quantisations=sizes)
         return fitting.fit(weights, self._model.context_window, self._room, context=self._context)
 
     def _has_room(self, offer: Offer) -> bool:

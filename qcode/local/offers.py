@@ -23,6 +23,8 @@ class Offer:
     """Paths in the repository, in order; a server is given the first."""
     size: int | None
     """Bytes of all files; None: the listing does not tell."""
+    is_here: bool = False
+    """Whether the files are on this machine's disk already."""
 
     @property
     def name(self) -> str:
@@ -36,7 +38,7 @@ class Offer:
         return found[-1] if found else ""
 
 
-def offers(listing: Mapping[str, int | None]) -> tuple[Offer, ...]:
+def offers(listing: Mapping[str, int | None], *, is_here: bool = False) -> tuple[Offer, ...]:
     """Return what a listing of paths and sizes has; what lacks a part is not there."""
     out = []
     for name in sorted(listing):
@@ -44,7 +46,7 @@ def offers(listing: Mapping[str, int | None]) -> tuple[Offer, ...]:
         if files[0] == name and all(file in listing for file in files):
             sizes = [listing[file] for file in files]
             known = [size for size in sizes if size is not None]
-            out.append(Offer(files, sum(known) if len(known) == len(sizes) else None))
+            out.append(Offer(files, sum(known) if len(known) == len(sizes) else None, is_here))
     # Those in one piece first: they are the same and simpler to have.
     return tuple(sorted(out, key=lambda offer: (len(offer.files) > 1, offer.name)))
 

@@ -12,6 +12,7 @@ from qcode.local.cpu import this_cpu, threads
 from qcode.local.engine import Engine, choose, has_gpu
 from qcode.local.fetch import Model, fetch, in_repository, normal
 from qcode.local.known import Find, Known, Planner, known
+from qcode.local.packages import free_space
 from qcode.local.process import memory_bytes, stop
 from qcode.local.progress import Progress
 from qcode.local.state import Record, Running
@@ -91,7 +92,9 @@ def up(
                 is_registered=by_name is not None,
                 context=context,
                 returned_bytes=(memory_bytes(record.running.pid) or 0) if record else 0,
+                disk_bytes=free_space(data_dir()),
                 others=registry.all,
+                note=progress.note,
             )
             model = fetch(repository, progress=progress, select=planner.select)
             tuned = planner.tuning(model.path, model.facts)
@@ -155,7 +158,7 @@ def _serve(
     if context is not None and window < context:
         progress.note(f"{model.id} was trained for {window} tokens of context; taking that")
     template = server.template_for(model)
-    kept = slots.folder_for(engine, model.path, template)
+    kept = slots.folder_for(engine, model.path, template, tuned.cache_type if tuned else "f16")
     serving = server.Serving(
         model=model.path,
         id=model.id,

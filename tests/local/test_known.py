@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -100,6 +101,23 @@ def test_the_best_that_fits_is_taken_of_what_is_offered(free: float, name: str) 
 
     assert found is not None
     assert found.quantisation == name
+
+
+def test_the_disk_bounds_what_is_fetched_and_not_what_is_here() -> None:
+    notes: list[str] = []
+    small = Planner(
+        *("coder-30b-a3b", CODER, machine(200)),
+        is_registered=True,
+        context=None,
+        disk_bytes=12_000_000_000,
+        note=notes.append,
+    )
+    here = tuple(dataclasses.replace(one, is_here=True) for one in OFFERED)
+
+    assert small.select(OFFERED, None) == OFFERED[3]
+    assert small.select(here, None) == here[2]
+    assert small.select(OFFERED[:3], None) == OFFERED[2]  # the download says what is missing
+    assert notes[0] == "taking Q2_K (11.3 GB), the best that fits"
 
 
 def test_a_card_gets_more_bits() -> None:
