@@ -82,7 +82,7 @@ def _stat(folder: Path, name: str) -> int:
         return 0
     for line in lines:
         key, _, value = line.partition(" ")
-        if key in (name, f"total_{name}") and value.strip().isdigit():
+        if key in (name, f"total_{name}") and value.strip().isdecimal():
             return int(value)
     return 0
 
@@ -103,4 +103,4 @@ def _number(file: Path) -> int | None:
         text = file.read_text(errors="replace").strip()
     except OSError:
         return None
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

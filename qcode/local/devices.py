@@ -5,7 +5,9 @@ Nothing here raises or takes longer than a few seconds: what cannot be found out
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -45,17 +47,35 @@ def gpus(platform: str, ram_bytes: int, root: Path = ROOT) -> tuple[Gpu, ...]:
 def output(command: list[str]) -> str:
     """Return what a short command prints; empty when it is not there, fails or takes too long."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_TIMEOUT_S,
-            check=False,
+            start_new_session=True,
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    except (OSError, ValueError):
         return ""
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+    try:
+        text, _ = process.communicate(timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        _abandon(process)
+        return ""
+    return text.decode(errors="replace") if process.returncode == 0 else ""
+
+
+def _abandon(process: subprocess.Popen[bytes]) -> None:
+    """End the program and what it started, without waiting for what hangs in the kernel."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    if process.stdout:
+        process.stdout.close()
+    try:
+        process.wait(1.0)
+    except subprocess.TimeoutExpired:
+        process.returncode = -signal.SIGKILL  # Popen must not complain that it still runs
 
 
 def _nvidia(ram_bytes: int) -> list[Gpu]:
@@ -64,8 +84,8 @@ def _nvidia(ram_bytes: int) -> list[Gpu]:
     for line in output(["nvidia-smi", query, "--format=csv,noheader,nounits"]).splitlines():
         name, _, sizes = line.partition(",")
         total, _, free = (part.strip() for part in sizes.partition(","))
-        if total.isdigit():
-            left = int(free) * _MIB if free.isdigit() else None
+        if total.isdecimal():
+            left = int(free) * _MIB if free.isdecimal() else None
             found.append(Gpu("nvidia", name.strip(), int(total) * _MIB, left))
         elif total.startswith("["):
             # `[N/A]` or `[Not Supported]`: boards such as GB10 share the machine's memory.
@@ -82,8 +102,8 @@ def _amd(root: Path) -> list[Gpu]:
         return []
     for file in cards:
         total, used = _text(file), _text(file.with_name("mem_info_vram_used"))
-        if total.isdigit():
-            free = int(total) - int(used) if used.isdigit() else None
+        if total.isdecimal():
+            free = int(total) - int(used) if used.isdecimal() else None
             name = _text(file.with_name("product_name")) or "AMD GPU"
             found.append(Gpu("amd", name, int(total), free))
     return found
@@ -96,7 +116,7 @@ def _apple(ram_bytes: int) -> tuple[Gpu, ...]:
     name = output(["sysctl", "-n", "machdep.cpu.brand_string"]).strip() or "Apple"
     limit = output(["sysctl", "-n", "iogpu.wired_limit_mb"]).strip()
     usable = ram_bytes * 2 // 3 if ram_bytes <= _SMALL_MAC_BYTES else ram_bytes * 3 // 4
-    if limit.isdigit() and int(limit):
+    if limit.isdecimal() and int(limit):
         usable = int(limit) * _MIB
     return (Gpu("apple", name, usable, None, is_unified=True),) if usable else ()
 

@@ -149,7 +149,7 @@ class Planner:
         label = offer.quantisation or "file"
         model = self._model or Model(gguf.model_id(offer.name))
         weights = model.weights
-        if weights is None:
+        if weights is None or weights.total_b <= 0:
             # Only its size is known: that of a dense model at the bits of its name.
             billions = (
                 size * 8 / fitting.BITS.get(label.removeprefix("UD-"), fitting.BITS["Q4_K_M"])
@@ -173,6 +173,8 @@ class Planner:
 
     def _fit(self, measured: dict[str, int]) -> Fit | None:
         if not measured or self._model is None or self._model.weights is None:
+            return None
+        if self._model.weights.total_b <= 0:
             return None
         sizes = {name: size / 1e9 for name, size in measured.items()}
         weights = replace(self._model.weights, quantisations=sizes)

@@ -58,7 +58,7 @@ def _memory(platform: str, root: Path) -> tuple[int, int | None]:
         for line in (root / "proc/meminfo").read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")
             number = value.split()[:1]
-            if number and number[0].isdigit():
+            if number and number[0].isdecimal():
                 facts[key] = int(number[0]) * 1024
     except OSError:
         pass
@@ -66,7 +66,7 @@ def _memory(platform: str, root: Path) -> tuple[int, int | None]:
         return facts["MemTotal"], facts.get("MemAvailable", facts.get("MemFree"))
     if platform.startswith("darwin"):
         said = output(["sysctl", "-n", "hw.memsize"]).strip()
-        if said.isdigit():
+        if said.isdecimal():
             return int(said), None
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None

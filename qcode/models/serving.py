@@ -14,7 +14,7 @@ from qcode.models.fitting import Fit
 from qcode.models.hardware import Hardware
 from qcode.models.model import Model, Weights
 from qcode.models.recipe import Command, Recipe
-from qcode.models.serving_gpu import sglang, vllm
+from qcode.models.serving_gpu import sglang, unsaid, vllm
 from qcode.models.speed import speed_of
 from qcode.models.traits import Traits, traits
 from qcode.models.tuning import llama_options, tuning
@@ -38,7 +38,7 @@ def recipes(model: Model, hardware: Hardware) -> tuple[Recipe, ...]:
     Pure: `hardware` says what there is (`qcode.models.hardware.this_machine`).
     """
     weights = model.weights
-    if weights is None:
+    if weights is None or weights.total_b <= 0:
         return ()
     facts = traits(model)
     space = fitting.room(hardware)
@@ -121,6 +121,8 @@ def _ollama(model: Model, weights: Weights, hardware: Hardware, found: Fit | Non
         notes.append("which quantisation its library has decides the size; `ollama show` says it")
     elif found.weights_gb > _WHOLE_FILE_GB:
         notes.append("Ollama takes no model that is published in several files; this one likely is")
+    if not weights.ollama:
+        notes += unsaid(model.sampling)  # its library's own have that with them
     return _fitting(
         OLLAMA,
         model,
@@ -161,7 +163,10 @@ def _lm_studio(model: Model, weights: Weights, hardware: Hardware, found: Fit | 
         ),
         port=1234,
         install="lmstudio.ai; run it once, then `lms` is there",
-        notes=("`lms ls` says the name by which `lms load` knows it, if it is another",),
+        notes=(
+            "`lms ls` says the name by which `lms load` knows it, if it is another",
+            *unsaid(model.sampling),
+        ),
     )
 
 

@@ -59,7 +59,7 @@ def vllm(model: Model, weights: Weights, facts: Traits, hardware: Hardware) -> R
     line += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
     if sampling := _sampling(model.sampling):
         line += ["--override-generation-config", json.dumps(sampling)]
-    notes = list(_notes(VLLM, facts.vllm_tools, facts))
+    notes = [*_notes(VLLM, facts.vllm_tools, facts), *unsaid(_penalty(model.sampling))]
     if facts.vllm_template:
         notes.append(f"`{facts.vllm_template}` is in vLLM's repository")
     install = "`uv pip install vllm --torch-backend auto`"
@@ -81,7 +81,7 @@ def sglang(model: Model, weights: Weights, facts: Traits, hardware: Hardware) ->
     if facts.sglang_reasoning and model.reasoning.style != "none":
         line += ["--reasoning-parser", facts.sglang_reasoning]
     line.append("--enable-cache-report")
-    notes = _notes(SGLANG, facts.sglang_tools, facts)
+    notes = [*_notes(SGLANG, facts.sglang_tools, facts), *unsaid(_penalty(model.sampling))]
     install = "`uv pip install sglang`"
     return _recipe(SGLANG, model, weights, hardware, plan, line, 30_000, install, notes)
 
@@ -102,8 +102,8 @@ def _plan(model: Model, weights: Weights, facts: Traits, hardware: Hardware) -> 
             plan = _Plan(repository, bits, size, tokens, cache, max(1, cards), False)
             plans.append(plan)
             runs = bool(hardware.gpus) and hardware.gpus[0].kind != "apple"
-            # The largest context with the weights as published, before smaller ones.
-            if runs and plan.needed_gb <= room and (tokens >= 32_768 or tokens == window):
+            # The largest context first, and for it the weights as published.
+            if runs and plan.needed_gb <= room:
                 return _Plan(repository, bits, size, tokens, cache, cards, True)
     return min(plans, key=lambda plan: plan.needed_gb)
 
@@ -115,7 +115,7 @@ def _cards(hardware: Hardware) -> int:
 
 
 def _sampling(sampling: Sampling) -> dict[str, float]:
-    """Return what vLLM takes as defaults: its ModelConfig knows no presence penalty there."""
+    """Return what vLLM takes as defaults; a presence penalty is not among them."""
     values = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -124,6 +124,22 @@ def _sampling(sampling: Sampling) -> dict[str, float]:
         "repetition_penalty": sampling.repetition_penalty,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _penalty(sampling: Sampling) -> Sampling:
+    return Sampling(presence_penalty=sampling.presence_penalty)
+
+
+def unsaid(sampling: Sampling) -> tuple[str, ...]:
+    """Say what of the card's sampling a server is not told, and how qcode can tell it."""
+    names = [name for name in Sampling.__match_args__ if name != "source"]
+    said = [(name, getattr(sampling, name)) for name in names]
+    values = [f"{name} = {value:g}" for name, value in said if value is not None]
+    if not values:
+        return ()
+    return (
+        f"its card says to sample so: `extra_body = {{ {', '.join(values)} }}` in the settings",
+    )
 
 
 def _notes(server: str, parser: str, facts: Traits) -> tuple[str, ...]:
@@ -150,7 +166,7 @@ def _recipe(
     line: list[str],
     port: int,
     install: str,
-    notes: list[str] | tuple[str, ...],
+    notes: list[str],
 ) -> Recipe:
     active = plan.weights_gb * min(1.0, weights.active_b / weights.total_b)
     read = active + plan.cache_gb * min(1.0, FILLED_TOKENS / plan.context)

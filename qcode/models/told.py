@@ -18,7 +18,7 @@ def tell(recipes: Sequence[Recipe], hardware: Hardware) -> str:
     if not recipes:
         return f"{blocks[0]}\nits weights are not published: it cannot be run here"
     blocks += [_block(recipe) for recipe in recipes if recipe.fits]
-    others = [f"{recipe.server}: {recipe.why}" for recipe in recipes if not recipe.fits]
+    others = [_head(recipe) for recipe in recipes if not recipe.fits]
     if others:
         blocks.append("\n".join(others))
     return "\n\n".join(blocks)
@@ -34,8 +34,12 @@ def describe(hardware: Hardware) -> str:
     return ", ".join([cores, memory, *(cards or ["no GPU found"])])
 
 
+def _head(recipe: Recipe) -> str:
+    return "\n".join(_wrapped(f"{recipe.server}: {recipe.why}", first=""))
+
+
 def _block(recipe: Recipe) -> str:
-    rows = [f"{recipe.server}: {recipe.why}"]
+    rows = [_head(recipe)]
     if recipe.tokens_per_second:
         rows.append(f"  about {_round(recipe.tokens_per_second)} tokens a second (an estimate)")
     rows += [textwrap.indent(command.lines(_WIDTH), "    ") for command in recipe.commands]
@@ -48,11 +52,11 @@ def _block(recipe: Recipe) -> str:
     return "\n".join(rows)
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, first: str = "  ") -> list[str]:
     return textwrap.wrap(
         text,
         _WIDTH,
-        initial_indent="  ",
+        initial_indent=first,
         subsequent_indent="  ",
         break_on_hyphens=False,
         break_long_words=False,

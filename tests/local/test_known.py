@@ -285,6 +285,30 @@ def test_up_takes_a_name_of_the_registry(
     assert running.context_window == 4096
 
 
+CARD = "CUDA0: NVIDIA GeForce RTX 4090 (24080 MiB, 23500 MiB free)"
+
+
+@pytest.mark.parametrize("devices, seen", [(CARD, True), ("(none)", False), ("", False)])
+def test_a_card_is_used_if_the_server_sees_one(
+    devices: str,
+    seen: bool,
+    content: bytes,
+    start: Callable[[Hub], Hub],
+    fake_server: Callable[..., FakeServer],
+    watcher: Watcher,
+) -> None:
+    fake = fake_server(devices=devices)
+    driver = fake.path.with_name("nvidia-smi")
+    driver.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 4090, 24564, 24000'\n")
+    driver.chmod(0o755)
+    start(Hub({"m-Q4_K_M.gguf": content}))
+
+    local.up("tiny-coder", progress=watcher, registry=registry(content))
+
+    assert ("-ngl" in fake.starts[0]) == seen
+    assert ("-t" in fake.starts[0]) != seen
+
+
 def test_up_refuses_what_does_not_fit_before_it_fetches(
     content: bytes,
     start: Callable[[Hub], Hub],

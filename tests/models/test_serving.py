@@ -197,6 +197,24 @@ def test_the_cards_sampling_is_said() -> None:
     ) == {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05}
 
 
+def test_what_a_server_is_not_told_of_sampling_can_be_sent() -> None:
+    fits = machine(512, H100)
+    penalty = (
+        "its card says to sample so: `extra_body = { presence_penalty = 1.5 }` in the settings"
+    )
+
+    assert penalty in recipe("vLLM", HYBRID, fits).notes
+    assert penalty in recipe("SGLang", HYBRID, fits).notes
+    assert any(
+        "temperature = 1, min_p = 0" in note for note in recipe("Ollama", HYBRID, fits).notes
+    )
+    assert not any("extra_body" in note for note in recipe("Ollama", CODER, fits).notes)
+
+
+def test_parameters_that_cannot_be_are_none() -> None:
+    assert recipes(Model("empty", weights=Weights("x/y", 0.0, 0.0)), machine(64)) == ()
+
+
 def test_several_cards_share_the_tensors() -> None:
     four = machine(512, H100, H100, H100, H100)
     three = machine(512, H100, H100, H100)

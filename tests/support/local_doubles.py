@@ -204,7 +204,11 @@ arguments = sys.argv[1:]
 if "--version" in arguments:
     sys.exit({version_status})
 if "--help" in arguments:
-    print("--cache-ram N  --no-ui  --cors-origins ORIGINS")
+    print("--cache-ram N  --no-ui  --cors-origins ORIGINS  {more}")
+    sys.exit(0)
+if "--list-devices" in arguments:
+    print("Available devices:")
+    print("  {devices}")
     sys.exit(0)
 value = lambda name: arguments[arguments.index(name) + 1]
 with open({record!r}, "a") as record:
@@ -239,7 +243,10 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(value("--port"))), Handler).se
 class FakeServer:
     """A `llama-server` on PATH."""
 
-    def __init__(self, folder: Path, *, dies: bool = False, version_status: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, dies: bool = False, version_status: int = 0, devices: str = ""
+    ) -> None:
+        """`devices` is what a newer one lists; empty: it is older than the list."""
         self.record = folder / "starts"
         self.path = folder / "llama-server"
         folder.mkdir(exist_ok=True)
@@ -249,6 +256,8 @@ class FakeServer:
                 record=str(self.record),
                 dies=dies,
                 version_status=version_status,
+                devices=devices,
+                more="--list-devices --n-cpu-moe N" if devices else "",
             )
         )
         self.path.chmod(0o755)
