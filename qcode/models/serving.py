@@ -26,6 +26,8 @@ _HYBRID = """most of its layers keep one state that cannot be taken back: what c
 mid-prompt is read again from the last checkpoint on, so --cache-reuse is left out"""
 _SLIDING = """its sliding windows keep the last tokens alone: --cache-reuse is left out; with \
 memory to spare --swa-full keeps all"""
+_ORIGINS = """pages that a browser shows could use it, too: newer servers take \
+`--cors-origins http://127.0.0.1:8080`"""
 _OLLAMA_WINDOW = """below 24 GiB of VRAM Ollama gives a model 4096 tokens and cuts longer prompts \
 in silence: OLLAMA_CONTEXT_LENGTH is needed, in the service's settings where Ollama runs as one"""
 _WHOLE_FILE_GB = 45.0
@@ -78,7 +80,7 @@ def _llama_cpp(
         port=8080,
         install="`brew install llama.cpp`, a release of github.com/ggml-org/llama.cpp, or nothing: "
         f"`qcode local up {model.id}` fetches a server and the model and does all of this",
-        notes=(*_cache_notes(facts), *_offload_notes(found, facts)),
+        notes=(_ORIGINS, *_cache_notes(facts), *_offload_notes(found, facts)),
     )
 
 

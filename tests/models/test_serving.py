@@ -377,6 +377,23 @@ def test_every_option_of_llama_cpp_exists(llama_help: str) -> None:
     assert llama_options() - known == set()
 
 
+def test_every_command_of_llama_cpp_is_understood(llama_server: Path, tmp_path: Path) -> None:
+    lines = {one.commands[0].argv for one in every() if one.server == "llama.cpp" and one.commands}
+    for line in lines:
+        at = line.index("-hf")
+        missing = [*line[1:at], "-m", str(tmp_path / "missing.gguf"), *line[at + 2 :]]
+
+        done = subprocess.run(
+            [str(llama_server), *missing, "--offline"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+        # Wrong options are refused before it looks for the file.
+        assert "failed to open GGUF file" in done.stderr + done.stdout, line
+
+
 @pytest.fixture
 def llama_help(llama_server: Path) -> str:
     done = subprocess.run(
