@@ -100,9 +100,12 @@ def _cache_bytes(own: dict[str, int]) -> int | None:
     shared = own.get("attention.head_count_kv", heads)
     if not layers or not heads or not shared:
         return None
-    # A state instead of keys and values in most layers, one vector for all heads, or a window.
-    special = ("ssm.", "attention.kv_lora_rank", "attention.sliding_window", "full_attention")
-    if any(key.startswith(special) for key in own):
+    if interval := own.get("full_attention_interval"):
+        layers //= interval  # the others keep one state, whatever they read
+    # Such a state in layers that are not told, one vector for all heads, or a window.
+    elif any(key.startswith("ssm.") for key in own):
+        return None
+    if {"attention.kv_lora_rank", "attention.sliding_window"} & own.keys():
         return None
     width = own.get("embedding_length", 0) // heads
     keys, values = (own.get(f"attention.{name}_length", width) for name in ("key", "value"))

@@ -109,17 +109,20 @@ class Planner:
             # Where the disk holds none of them, the download says so.
             stored = {name: size for name, size in measured.items() if self._holds(by_name[name])}
             if found := self._fit(stored) or self._fit(measured):
+                one = by_name[found.quantisation]
                 if self._note:
-                    size = f"{found.weights_gb:.1f} GB"
-                    self._note(f"taking {found.quantisation} ({size}), the best that fits")
-                return by_name[found.quantisation]
+                    why = "which is here" if one.is_here else "the best that fits"
+                    self._note(f"taking {found.quantisation} ({found.weights_gb:.1f} GB), {why}")
+                return one
+            if all(each.is_here for each in offered):
+                return None  # the repository may have something smaller
             if measured:
                 name = min(measured, key=measured.__getitem__)
                 raise self._refusal(by_name[name], offered)
-        one = choose(offered, choice)
-        if one is not None and one.size is not None and not self._has_room(one):
-            raise self._refusal(one, offered)
-        return one
+        chosen = choose(offered, choice)
+        if chosen is not None and chosen.size is not None and not self._has_room(chosen):
+            raise self._refusal(chosen, offered)
+        return chosen
 
     def tuning(self, path: Path, facts: gguf.Gguf) -> Tuning:
         """Return how to serve the model whose files are there now.

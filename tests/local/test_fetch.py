@@ -260,10 +260,14 @@ def test_the_head_of_a_file_says_what_its_cache_takes(make_gguf: Callable[..., P
     facts = gguf.read(make_gguf(**shape))
     wide = gguf.read(make_gguf(**shape, **{"llama_attention.key_length": 256}))
     state = gguf.read(make_gguf(**shape, **{"llama_ssm.state_size": 128}))
+    every_fourth = gguf.read(
+        make_gguf(**shape, **{"llama_ssm.state_size": 128, "llama_full_attention_interval": 4})
+    )
 
     assert (facts.layers, facts.cache_bytes) == (32, 2 * 32 * 8 * (128 + 128))
     assert wide.cache_bytes == 2 * 32 * 8 * (256 + 128)
     assert state.cache_bytes is None
+    assert every_fourth.cache_bytes == 2 * 8 * 8 * (128 + 128)
     assert gguf.read(make_gguf()).cache_bytes is None
 
 

@@ -120,6 +120,14 @@ def test_the_disk_bounds_what_is_fetched_and_not_what_is_here() -> None:
     assert notes[0] == "taking Q2_K (11.3 GB), the best that fits"
 
 
+def test_what_is_here_and_too_large_leaves_it_to_the_repository() -> None:
+    here = tuple(dataclasses.replace(one, is_here=True) for one in OFFERED[1:2])
+
+    assert planner(24).select(here, None) is None
+    with pytest.raises(QcodeError):
+        planner(24).select(here, "Q8_0")
+
+
 def test_a_card_gets_more_bits() -> None:
     card = Gpu("nvidia", "NVIDIA A6000", 48 * GIB, 48 * GIB)
 
