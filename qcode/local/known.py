@@ -62,6 +62,28 @@ def known(source: str, find: Find) -> Known | None:
     return Known(model, Wanted(model.weights.gguf, match["choice"] if match else None))
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Where the files of a repository are kept."""
+
+    folder: Path
+    free: int
+    """Bytes."""
+
+    def missing(self, offer: Offer) -> int:
+        """Return the bytes of it that are not here yet."""
+        here = 0
+        for name in offer.files:
+            for path in (self.folder / name, self.folder / f"{name}.partial"):
+                if path.is_file():
+                    here += path.stat().st_size
+        return max(0, (offer.size or 0) - here)
+
+    def holds(self, offer: Offer) -> bool:
+        """Whether there is room for what is missing."""
+        return offer.is_here or self.missing(offer) <= self.free
+
+
 class Planner:
     """Decides for one model on one machine."""
 
@@ -74,15 +96,15 @@ class Planner:
         is_registered: bool,
         context: int | None,
         returned_bytes: int = 0,
-        disk_bytes: int | None = None,
+        disk: Disk | None = None,
         others: Callable[[], Iterable[Model]] = tuple,
         note: Callable[[str], None] | None = None,
     ) -> None:
         """`model` is what is known of it, `is_registered` whether it was asked for by its name.
 
         `context` is what somebody insists on, `returned_bytes` what is free once the server that
-        runs now is stopped, `disk_bytes` what is free for files, `others` what could be offered
-        instead. `note` is told what was decided.
+        runs now is stopped, `disk` where files are kept, `others` what could be offered instead.
+        `note` is told what was decided.
         """
         self._source = source.partition(":")[0]
         self._model = model
@@ -90,7 +112,7 @@ class Planner:
         self._room = fitting.room(hardware, now=True, returned_bytes=returned_bytes)
         self._is_registered = is_registered
         self._context = context
-        self._disk_bytes = disk_bytes
+        self._disk = disk
         self._others = others
         self._note = note
 
@@ -101,28 +123,46 @@ class Planner:
         what they said; whether it fits is looked at all the same.
 
         Raises:
-            QcodeError: what is to be taken does not fit into the memory.
+            QcodeError: what is to be taken does not fit into the memory, or not onto the disk.
         """
         if self._is_registered and choice is None:
-            by_name = quantised(offered)
-            measured = {name: one.size for name, one in by_name.items() if one.size}
-            # Where the disk holds none of them, the download says so.
-            stored = {name: size for name, size in measured.items() if self._holds(by_name[name])}
-            if found := self._fit(stored) or self._fit(measured):
-                one = by_name[found.quantisation]
-                if self._note:
-                    why = "which is here" if one.is_here else "the best that fits"
-                    self._note(f"taking {found.quantisation} ({found.weights_gb:.1f} GB), {why}")
-                return one
+            if best := self._best(offered):
+                return best
             if all(each.is_here for each in offered):
                 return None  # the repository may have something smaller
-            if measured:
-                name = min(measured, key=measured.__getitem__)
-                raise self._refusal(by_name[name], offered)
+            smallest = min(
+                (one for one in quantised(offered).values() if one.size),
+                key=lambda one: one.size or 0,
+                default=None,
+            )
+            if smallest is not None:
+                raise self._refusal(smallest, offered)
         chosen = choose(offered, choice)
         if chosen is not None and chosen.size is not None and not self._has_room(chosen):
             raise self._refusal(chosen, offered)
+        if chosen is not None and self._disk and not self._disk.holds(chosen):
+            raise self._no_space(self._disk, chosen, offered)
         return chosen
+
+    def _best(self, offered: Sequence[Offer]) -> Offer | None:
+        """Return the best that fits into the memory, if there is one that the disk can hold."""
+        by_name = quantised(offered)
+        measured = {name: one.size for name, one in by_name.items() if one.size}
+        disk = self._disk
+        stored = {
+            name: size for name, size in measured.items() if not disk or disk.holds(by_name[name])
+        }
+        found = self._fit(stored)
+        if found is None:
+            wanted = self._fit(measured)
+            if wanted is not None and disk:
+                raise self._no_space(disk, by_name[wanted.quantisation], offered)
+            return None
+        one = by_name[found.quantisation]
+        if self._note:
+            why = "which is here" if one.is_here else "the best that fits"
+            self._note(f"taking {found.quantisation} ({found.weights_gb:.1f} GB), {why}")
+        return one
 
     def tuning(self, path: Path, facts: gguf.Gguf) -> Tuning:
         """Return how to serve the model whose files are there now.
@@ -168,12 +208,6 @@ class Planner:
         assert model.weights is not None
         return model.weights
 
-    def _holds(self, offer: Offer) -> bool:
-        """Whether the disk has room for it."""
-        if self._disk_bytes is None or offer.is_here:
-            return True
-        return (offer.size or 0) <= self._disk_bytes
-
     def _fit(self, measured: dict[str, int]) -> Fit | None:
         if not measured or self._model is None or self._model.weights is None:
             return None
@@ -199,22 +233,40 @@ class Planner:
         model = self._as_model(offer, facts)
         weights = self._weights(model)
         least = fitting.least(weights, model.context_window, self._context)
-        called = self._source + (f":{offer.quantisation}" if offer.quantisation else "")
         return QcodeError(
-            f"`{called}` needs {least.needed_gb:.1f} GB of memory with {least.context} tokens of "
-            f"context, and {available(self._room)}",
+            f"`{self._named(offer)}` needs {least.needed_gb:.1f} GB of memory with "
+            f"{least.context} tokens of context, and {available(self._room)}",
             hint=self._instead(offer, offered),
         )
 
-    def _instead(self, offer: Offer, offered: Sequence[Offer]) -> str:
+    def _no_space(self, disk: Disk, offer: Offer, offered: Sequence[Offer]) -> QcodeError:
+        """Say the same of the disk."""
+        smaller = self._smaller(offer, offered)
+        return QcodeError(
+            f"`{self._named(offer)}` needs {disk.missing(offer) / 1e9:.1f} GB on the disk, and "
+            f"{disk.free / 1e9:.1f} GB are free in `{disk.folder}`",
+            hint=smaller or "free some, or set XDG_DATA_HOME to a folder on a larger disk",
+        )
+
+    def _named(self, offer: Offer) -> str:
+        return self._source + (f":{offer.quantisation}" if offer.quantisation else "")
+
+    def _smaller(self, offer: Offer, offered: Sequence[Offer]) -> str:
+        """Name the largest smaller quantisation that fits; empty: there is none."""
         fitting_ones = [
             one
             for one in quantised(offered).values()
-            if one.size and one.size < (offer.size or 0) and self._has_room(one)
+            if one.size
+            and one.size < (offer.size or 0)
+            and self._has_room(one)
+            and (not self._disk or self._disk.holds(one))
         ]
-        if fitting_ones:
-            best = max(fitting_ones, key=lambda one: one.size or 0)
-            return f"`{self._source}:{best.quantisation}` fits"
+        best = max(fitting_ones, key=lambda one: one.size or 0, default=None)
+        return f"`{self._named(best)}` fits" if best else ""
+
+    def _instead(self, offer: Offer, offered: Sequence[Offer]) -> str:
+        if smaller := self._smaller(offer, offered):
+            return smaller
         if self._context and self._context > fitting.LEAST:
             return f"try a smaller --context, such as {fitting.LEAST}"
         if other := self._other():

@@ -11,7 +11,8 @@ from qcode.local.catalog import MODELS, Builtin
 from qcode.local.cpu import this_cpu, threads
 from qcode.local.engine import Engine, choose, has_gpu
 from qcode.local.fetch import Model, fetch, in_repository, normal
-from qcode.local.known import Find, Known, Planner, known
+from qcode.local.huggingface import Wanted
+from qcode.local.known import Disk, Find, Known, Planner, known
 from qcode.local.packages import free_space
 from qcode.local.process import memory_bytes, stop
 from qcode.local.progress import Progress
@@ -92,7 +93,7 @@ def up(
                 is_registered=by_name is not None,
                 context=context,
                 returned_bytes=(memory_bytes(record.running.pid) or 0) if record else 0,
-                disk_bytes=free_space(data_dir()),
+                disk=_disk(repository),
                 others=registry.all,
                 note=progress.note,
             )
@@ -102,6 +103,11 @@ def up(
             progress.note(f"stopping {record.running.model}, which was running")
             _end(record)
         return _serve(model, engine, wanted, port, context, progress, tuned)
+
+
+def _disk(repository: Wanted) -> Disk:
+    folder = data_dir() / "models" / repository.repo
+    return Disk(folder, free_space(folder))
 
 
 def _spelt(found: Known) -> str:

@@ -13,7 +13,7 @@ from qcode.local import gguf
 from qcode.local.devices import Gpu
 from qcode.local.engine import Program
 from qcode.local.huggingface import Wanted
-from qcode.local.known import Known, Planner, known
+from qcode.local.known import Disk, Known, Planner, known
 from qcode.local.offers import Offer
 from qcode.local.server import Serving, command
 from qcode.local.service import Registry
@@ -103,21 +103,57 @@ def test_the_best_that_fits_is_taken_of_what_is_offered(free: float, name: str) 
     assert found.quantisation == name
 
 
-def test_the_disk_bounds_what_is_fetched_and_not_what_is_here() -> None:
-    notes: list[str] = []
-    small = Planner(
+def with_disk(folder: Path, free: int, note: Callable[[str], None] | None = None) -> Planner:
+    return Planner(
         *("coder-30b-a3b", CODER, machine(200)),
         is_registered=True,
         context=None,
-        disk_bytes=12_000_000_000,
-        note=notes.append,
+        disk=Disk(folder, free),
+        note=note,
     )
+
+
+def test_the_disk_bounds_what_is_fetched_and_not_what_is_here(tmp_path: Path) -> None:
+    notes: list[str] = []
+    small = with_disk(tmp_path, 12_000_000_000, notes.append)
     here = tuple(dataclasses.replace(one, is_here=True) for one in OFFERED)
 
     assert small.select(OFFERED, None) == OFFERED[3]
     assert small.select(here, None) == here[2]
-    assert small.select(OFFERED[:3], None) == OFFERED[2]  # the download says what is missing
-    assert notes[0] == "taking Q2_K (11.3 GB), the best that fits"
+    assert notes == [
+        "taking Q2_K (11.3 GB), the best that fits",
+        "taking Q4_K_M (18.6 GB), which is here",
+    ]
+
+
+def test_what_the_disk_cannot_hold_says_what_it_can(tmp_path: Path) -> None:
+    with pytest.raises(QcodeError) as failure:
+        with_disk(tmp_path, 12_000_000_000).select(OFFERED, "Q4_K_M")
+
+    assert str(failure.value) == (
+        f"`coder-30b-a3b:Q4_K_M` needs 18.6 GB on the disk, and 12.0 GB are free in `{tmp_path}`; "
+        "`coder-30b-a3b:Q2_K` fits"
+    )
+
+
+@pytest.mark.parametrize("choice", [None, "Q2_K"])
+def test_where_the_disk_holds_nothing_it_says_what_helps(
+    choice: str | None, tmp_path: Path
+) -> None:
+    with pytest.raises(QcodeError, match="on the disk") as failure:
+        with_disk(tmp_path, 1_000_000_000).select(OFFERED, choice)
+
+    assert "XDG_DATA_HOME" in failure.value.hint
+
+
+def test_what_came_already_needs_no_room(tmp_path: Path) -> None:
+    offer = Offer(("m-Q4_K_M-00001-of-00002.gguf", "m-Q4_K_M-00002-of-00002.gguf"), 3000)
+    (tmp_path / offer.files[0]).write_bytes(bytes(1000))
+    (tmp_path / f"{offer.files[1]}.partial").write_bytes(bytes(500))
+
+    assert Disk(tmp_path, 0).missing(offer) == 1500
+    assert Disk(tmp_path, 1500).holds(offer)
+    assert not Disk(tmp_path, 1499).holds(offer)
 
 
 def test_what_is_here_and_too_large_leaves_it_to_the_repository() -> None:
