@@ -174,7 +174,7 @@ class Planner:
         model = self._as_model(offer, facts)
         window = facts.trained_window or model.context_window
         for context in (self._context, *(() if self._context else _CONTEXTS)):
-            found = fitting.fit(self._weights(model), window, self._room, context=context)
+            found = self._placed(self._weights(model), window, context)
             if found is not None:
                 return tuning(
                     model,
@@ -224,7 +224,12 @@ class Planner:
             # What the cache takes is in the file, and that is not here yet.
             weights = replace(weights, kv_bytes_per_token=0)
         context = self._context or fitting.LEAST
-        return fitting.fit(weights, model.context_window, self._room, context=context) is not None
+        return self._placed(weights, model.context_window, context) is not None
+
+    def _placed(self, weights: Weights, window: int | None, context: int | None) -> Fit | None:
+        """Fit the one quantisation that was decided on, however many bits it has."""
+        (only,) = weights.quantisations
+        return fitting.fit(weights, window, self._room, context=context, only=only)
 
     def _refusal(
         self, offer: Offer, offered: Sequence[Offer], facts: gguf.Gguf | None = None

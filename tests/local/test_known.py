@@ -181,6 +181,14 @@ def test_what_was_said_is_taken() -> None:
     assert planner(64).select(OFFERED, "Q5_K_M") is None
 
 
+def test_even_sixteen_bits_are_taken_if_somebody_says_so() -> None:
+    found = planner(200).select(OFFERED, "BF16")
+
+    assert found == OFFERED[0]
+    with pytest.raises(QcodeError, match="`coder-30b-a3b:BF16` needs 6"):
+        planner(48).select(OFFERED, "BF16")
+
+
 def test_a_repository_that_somebody_named_keeps_its_default() -> None:
     found = planner(200, model=None, registered=False).select(OFFERED, None)
 
