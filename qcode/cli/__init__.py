@@ -45,6 +45,7 @@ _IN_SESSION = (None, "run", "resume", "watch")
 _TAKES_VALUE = frozenset(
     {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode",
      "--sandbox", "--sandbox-tier", "--allow", "--deny", "--allow-host", "--add-dir",
+     "--fallback", "--stronger", "--stronger-cost",
      "-C", "--cwd", "--max-steps", "--max-tokens", "--max-cost", "--max-time",
      "--config", "--resume", "--session"}
 )  # fmt: skip

@@ -13,6 +13,7 @@ from qcode.providers import OPENAI_URL, Provider, ToolProtocol
 
 if TYPE_CHECKING:
     from qcode.providers.priced import Price
+    from qcode.providers.retry import RetryPolicy
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm", "given"]
 
@@ -90,6 +91,11 @@ def resolve(
     )
 
 
+def is_openai_model(name: str) -> bool:
+    """Whether a name is one that OpenAI gives its hosted models."""
+    return _OPENAI_MODEL.match(name) is not None
+
+
 def make_provider(
     target: Target,
     *,
@@ -99,6 +105,7 @@ def make_provider(
     style: str | None = None,
     plain_schemas: bool = False,
     price: Price | None = None,
+    policy: RetryPolicy | None = None,
 ) -> Provider:
     """Return the provider for a target, with retries around it.
 
@@ -108,13 +115,14 @@ def make_provider(
     `tool_protocol` is what a person wants: one protocol for good, or `auto`,
     which can change (see `ProtocolChoice`). The others are what is known of
     the model: the protocol to begin with, the style of prompted text, and that
-    the server needs plain schemas; `price` says what tokens cost where it does not.
+    the server needs plain schemas; `price` says what tokens cost where it does not,
+    `policy` how often a request is sent again.
     """
     from qcode.providers.priced import PricedProvider
     from qcode.providers.retry import RetryingProvider
 
     adapter = _adapter(target, session_key, plain_schemas=plain_schemas)
-    provider = RetryingProvider(PricedProvider(adapter, price) if price else adapter)
+    provider = RetryingProvider(PricedProvider(adapter, price) if price else adapter, policy)
     if tool_protocol == "prompted":
         from qcode.providers.prompted import PromptedProvider
 
