@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING
 
 from qcode.tiers import tier_for
@@ -11,6 +10,7 @@ from qcode.tiers import tier_for
 if TYPE_CHECKING:
     from qcode.cli.extending import Extensions
     from qcode.cli.start import Chosen
+    from qcode.config import Settings
     from qcode.session import Session
 
 SAME = frozenset({"", "inherit", "default", "sonnet", "opus", "haiku", "opusplan", "sonnet[1m]"})
@@ -25,10 +25,10 @@ async def chosen_for(extensions: Extensions, name: str) -> Chosen | None:
     """
     if name.lower() in SAME or name == extensions.chosen.target.model:
         return None
-    from qcode.cli.start import choose_model
+    from qcode.cli.seconds import chosen_second
 
-    settings = dataclasses.replace(extensions.settings, model=name)
-    return await asyncio.to_thread(choose_model, settings, extensions.note, local=False)
+    settings, chosen = extensions.settings, extensions.chosen
+    return await asyncio.to_thread(chosen_second, settings, chosen, name, extensions.note)
 
 
 async def answer_by(session: Session, extensions: Extensions, name: str) -> None:
@@ -38,11 +38,15 @@ async def answer_by(session: Session, extensions: Extensions, name: str) -> None
         QcodeError: it cannot be had.
     """
     chosen = await chosen_for(extensions, name)
-    if chosen is None:
-        return
+    if chosen is not None:
+        answer_with(session, extensions.settings, chosen)
+
+
+def answer_with(session: Session, settings: Settings, chosen: Chosen) -> None:
+    """Have the turn that begins answered by another model; afterwards it is the one before."""
     from qcode.cli.start import compactor_for, provider_for
 
-    agent, settings = session.agent, extensions.settings
+    agent = session.agent
     before = agent.provider, agent.compactor, agent.max_output_tokens, agent.context.sizes
 
     async def take_back() -> None:

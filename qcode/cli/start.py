@@ -22,6 +22,7 @@ from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
 from qcode.cli.extending import extensions_for
 from qcode.cli.knowing import family_for, own_place, tell_unknown, with_known, with_places
+from qcode.cli.pricing import price_of
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
@@ -197,11 +198,20 @@ class NoModelError(UsageError):
 
 def _only_model(settings: Settings) -> str:
     """Return the first model that the endpoint lists; asked only when none was named."""
+    models = served_by(_resolve(settings, settings.base_url, "-"))
+    if not models:
+        raise UsageError(
+            f"{settings.base_url} does not say which models it serves", hint="name one with -m"
+        )
+    return models[0]
+
+
+def served_by(target: Target) -> list[str]:
+    """Return the models that an endpoint lists; none if it does not say so quickly. Blocks."""
     import asyncio
 
     from qcode.providers.chat import ChatProvider
 
-    target = _resolve(settings, settings.base_url, "-")
     assert target.base_url is not None
 
     async def ask(base_url: str) -> list[str]:
@@ -211,12 +221,7 @@ def _only_model(settings: Settings) -> str:
         finally:
             await provider.close()
 
-    models = asyncio.run(ask(target.base_url))
-    if not models:
-        raise UsageError(
-            f"{settings.base_url} does not say which models it serves", hint="name one with -m"
-        )
-    return models[0]
+    return asyncio.run(ask(target.base_url))
 
 
 class Apart(Record):
@@ -341,6 +346,15 @@ def open_session(
         hooking.join(session, settings, sandbox, note)
     if extensions is not None:
         extensions.join(session)
+    if (
+        settings.stronger_model
+        or settings.plan_model
+        or settings.compact_model
+        or (settings.vision_model)
+    ):
+        from qcode.cli import seconds
+
+        seconds.join(session, settings, chosen, note)
     from qcode.cli import staffing
 
     staffing.join(session, settings, chosen, note)
@@ -378,6 +392,20 @@ def compactor_for(
 ) -> Compactor:
     """Return what makes room in the model's window."""
 
+    return Compactor(
+        chosen.context_window,
+        chosen.output_limit(settings),
+        touching=touching_by(tools),
+        digest=digest_in(context),
+        summing=Summing(
+            tier_for(chosen.context_window).summary_tokens, is_usual=settings.compaction_summary
+        ),
+    )
+
+
+def touching_by(tools: Mapping[str, Tool[Any]]) -> Callable[[ToolCall], Touched]:
+    """Return what says what a call is about."""
+
     def touching(call: ToolCall) -> Touched:
         from qcode.compaction.ledger import Touched
 
@@ -390,21 +418,19 @@ def compactor_for(
             return Touched()
         return Touched(touch.paths, tool.effect is Effect.EDIT, touch.command or "")
 
+    return touching
+
+
+def digest_in(context: Context) -> Callable[[str], str]:
+    """Return what tells a file's content in a few characters; empty: it is gone."""
+
     def digest(path: str) -> str:
         try:
             return fingerprint(context.path(path))[:8]
         except (OSError, ToolError):
             return ""
 
-    return Compactor(
-        chosen.context_window,
-        chosen.output_limit(settings),
-        touching=touching,
-        digest=digest,
-        summing=Summing(
-            tier_for(chosen.context_window).summary_tokens, is_usual=settings.compaction_summary
-        ),
-    )
+    return digest
 
 
 def _rules(
@@ -464,14 +490,26 @@ def provider_for(
     """Return the provider; `begun` is the protocol that a reopened session had come to."""
     profile = chosen.profile
     known = begun or ("native" if chosen.is_embedded else profile.protocol if profile else None)
-    return make_provider(
+    policy = None
+    if settings.fallback_models:
+        from qcode.providers.retry import RetryPolicy
+
+        policy = RetryPolicy(attempts=3, longest_asked_s=15.0)  # somebody else can answer
+    provider = make_provider(
         chosen.target,
         session_key=session_key,
         tool_protocol=settings.tool_protocol,
         protocol=known,
         style=(profile.style or None) if profile else None,
         plain_schemas=profile.plain_schemas if profile else False,
+        price=price_of(chosen),
+        policy=policy,
     )
+    if not settings.fallback_models:
+        return provider
+    from qcode.cli.seconds import with_fallback
+
+    return with_fallback(provider, chosen, settings, session_key)
 
 
 def _checkpoints(

@@ -14,6 +14,8 @@ from qcode.providers import OPENAI_URL, Provider, ToolProtocol
 
 if TYPE_CHECKING:
     from qcode.models.model import RenderBack
+    from qcode.providers.priced import Price
+    from qcode.providers.retry import RetryPolicy
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm", "given"]
 
@@ -91,6 +93,11 @@ def resolve(
     )
 
 
+def is_openai_model(name: str) -> bool:
+    """Whether a name is one that OpenAI gives its hosted models."""
+    return _OPENAI_MODEL.match(name) is not None
+
+
 def make_provider(
     target: Target,
     *,
@@ -99,6 +106,8 @@ def make_provider(
     protocol: ToolProtocol | None = None,
     style: str | None = None,
     plain_schemas: bool = False,
+    price: Price | None = None,
+    policy: RetryPolicy | None = None,
 ) -> Provider:
     """Return the provider for a target, with retries around it.
 
@@ -108,11 +117,14 @@ def make_provider(
     `tool_protocol` is what a person wants: one protocol for good, or `auto`,
     which can change (see `ProtocolChoice`). The others are what is known of
     the model: the protocol to begin with, the style of prompted text, and that
-    the server needs plain schemas.
+    the server needs plain schemas; `price` says what tokens cost where it does not,
+    `policy` how often a request is sent again.
     """
+    from qcode.providers.priced import PricedProvider
     from qcode.providers.retry import RetryingProvider
 
-    provider = RetryingProvider(_adapter(target, session_key, plain_schemas=plain_schemas))
+    adapter = _adapter(target, session_key, plain_schemas=plain_schemas)
+    provider = RetryingProvider(PricedProvider(adapter, price) if price else adapter, policy)
     if tool_protocol == "prompted":
         from qcode.providers.prompted import PromptedProvider
 
