@@ -17,7 +17,7 @@ from qcode.ui.printable import printable, safe_json
 
 if TYPE_CHECKING:
     from qcode.models import Model, Prices
-    from qcode.models.pricing import Difference
+    from qcode.models.renewing import Difference
 
 _SERVING = ("serving", "hardware", "told")
 """What tells how a model is served on this machine."""
@@ -179,13 +179,13 @@ def _serving() -> Mapping[str, Any] | None:
 
 
 def _check(*, as_json: bool) -> int:
-    from qcode.models import pricing, table
+    from qcode.models import renewing, table
     from qcode.models.reading import rows
 
     known = table.rows()
     if not known:
         raise UsageError("litellm is not installed, so that there is nothing to compare with")
-    found = list(pricing.differences(list(rows().values()), known))
+    found = list(renewing.differences(list(rows().values()), known))
     if as_json:
         print(json.dumps([to_json(one) for one in found], ensure_ascii=False))
     else:
