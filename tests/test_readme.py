@@ -21,7 +21,7 @@ COMMANDS = [
     if re.search(r"\bqcode ", line)
 ]
 OPTIONS = set(re.findall(r"`(--[a-z-]+)", README)) - {"--require-hashes", "--no-deps"}
-SUBCOMMANDS = ("run", "local", "doctor", "undo", "redo", "checkpoints", "diff", "config")
+SUBCOMMANDS = ("run", "local", "doctor", "undo", "redo", "checkpoints", "diff", "config", "audit")
 
 
 def qcode(*arguments: str) -> str:
@@ -65,7 +65,7 @@ def test_options_of_shown_commands_exist(command: list[str]) -> None:
 
 
 def test_every_option_named_is_in_the_help() -> None:
-    commands = [(), ("run",), ("doctor",), ("undo",)]
+    commands = [(), ("run",), ("doctor",), ("undo",), ("audit",)]
     commands += [("sessions", one) for one in ("list", "export", "fork")]
     usage = "".join(qcode(*one, "--help") for one in commands)
 

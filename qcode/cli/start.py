@@ -92,9 +92,18 @@ def choose_model(
 
     Raises:
         UsageError: none is configured and none is found.
+        OfflineError: it is not on this machine, and offline it has to be.
         QcodeError: the embedded model cannot be fetched or served.
     """
+    if settings.offline and not local:
+        from qcode.cli.reaching import check_place
+
+        check_place(settings)
     chosen = _choose(settings, note, progress, local=local)
+    if settings.offline:
+        from qcode.cli.reaching import check_target
+
+        check_target(settings, chosen.target)
     profile = profiles.load(chosen.target.base_url, chosen.target.model)
     if profile is None:
         return chosen
