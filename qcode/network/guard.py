@@ -86,7 +86,14 @@ def refuse_others() -> None:
     os.environ["GIT_ALLOW_PROTOCOL"] = "file"
     internet = (int(socket.AF_INET), int(socket.AF_INET6))
     # The kernel's own, and what stays on this machine. -1: a socket that was handed over.
+    # Held here, where no assignment to this module reaches them.
+    is_own, refused = is_loopback, _refused
     families = {-1, *internet, int(socket.AF_UNIX), int(getattr(socket, "AF_NETLINK", -1))}
+
+    def checked(host: Any, port: Any) -> None:
+        name = host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else host
+        if not isinstance(name, str) or not is_own(name):
+            refused(str(name), int(port) if str(port).isdecimal() else 0)
 
     def made(args: tuple[Any, ...]) -> None:
         if args[1] not in families:
@@ -100,14 +107,14 @@ def refuse_others() -> None:
                 raise _refusal(f"a socket of the family {family}", "")
             return
         host = address[0] if isinstance(address, tuple) and address else ""
-        _check(host, address[1] if isinstance(address, tuple) and len(address) > 1 else 0)
+        checked(host, address[1] if isinstance(address, tuple) and len(address) > 1 else 0)
 
     def looked_up(args: tuple[Any, ...]) -> None:
         if args[0] is not None:
-            _check(args[0], args[1] if len(args) > 1 else 0)
+            checked(args[0], args[1] if len(args) > 1 else 0)
 
     def reversed_(args: tuple[Any, ...]) -> None:
-        _check(args[0][0] if isinstance(args[0], tuple) else args[0], 0)
+        checked(args[0][0] if isinstance(args[0], tuple) else args[0], 0)
 
     def imported(args: tuple[Any, ...]) -> None:
         if isinstance(args[0], str) and args[0].partition(".")[0] in BENEATH:
@@ -166,13 +173,6 @@ def offline_in(error: BaseException | None) -> OfflineError | None:
         if isinstance(link, BaseExceptionGroup):
             todo += link.exceptions
     return None
-
-
-def _check(host: Any, port: Any) -> None:
-    name = bytes(host).decode("ascii", "replace") if isinstance(host, bytes | bytearray) else host
-    if not isinstance(name, str) or not is_loopback(name):
-        number = int(port) if isinstance(port, int) or str(port).isdecimal() else 0
-        _refused(str(name), number)
 
 
 def _refused(host: str, port: int) -> None:
