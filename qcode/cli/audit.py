@@ -111,9 +111,9 @@ def _table(left: Sequence[Row], stayed: Sequence[Row]) -> str:
         ).rstrip()
         for row in cells
     )
-    unknown = any(row.is_partly_unknown for row in (*left, *stayed))
+    is_more = any("+" in cell for row in cells[1:] for cell in row[3:5])
     told = [] if left else [_NOTHING]
-    told += ["+: and more, or bytes that nobody counted"] if unknown else []
+    told += ["+: and more, that nobody counted"] if is_more else []
     return "\n".join([table, *told])
 
 
