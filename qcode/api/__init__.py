@@ -20,6 +20,7 @@ from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.budget import Budget
 from qcode.errors import (
     BudgetError,
+    OfflineError,
     ProviderError,
     ProviderFault,
     QcodeError,
@@ -89,6 +90,7 @@ __all__ = [
     "Message",
     "Mode",
     "Nudged",
+    "OfflineError",
     "Options",
     "PromptProgress",
     "ProtocolSwitched",

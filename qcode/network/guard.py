@@ -23,10 +23,14 @@ Heard = Callable[[Any, str, int], None]
 
 HINT = "offline is on, by --offline, `offline` in a configuration file or QCODE_OFFLINE"
 
-BENEATH = frozenset({"pycares", "_pycares", "uvloop", "pycurl", "gevent", "eventlet", "grpc"})
-"""Packages that connect or look names up beneath Python, where no hook hears of it.
+BENEATH = frozenset(
+    {"pycares", "_pycares", "uvloop", "pycurl", "gevent", "eventlet", "grpc"}
+    | {"multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"}
+)
+"""What connects or looks names up beneath Python, or starts another Python, where no hook hears
+of it.
 
-Those that use them go without when they are not there (aiohttp without aiodns, for one).
+Those that use such packages go without when they are not there (aiohttp without aiodns, for one).
 """
 
 _is_offline = False
@@ -117,9 +121,10 @@ def refuse_others() -> None:
         checked(args[0][0] if isinstance(args[0], tuple) else args[0], 0)
 
     def imported(args: tuple[Any, ...]) -> None:
-        if isinstance(args[0], str) and args[0].partition(".")[0] in BENEATH:
+        name = args[0]
+        if isinstance(name, str) and (name in BENEATH or name.partition(".")[0] in BENEATH):
             raise ModuleNotFoundError(
-                f"`{args[0]}` connects beneath Python, which cannot be kept offline", name=args[0]
+                f"`{name}` connects beneath Python, which cannot be kept offline", name=name
             )
 
     known: dict[str, Callable[[tuple[Any, ...]], None]] = {

@@ -7,6 +7,7 @@ bytes stay unknown.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import sys
 import threading
@@ -41,7 +42,8 @@ def heard(sock: Any, address: str, port: int) -> None:
     what = purpose.of(host)
     ledger.heard(host, port, what.name)
     if what.meter:
-        with _lock:
+        # A socket of the C module alone cannot be held without keeping it open.
+        with _lock, contextlib.suppress(TypeError):
             _sockets.append(_Metered(sock, host, port, what.meter))
 
 

@@ -230,6 +230,20 @@ def test_what_connects_beneath_python_is_not_there() -> None:
     assert out.startswith("ModuleNotFoundError: `pycares` connects beneath Python")
 
 
+def test_no_other_python_is_started() -> None:
+    out = played(
+        """
+import multiprocessing
+guard.refuse_others()
+def started():
+    multiprocessing.get_context("spawn").Process(target=print).start()
+out = said(started)
+"""
+    )
+
+    assert out.startswith("ModuleNotFoundError: `multiprocessing.popen_spawn_posix` connects")
+
+
 def test_programs_are_started_by_the_sandbox_alone() -> None:
     out = played(
         """
