@@ -12,7 +12,7 @@ from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
 from qcode.errors import UsageError
 from qcode.interposed import Hooks
-from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
+from qcode.messages import Asked, JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
 from qcode.providers.registry import Target
@@ -73,11 +73,8 @@ class Record(Protocol):
         """Note that a person changed a call, which is run as it is here."""
         ...
 
-    def spent(self, usage: Usage, purpose: str = "") -> Usage:
-        """Note the tokens of a request, a step's unless `purpose` says other.
-
-        Return the session's.
-        """
+    def spent(self, asked: Asked) -> Usage:
+        """Note the tokens of a request; return the session's."""
         ...
 
     def boundary(self) -> None:

@@ -28,7 +28,15 @@ from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.interposed import NOTHING as UNRULED
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
-from qcode.messages import AssistantMessage, Image, ToolCall, ToolMessage, Usage, UserMessage
+from qcode.messages import (
+    Asked,
+    AssistantMessage,
+    Image,
+    ToolCall,
+    ToolMessage,
+    Usage,
+    UserMessage,
+)
 from qcode.permit import Gate, Permitted
 from qcode.prompts import load
 from qcode.providers import Request, protocol_choice
@@ -247,21 +255,16 @@ class _Turn:
         # What the server has refused already cannot be sent as it is, whatever a hook says.
         if hooks is not None and may_ask and await hooks.compacts(by_hand=False, wish=""):
             return False
-        made = await make_room(
-            self.agent, self.record, self._spend_on_summary, self.emit, may_ask=may_ask
-        )
+        made = await make_room(self.agent, self.record, self._spend, self.emit, may_ask=may_ask)
         if made is not None:
             its = made.compaction
             self.emit(events.Compacted(its.before, its.after, made.note))
         return made is not None
 
-    def _spend_on_summary(self, usage: Usage) -> None:
-        self._spend(usage, "summary")
-
-    def _spend(self, usage: Usage, purpose: str = "") -> None:
-        self.usage = self.usage + usage
-        self.budget.spend(usage)
-        self.emit(events.UsageReported(usage, self.record.spent(usage, purpose)))
+    def _spend(self, asked: Asked) -> None:
+        self.usage = self.usage + asked.usage
+        self.budget.spend(asked.usage)
+        self.emit(events.UsageReported(asked.usage, self.record.spent(asked)))
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
@@ -283,7 +286,8 @@ class _Turn:
         if (compactor := self.agent.compactor) is not None:
             fixed = compactor.fixed(self.agent.system, self.agent.specs)
             compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
-        self._spend(answer.done.usage)
+        done = answer.done
+        self._spend(Asked(done.usage, model=done.model, duration_s=answer.duration_s))
         return answer
 
     def _follow(self, advice: Advice) -> None:

@@ -88,12 +88,12 @@ class JournalledHistory:
         """Note that a person changed a call, which is run as it is here."""
         self.journal.write({"type": "changed", "call_id": call.id, "arguments": call.arguments})
 
-    def spent(self, usage: Usage, purpose: str = "") -> Usage:
-        """Note the tokens of a request, a step's unless `purpose` says other; see `Record`."""
-        asked = Asked(usage, purpose)
+    def spent(self, asked: Asked) -> Usage:
+        """Note the tokens of a request; see `Record`."""
+        asked = asked if asked.at else replace(asked, at=moment())
         self.journal.write(usage_to_json(asked))
         self.asked.append(asked)
-        self.usage = self.usage + usage
+        self.usage = self.usage + asked.usage
         return self.usage
 
     def begin_anew(self) -> None:
@@ -396,9 +396,9 @@ class Session:
         ):
             raise QcodeError(f"a hook does not let room be made: {why}")
 
-        def spend(usage: Usage) -> None:
-            self.budget.spend(usage)
-            self.history.spent(usage, "summary")
+        def spend(asked: Asked) -> None:
+            self.budget.spend(asked.usage)
+            self.history.spent(asked)
 
         making = asyncio.ensure_future(make_room(self.agent, self.history, spend, tell, wish=wish))
         self._turn = making

@@ -27,6 +27,7 @@ COMMANDS = {
     "bridge": "hand a selection or text from an editor to the session that is open",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
+    "cost": "what sessions cost: by day, session, project, model, and on what it was spent",
     "context": "where the tokens of a request go: a first one here, or the next of a session",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
     "acp": "be the agent of an editor: the Agent Client Protocol on stdin and stdout",

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from qcode import paths
 from qcode.composing import Note
 from qcode.extensions.places import Place, places
+from qcode.record import replace as modified
 
 if TYPE_CHECKING:
     from qcode.cli.start import Chosen
     from qcode.compaction.compactor import Compactor
     from qcode.config import Settings
     from qcode.events import Event
-    from qcode.messages import Usage
+    from qcode.messages import Asked
     from qcode.providers import Provider
     from qcode.session import Session
 
@@ -58,8 +59,9 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
         provider = provider_for(other, own, key)
         return provider, compactor_for(own, other, agent.context, agent.tools)
 
-    def spend(usage: Usage, purpose: str) -> None:
-        session.history.spent(usage, purpose)
+    def spend(asked: Asked) -> None:
+        same = asked.model == agent.provider.model
+        session.history.spent(modified(asked, model="") if same else asked)
 
     def emit(event: Event) -> None:
         session.emit(event)  # it is another in each turn

@@ -21,6 +21,7 @@ from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
 from qcode.cli.extending import extensions_for
+from qcode.cli.pricing import price_of
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
@@ -471,6 +472,7 @@ def provider_for(
         protocol=known,
         style=(profile.style or None) if profile else None,
         plain_schemas=profile.plain_schemas if profile else False,
+        price=price_of(chosen),
     )
 
 

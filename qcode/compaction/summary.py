@@ -7,6 +7,7 @@ anew. An answer that is of no use, for whatever reason, is no summary: the ledge
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -50,6 +51,9 @@ class Summary(Record):
     why: str = ""
     """Why there is none, for a person."""
     usage: Usage = Usage()
+    model: str = ""
+    """Who wrote it, where that is not the session's model."""
+    duration_s: float | None = None
 
 
 async def sum_up(
@@ -74,7 +78,7 @@ async def sum_up(
         agent.system, [*messages, asked], agent.specs, agent.max_output_tokens, agent.temperature
     )
     hearing = _Hearing(agent, compactor, tell)
-    why = ""
+    started, why = time.perf_counter(), ""
     try:
         with purpose.meant_for("summary"):
             async with asyncio.timeout(compactor.summing.timeout_s):
@@ -84,7 +88,13 @@ async def sum_up(
     except QcodeError as error:
         why = " ".join(str(error).split())
     text, why = ("", why) if why else hearing.judge()
-    return Summary(text and with_tags_seen(agent.masker.mask(text)), why, hearing.usage)
+    return Summary(
+        text and with_tags_seen(agent.masker.mask(text)),
+        why,
+        hearing.usage,
+        hearing.model,
+        time.perf_counter() - started,
+    )
 
 
 def told(summary: str, wish: str, most: int) -> str:
@@ -121,6 +131,11 @@ class _Hearing:
         if self._done is not None:
             return self._done.usage
         return Usage(output_tokens=self._length // 4)
+
+    @property
+    def model(self) -> str:
+        """Who answered, as `Done` has it."""
+        return self._done.model if self._done is not None else ""
 
     async def hear(self, request: Request) -> None:
         """Take the stream to its end, or to where it is of no use any more."""

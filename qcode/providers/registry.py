@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from qcode.errors import UsageError
 from qcode.providers import OPENAI_URL, Provider, ToolProtocol
+
+if TYPE_CHECKING:
+    from qcode.providers.priced import Price
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm", "given"]
 
@@ -95,6 +98,7 @@ def make_provider(
     protocol: ToolProtocol | None = None,
     style: str | None = None,
     plain_schemas: bool = False,
+    price: Price | None = None,
 ) -> Provider:
     """Return the provider for a target, with retries around it.
 
@@ -104,11 +108,13 @@ def make_provider(
     `tool_protocol` is what a person wants: one protocol for good, or `auto`,
     which can change (see `ProtocolChoice`). The others are what is known of
     the model: the protocol to begin with, the style of prompted text, and that
-    the server needs plain schemas.
+    the server needs plain schemas; `price` says what tokens cost where it does not.
     """
+    from qcode.providers.priced import PricedProvider
     from qcode.providers.retry import RetryingProvider
 
-    provider = RetryingProvider(_adapter(target, session_key, plain_schemas=plain_schemas))
+    adapter = _adapter(target, session_key, plain_schemas=plain_schemas)
+    provider = RetryingProvider(PricedProvider(adapter, price) if price else adapter)
     if tool_protocol == "prompted":
         from qcode.providers.prompted import PromptedProvider
 
