@@ -42,11 +42,11 @@ def own_place(settings: Settings) -> Settings:
     own = _own(settings.model)
     if own is None or not (own.base_url or own.served_as):
         return settings
-    changes: dict[str, str] = {}
+    changes: dict[str, str | None] = {}
     if own.base_url:
         changes["base_url"] = own.base_url
-        if own.api_key_env:
-            changes["api_key_env"] = own.api_key_env
+        # The key of another endpoint is not for this one.
+        changes["api_key_env"] = own.api_key_env or None
     if own.served_as:
         changes["model"] = own.served_as
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]  # they are strings

@@ -46,6 +46,7 @@ def chosen_second(settings: Settings, chosen: Chosen, name: str, note: Note) -> 
     Raises:
         QcodeError: it is not known where it is served, or its key is missing.
     """
+    from qcode.cli.knowing import with_known
     from qcode.cli.pricing import is_near
     from qcode.cli.start import EMBEDDED_PREFIX, Chosen, choose_model, served_by
     from qcode.models import find
@@ -62,12 +63,12 @@ def chosen_second(settings: Settings, chosen: Chosen, name: str, note: Note) -> 
         if near:
             environ = {k: v for k, v in environ.items() if k not in _KEYS_OF_THE_FIRST}
         target = resolve(name, None, environ, None)
-        return Chosen(target, known.context_window if known else None)
+        return with_known(Chosen(target, None))
     if chosen.is_embedded or chosen.target.base_url is None:
         return choose_model(alone, note, local=False)
     target = replace(chosen.target, model=name)
     if not near:
-        return Chosen(target, known.context_window if known else None)
+        return with_known(Chosen(target, None))
     # A llama.cpp server answers to any name, with the model that it has.
     served = served_by(chosen.target)
     if served and name not in served:
