@@ -287,16 +287,27 @@ def test_help_loads_no_library(arguments: list[str], tmp_path: Path) -> None:
     assert (result["code"], result["loaded"]) == (0, [])
 
 
-def test_a_known_local_model_is_begun_with_without_the_registry(tmp_path: Path) -> None:
-    code = PROBE.replace(
-        "print(json.dumps",
-        "print(json.dumps({'code': code, 'registry': 'qcode.models' in sys.modules}), "
-        "file=sys.stderr)\nprint(json.dumps",
-    )
+WATCHED = """
+import sys
+seen = []
+def hook(event, args):
+    if event == "socket.connect":
+        seen.append("connect")
+    elif event == "open" and str(args[0]).endswith("registry.json"):
+        seen.append("registry")
+sys.addaudithook(hook)
+from qcode.__main__ import main
+sys.argv[0] = "qcode"
+code = main()
+print(code, *seen, file=sys.stderr)
+"""
+
+
+def test_a_local_models_first_request_goes_out_before_the_registry_is_read(tmp_path: Path) -> None:
     with ScriptedServer([text("done")]) as server:
         done = subprocess.run(
             [
-                *(sys.executable, "-P", "-c", code, "run", "--base-url", server.base_url),
+                *(sys.executable, "-P", "-c", WATCHED, "run", "--base-url", server.base_url),
                 *("-m", "qwen3.5-27b", "hello"),
             ],
             cwd=tmp_path,
@@ -306,7 +317,9 @@ def test_a_known_local_model_is_begun_with_without_the_registry(tmp_path: Path) 
             timeout=60,
         )
 
-    assert json.loads(done.stderr.splitlines()[-2]) == {"code": 0, "registry": False}
+    code, *seen = done.stderr.splitlines()[-1].split()
+    assert (code, len(server.requests)) == ("0", 1)
+    assert seen[0] == "connect"
 
 
 def test_a_run_needs_no_library_of_models_or_terminals(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from qcode import paths
 from qcode.models.model import Model
 from qcode.models.naming import forms, key
 from qcode.models.own import own_models, own_names
-from qcode.models.reading import index, registered, rows
+from qcode.models.reading import index, registered, registry
 
 
 def find(name: str, *, in_table: bool = False) -> Model | None:
@@ -58,7 +58,7 @@ def every() -> Mapping[str, Model]:
     Raises:
         UsageError: the person's file cannot be read, or is wrong.
     """
-    found = {model: registered(model) for model in rows()}
+    found = dict(registry())
     for name, model in own_models(paths.models_file()).items():
         found[model.id if model.id in found else name] = model
     return found

@@ -42,6 +42,11 @@ def registered(model: str) -> Model:
     return model_of(rows()[model])
 
 
+def registry() -> Mapping[str, Model]:
+    """Return all models that come with qcode, by id."""
+    return {model: registered(model) for model in rows()}
+
+
 def model_of(row: Mapping[str, Any]) -> Model:
     """Return the record of a row, which is as the schema has it."""
     return Model(**{field: _part(field, value) for field, value in row.items()})
