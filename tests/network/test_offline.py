@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -301,3 +302,53 @@ def test_no_grant_gives_the_network(work: Path, tmp_path: Path) -> None:
             sandbox.start(["true"], cwd=work, grant=Grant(network=True))
     finally:
         sandbox.close()
+
+
+# Where else it is said.
+
+
+@pytest.mark.parametrize("command", [[], ["resume"], ["run"], ["watch"], ["acp"], ["mcp", "serve"]])
+def test_every_command_that_holds_a_session_takes_it(work: Path, command: list[str]) -> None:
+    ended = Program(work, model=None).run(*command, "--help")
+
+    assert "--offline" in ended.out
+
+
+def test_tools_are_not_served_where_commands_would_not_be_kept_in(work: Path) -> None:
+    ended = Program(work, model=None).run("mcp", "serve", "--offline", "--sandbox", "off")
+
+    assert (ended.code, "offline, and the sandbox is `off`" in ended.error) == (2, True)
+
+
+API = """
+import asyncio, sys, urllib.request
+from qcode import Agent
+from qcode.api import OfflineError
+async def ask(url):
+    async with Agent(base_url=url, model="scripted", offline=True) as agent:
+        return (await agent.ask("x")).text
+def said(do):
+    try:
+        return do()
+    except OSError as error:
+        return f"{type(error).__name__} {error}"
+print(said(lambda: asyncio.run(ask(sys.argv[1]))))
+print(said(lambda: asyncio.run(ask("https://api.example.com/v1"))))
+print(said(lambda: urllib.request.urlopen("http://name.invalid/")))
+"""
+
+
+def test_in_a_program_it_holds_for_the_whole_process(work: Path) -> None:
+    with ScriptedServer([text("done")]) as server:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", API, server.base_url],
+            cwd=work,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+
+    answered, elsewhere, own = done.stdout.splitlines()
+    assert answered == "done"
+    assert elsewhere.startswith("OfflineError offline, and the base URL `api.example.com`")
+    assert "offline: name.invalid:80" in own
