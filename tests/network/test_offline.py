@@ -130,7 +130,7 @@ def test_no_model_is_fetched_from_a_hub(work: Path) -> None:
 
     ended = Program(work, model=None, environ=environ).run("local", "up", "owner/name")
 
-    assert (ended.code, "hub.invalid:443 (download)" in ended.error) == (3, True)
+    assert (ended.code, "hub.invalid:443 (download)" in ended.err) == (3, True)
 
 
 def test_a_collector_elsewhere_is_an_error_at_the_start(work: Path) -> None:
