@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
@@ -20,6 +20,10 @@ from qcode.record import Record as Frozen
 from qcode.rules import Rules
 from qcode.secrets import Masker
 from qcode.tools.base import Context, Tool
+
+if TYPE_CHECKING:
+    from qcode.ladder.ladder import Ladder
+    from qcode.seeing import Seeing
 
 
 class Record(Protocol):
@@ -191,6 +195,12 @@ class Agent:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a call may change files, from its checkpoint to its end; agents that work in the
     same files side by side share it."""
+    ladder: Ladder | None = None
+    """A stronger model for single steps; None: the person named none."""
+    summariser: Provider | None = None
+    """Who sums up when room is made; None: the provider."""
+    seeing: Seeing | None = None
+    """Has pictures put into words where the model does not see; None: it is shown them."""
     listen: Callable[[], Awaitable[UserMessage | None]] | None = None
     """Returns the next message that a person said during the turn, None if there is none left."""
 

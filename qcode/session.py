@@ -199,6 +199,8 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    before_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Done before each turn; may raise QcodeError, which ends it."""
     after_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Takes back what holds for one turn alone, when that ends; the last first."""
     is_driven: bool = False
@@ -296,6 +298,8 @@ class Session:
         self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
     ) -> TurnEnd:
         try:
+            for prepare in self.before_turn:
+                await prepare()
             text, said = await self._spoken(text, said)
         except QcodeError as error:
             emit(ErrorRaised(str(error), error.exit_code))

@@ -57,6 +57,10 @@ MAY_NOT = {
         *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
         *("qcode.config", "qcode.permissions", "qcode.providers"),
     ],
+    "qcode.models": [
+        *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
+        *("qcode.config", "qcode.permissions", "qcode.providers"),
+    ],
     "qcode.plugins": ["qcode.session", "qcode.loop", "qcode.config", "qcode.journal"],
     "qcode.tracing": ["qcode.loop", "qcode.config", "qcode.journal", "qcode.tools"],
     "qcode.ui": ["qcode.cli", "qcode.local", "qcode.evals"],
@@ -281,6 +285,41 @@ def test_help_loads_no_library(arguments: list[str], tmp_path: Path) -> None:
     result = probe(*arguments, cwd=tmp_path)
 
     assert (result["code"], result["loaded"]) == (0, [])
+
+
+WATCHED = """
+import sys
+seen = []
+def hook(event, args):
+    if event == "socket.connect":
+        seen.append("connect")
+    elif event == "open" and str(args[0]).endswith("registry.json"):
+        seen.append("registry")
+sys.addaudithook(hook)
+from qcode.__main__ import main
+sys.argv[0] = "qcode"
+code = main()
+print(code, *seen, file=sys.stderr)
+"""
+
+
+def test_a_local_models_first_request_goes_out_before_the_registry_is_read(tmp_path: Path) -> None:
+    with ScriptedServer([text("done")]) as server:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-P", "-c", WATCHED, "run", "--base-url", server.base_url),
+                *("-m", "qwen3.5-27b", "hello"),
+            ],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    code, *seen = done.stderr.splitlines()[-1].split()
+    assert (code, len(server.requests)) == ("0", 1)
+    assert seen[0] == "connect"
 
 
 def test_a_run_needs_no_library_of_models_or_terminals(tmp_path: Path) -> None:

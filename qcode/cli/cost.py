@@ -17,10 +17,11 @@ from qcode.cli.start import newest_session
 from qcode.cost import tables
 from qcode.cost.causes import Share, of_session
 from qcode.cost.entries import Entry, of_folder, of_journal
-from qcode.cost.reading import COMPARED, compared, local_seconds
+from qcode.cost.reading import COMPARED, compared, local_power, local_seconds
 from qcode.cost.sums import KINDS, By, Sum, by, moment_of, total
 from qcode.errors import UsageError
 from qcode.models import find
+from qcode.models.energy import energy
 from qcode.record import Record
 from qcode.ui.printable import printable, safe_json
 
@@ -138,7 +139,8 @@ def _json(found: _Found, elsewhere: Any) -> dict[str, Any]:
             for share in found.shares
         ],
         "total": _row(total(found.entries, "all")),
-        "local_seconds": local_seconds(found.entries),
+        "local_seconds": (seconds := local_seconds(found.entries)),
+        "local_joules_assumed": round(energy(seconds, local_power().watts)) if seconds else 0,
         "elsewhere": {
             name: its and {"cost_usd": its.with_cache, "cost_usd_without_cache": its.without_cache}
             for name, its in elsewhere.items()

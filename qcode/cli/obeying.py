@@ -18,7 +18,6 @@ from qcode.cli.start import (
     specs_for,
 )
 from qcode.config import THEMES
-from qcode.context import output_limit
 from qcode.errors import UsageError
 from qcode.permissions import Mode
 from qcode.tiers import tier_for
@@ -166,7 +165,7 @@ async def _model(talk: Conversation, name: str) -> None:
         agent.tell_of_archive()
     agent.context.sizes = tier.sizes
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
-    agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+    agent.max_output_tokens = chosen.output_limit(settings)
     talk.settings, talk.chosen = settings, chosen
     talk.terminal.say(f"model: {provider.model}")
     await before.close()

@@ -35,11 +35,15 @@ def prices_of(chosen: Chosen) -> Prices | None:
     from qcode.models.pricing import FREE
 
     target = chosen.target
-    known = find(target.model)
-    if not chosen.is_embedded and not is_near(chosen):
-        return known.prices if known else None
+    near = chosen.is_embedded or is_near(chosen)
+    known = find(target.model, in_table=not near)
+    if known is not None and "prices" in known.own:
+        return known.prices  # the person says so
+    if not near:
+        there = (each.prices for each in known.places if each.name == target.model) if known else ()
+        return next(iter(there), known.prices if known else None)
     passed_on = known is not None and known.weights is None and not chosen.is_embedded
-    return known.prices if known and passed_on else FREE
+    return (known.prices if known and passed_on else None) or FREE
 
 
 def is_near(chosen: Chosen) -> bool:

@@ -47,12 +47,13 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
     from qcode.subagents.working import Staff
 
     async def answering(model: str, key: str) -> tuple[Provider, Compactor | None]:
+        from qcode.cli.seconds import chosen_second
         from qcode.cli.start import choose_model, compactor_for, provider_for
 
         own, other = settings, chosen
         if model:
             own = replace(settings, model=model)
-            other = await asyncio.to_thread(choose_model, own, note, local=False)
+            other = await asyncio.to_thread(chosen_second, settings, chosen, model, note)
         elif agent.provider.model != chosen.target.model:  # the person took another meanwhile
             own = replace(settings, model=agent.provider.model)
             other = await asyncio.to_thread(choose_model, own, note, local=False)

@@ -135,11 +135,14 @@ class _Hearing:
     @property
     def model(self) -> str:
         """Who answered, as `Done` has it."""
+        if self._agent.summariser is not None:
+            return self._agent.summariser.model
         return self._done.model if self._done is not None else ""
 
     async def hear(self, request: Request) -> None:
         """Take the stream to its end, or to where it is of no use any more."""
-        async with aclosing(self._agent.provider.stream(request)) as deltas:  # type: ignore[type-var]
+        who = self._agent.summariser or self._agent.provider
+        async with aclosing(who.stream(request)) as deltas:  # type: ignore[type-var]
             async for delta in deltas:
                 match delta:
                     case TextPart(text):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from qcode.cost.elsewhere import Elsewhere, as_cached, elsewhere
 from qcode.cost.entries import Entry
 from qcode.models import find
+from qcode.models.energy import Power, assumed
+from qcode.models.hardware import this_machine
 
 COMPARED = (
     *("claude-opus-4.6", "gpt-5.2", "gemini-3-pro"),
@@ -39,3 +41,11 @@ def compared(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, Elsewh
 def local_seconds(entries: Sequence[Entry]) -> float:
     """Return how long servers worked that take no money for it."""
     return sum(e.asked.duration_s or 0.0 for e in entries if e.asked.usage.cost_usd == 0.0)
+
+
+def local_power() -> Power:
+    """Return what this machine draws while a model computes, by assumption.
+
+    Nothing is measured: when somebody asks what a session cost, the model is idle.
+    """
+    return assumed(this_machine())

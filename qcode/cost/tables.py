@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from qcode.cost.causes import Share
 from qcode.cost.elsewhere import Elsewhere
 from qcode.cost.entries import Entry
-from qcode.cost.reading import local_seconds
+from qcode.cost.reading import local_power, local_seconds
 from qcode.cost.sums import Sum, by
 from qcode.messages import Usage
+from qcode.models.energy import energy
 
 _WIDTH = 46
+_JOULES = 3_600
+"""Of a watt-hour."""
 
 
 def dollars(amount: float) -> str:
@@ -79,9 +82,14 @@ def by_model(entries: Sequence[Entry]) -> list[str]:
 
 
 def local(entries: Sequence[Entry]) -> list[str]:
-    """Return how long servers worked that take no money; nothing where none did."""
+    """Return how long servers worked that take no money, and about the electricity for it."""
     seconds = local_seconds(entries)
-    return [f"served here: {duration(seconds)} of computing"] if seconds >= 1 else []
+    if seconds < 1:
+        return []
+    power = local_power()
+    used = energy(seconds, power.watts) / _JOULES
+    about = f"{duration(seconds)} of computing, about {used:.1f} Wh ({power.source})"
+    return [f"free, and served here: {about}"]
 
 
 def duration(seconds: float) -> str:

@@ -199,6 +199,7 @@ class Staff:
             listen=None,
             after_edit=None,
             specs_added=(),
+            ladder=None,
             hooks=parent.hooks.of_subagent(kind.name) if parent.hooks is not None else None,
         )
 
