@@ -1,0 +1,269 @@
+"""Laying a task out: its files, its first commit, and the state that it is later compared with.
+
+```
+TOP/repo      what the agent works in
+TOP/start     a git directory of the harness's own, which holds how repo was at the start
+TOP/state.json, TOP/home, and what a task's own code puts beside the repository
+```
+
+The same task is the same to the byte on every machine and day, its commit's id included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import fnmatch
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from qcode.errors import QcodeError
+from qcode.evals.harness import processes
+from qcode.evals.harness.surroundings import GIT, environment
+from qcode.evals.harness.task import Content, Task
+from qcode.record import Record
+
+SETUP_LIMIT_S = 300.0
+EXCLUDED = "__pycache__/\n*.pyc\n.pytest_cache/\n*.egg-info/\n.qcode/\n"
+"""For git's own list of what is not looked at, so that a run's traces are no untracked files."""
+
+_NOISE_FOLDERS = frozenset({".git", "__pycache__", ".pytest_cache", ".qcode"})
+_NOISE = ("*.pyc", "*.egg-info")
+"""What tools leave behind by themselves; never counted as a change of the agent's."""
+_BYTE_FOR_BYTE = "* -text -filter -ident -working-tree-encoding diff=plain\n"
+
+
+class PlacingError(QcodeError):
+    """A task could not be laid out: the task's fault or this machine's, never the agent's."""
+
+
+class Placed(Record):
+    """A task laid out."""
+
+    top: Path
+    head: str = ""
+    """The id of the first commit; empty: the folder is no repository."""
+    venv: Path | None = None
+    """The environment of the project itself, where the task brings one."""
+    variables: Mapping[str, str] = MappingProxyType({})
+    """What the task's own programs are to have in their environment."""
+
+    @property
+    def repo(self) -> Path:
+        """What the agent works in."""
+        return self.top / "repo"
+
+    @property
+    def home(self) -> Path:
+        """The home that the agent has to itself."""
+        return self.top / "home"
+
+    @property
+    def state(self) -> Path:
+        """The file that tells each file's hash at the start."""
+        return self.top / "state.json"
+
+
+def content(value: Content) -> bytes | None:
+    """Return a file's bytes; None: it is not to be there.
+
+    Raises:
+        PlacingError: the task says it in no known way.
+    """
+    match value:
+        case None:
+            return None
+        case str():
+            return value.encode()
+        case {"b64": str(text)}:
+            return base64.b64decode(text)
+        case {"text": str(text)}:
+            return text.encode()
+    raise PlacingError(f"a file's content is text or has `b64` or `text`, not `{str(value)[:60]}`")
+
+
+def write_files(root: Path, files: Mapping[str, Content]) -> None:
+    """Write files below a folder; what is None is removed.
+
+    Raises:
+        PlacingError: a name leads out of the folder, or a content is none.
+    """
+    top = root.resolve()
+    for name, value in files.items():
+        path = root / name
+        if not path.parent.resolve().is_relative_to(top) or path.is_symlink():
+            raise PlacingError(f"the task's file `{name}` would be written outside of its folder")
+        data = content(value)
+        if data is None:
+            path.unlink(missing_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if isinstance(value, Mapping) and value.get("exec"):
+            path.chmod(0o755)
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below a folder, of a link that of where it points."""
+    found: dict[str, str] = {}
+    for folder, folders, files in os.walk(root):
+        at = Path(folder)
+        links = [name for name in folders if (at / name).is_symlink()]
+        folders[:] = [name for name in folders if name not in links and not _is_noise(name)]
+        for name in (*files, *links):
+            if not _is_noise(name):
+                found[(at / name).relative_to(root).as_posix()] = _hash(at / name)
+    return dict(sorted(found.items()))
+
+
+def _is_noise(name: str) -> bool:
+    return name in _NOISE_FOLDERS or any(fnmatch.fnmatchcase(name, each) for each in _NOISE)
+
+
+def _hash(path: Path) -> str:
+    try:
+        if path.is_symlink():
+            return hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+        if not path.is_file():
+            return "no file"  # a pipe would be waited for
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+def changed(placed: Placed) -> list[str]:
+    """Return the files that are not as they were at the start, by name."""
+    before: dict[str, str] = json.loads(placed.state.read_text(encoding="utf-8"))["files"]
+    now = hashes(placed.repo)
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+async def place(task: Task, top: Path, environ: Mapping[str, str]) -> Placed:
+    """Lay a task out in an empty folder.
+
+    Raises:
+        PlacingError: it cannot be.
+        OSError: the disk is full, or the like.
+    """
+    top.mkdir(parents=True, exist_ok=True)
+    placed = Placed(top.resolve())
+    placed.home.mkdir()
+    if task.more.get("base"):
+        from qcode.evals.harness.placing_swe import place_swe
+
+        placed = await place_swe(task, placed, environ)
+    else:
+        placed.repo.mkdir()
+        await asyncio.to_thread(write_files, placed.repo, task.files)
+    env = environment(environ, placed.home, {**GIT, **placed.variables}, venv=placed.venv)
+    if task.setup:
+        await _python(task.setup, "setup", task, placed, env)
+    head = await _first_commit(placed, env) if task.git else ""
+    if task.post_git:
+        await _python(task.post_git, "post_git", task, placed, env)
+    placed = Placed(placed.top, head, placed.venv, placed.variables)
+    await _keep_start(placed, env)
+    files = await asyncio.to_thread(hashes, placed.repo)
+    state = {"id": task.id, "files": files, "head": head or None}
+    placed.state.write_text(json.dumps(state), encoding="utf-8")
+    return placed
+
+
+async def _python(code: str, what: str, task: Task, placed: Placed, env: dict[str, str]) -> None:
+    """Run a task's own code in the folder; a file it would be run from could be seen there."""
+    await command([sys.executable, "-c", code], placed.repo, env, f"`{what}` of {task.id}")
+
+
+async def command(argv: list[str], cwd: Path, env: Mapping[str, str], what: str) -> str:
+    """Run a program and return what it printed.
+
+    Raises:
+        PlacingError: it failed or took too long; `what` names it.
+    """
+    said = cwd.parent / f"{processes.RECORD}.out"
+    ran = await processes.run(
+        argv, cwd=cwd, env=env, limit_s=SETUP_LIMIT_S, out=said,
+        record=cwd.parent / processes.RECORD,
+    )  # fmt: skip
+    printed = said.read_text(encoding="utf-8", errors="replace")
+    said.unlink()
+    if ran.code != 0:
+        how = f"exit {ran.code}" if ran.code is not None else f"over {SETUP_LIMIT_S:.0f} s"
+        raise PlacingError(f"{what} failed ({how}): {' '.join(printed.split())[-300:]}")
+    return printed
+
+
+async def _first_commit(placed: Placed, env: Mapping[str, str]) -> str:
+    async def git(*arguments: str) -> str:
+        return await command(["git", *arguments], placed.repo, env, f"git {arguments[0]}")
+
+    if not (placed.repo / ".git").exists():
+        await git("-c", "init.defaultBranch=main", "-c", "init.templateDir=", "init", "-q")
+        config = (
+            "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tautocrlf = false\n"
+            "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+            f"[user]\n\tname = {GIT['GIT_AUTHOR_NAME']}\n\temail = {GIT['GIT_AUTHOR_EMAIL']}\n"
+        )
+        (placed.repo / ".git/config").write_text(config, encoding="utf-8")
+        (placed.repo / ".git/info").mkdir(exist_ok=True)
+        (placed.repo / ".git/info/exclude").write_text(EXCLUDED, encoding="utf-8")
+        await git("add", "-A")
+        await git("commit", "-q", "--no-verify", "--allow-empty", "-m", "start")
+    return (await git("rev-parse", "HEAD")).strip()
+
+
+# ------------------------------------------------------------------ what was changed
+
+
+def _start_git(placed: Placed) -> list[str]:
+    return [
+        "git", f"--git-dir={placed.top / 'start'}", f"--work-tree={placed.repo}",
+        "-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "gc.auto=0",
+        "-c", "core.quotePath=false", "-c", "core.fsmonitor=false",
+    ]  # fmt: skip
+
+
+async def _keep_start(placed: Placed, env: Mapping[str, str]) -> None:
+    """Keep how the folder is now where no agent's git sees it: not in its index or objects."""
+    start = placed.top / "start"
+    await command(
+        ["git", "-c", "init.templateDir=", "init", "-q", "--bare", str(start)],
+        placed.repo, env, "git init",
+    )  # fmt: skip
+    (start / "info").mkdir(exist_ok=True)
+    (start / "info/exclude").write_text(EXCLUDED, encoding="utf-8")
+    (start / "info/attributes").write_text(_BYTE_FOR_BYTE, encoding="utf-8")
+    git = _start_git(placed)
+    await command([*git, "add", "-A"], placed.repo, env, "git add")
+    tree = await command([*git, "write-tree"], placed.repo, env, "git write-tree")
+    (start / "tree").write_text(tree, encoding="utf-8")
+
+
+async def diff(placed: Placed, environ: Mapping[str, str]) -> str:
+    """Return what was changed since the start as a patch that git applies, new files included.
+
+    What git ignores there is left out: caches, and files with secrets.
+
+    Raises:
+        PlacingError: git fails.
+    """
+    env = environment(environ, placed.home, GIT)
+    git = _start_git(placed)
+    await command([*git, "add", "-A"], placed.repo, env, "git add")
+    tree = (placed.top / "start/tree").read_text(encoding="utf-8").strip()
+    arguments = [
+        "diff",
+        "--cached",
+        "--binary",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-renames",
+        tree,
+    ]
+    return await command([*git, *arguments], placed.repo, env, "git diff")
