@@ -1,0 +1,76 @@
+"""mini-swe-agent: a shell and nothing else, with its `mini` settings.
+
+Settings by its documentation: `mini-swe-agent.com/latest/models/local_models` (a model by
+litellm's `openai/`, costs that are not known are no error) and `…/usage/mini` (`-y`,
+`--exit-immediately`, `-l 0`: no limit of cost of its own, as the proxy keeps it).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from qcode.evals.agents.installed import Package
+from qcode.evals.agents.outside import Outside, Place, Plan, Told
+from qcode.evals.harness.trial import Conduct
+
+
+class MiniSweAgent(Outside):
+    """It ends by a command that says so; a model that does not give it goes on to the limit."""
+
+    name: ClassVar[str] = "mini-swe-agent"
+    # Its litellm imports `mcp` and does not ask for it.
+    package: ClassVar[Package] = Package(
+        "pip", "mini-swe-agent", "mini", "mini", version_option="", beside=("mcp",), python="3.12"
+    )
+
+    def plan(self, place: Place) -> Plan:
+        config = place.home / ".config/mini-swe-agent"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / ".env").write_text("MSWEA_CONFIGURED='true'\n", encoding="utf-8")
+        return Plan(
+            (
+                *(str(place.program), "-m", f"openai/{place.model}", "-t", place.work.prompt),
+                *("-y", "--exit-immediately", "-l", "0", "-o", str(_trajectory(place))),
+            ),
+            {
+                "MSWEA_CONFIGURED": "true",
+                "MSWEA_COST_TRACKING": "ignore_errors",
+                "MSWEA_SILENT_STARTUP": "1",
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_TELEMETRY": "False",
+            },
+        )
+
+    def told(self, place: Place, stdout: str) -> Told:
+        try:
+            trajectory = json.loads(_trajectory(place).read_bytes())
+        except (OSError, ValueError):
+            return Told(stdout.strip())
+        info = trajectory.get("info") or {}
+        messages = [one for one in trajectory.get("messages") or [] if isinstance(one, dict)]
+        said = [text for one in messages if one.get("role") == "assistant" if (text := _text(one))]
+        submitted = str(info.get("submission") or "").strip()
+        answer = "\n\n".join(part for part in (*said[-1:], submitted) if part)
+        results = [one for one in messages if one.get("role") == "tool"]
+        failed = sum(_code(one) not in (0, None) for one in results)
+        return Told(answer, str(info.get("exit_status") or ""), Conduct(failed_calls=failed))
+
+
+def _trajectory(place: Place) -> Any:
+    suffix = "-retry" if place.work.is_retry else ""
+    return place.work.artefacts / f"trajectory{suffix}.json"
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(x.get("text") or "") for x in content if isinstance(x, dict))
+    return str(content or "").strip()
+
+
+def _code(message: dict[str, Any]) -> int | None:
+    """Return the exit code of a command, which stands in its answer to the model."""
+    extra = message.get("extra")
+    code = extra.get("returncode") if isinstance(extra, dict) else None
+    return code if isinstance(code, int) else None
