@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from qcode.evals.harness.judging import Checked, Verdict, copy, run_check
-from qcode.evals.harness.placing import Placed, PlacingError
+from qcode.evals.harness.placing import Placed, PlacingError, at_start
 from qcode.evals.harness.surroundings import GIT, environment
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Reason
@@ -103,7 +103,7 @@ def _put_tests(
     task: Task, placed: Placed, repo: Path, paths: Iterable[str], environ: Mapping[str, str]
 ) -> None:
     for name in paths:
-        _put(repo / name, _bytes(placed.top / "orig" / name))
+        _put(repo / name, at_start(placed, name))
     patch = str(task.check.more.get("patch", ""))
     if not patch:
         return

@@ -17,6 +17,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -191,12 +192,18 @@ async def command(argv: list[str], cwd: Path, env: Mapping[str, str], what: str)
         argv, cwd=cwd, env=env, limit_s=SETUP_LIMIT_S, out=said,
         record=cwd.parent / processes.RECORD,
     )  # fmt: skip
-    printed = said.read_text(encoding="utf-8", errors="replace")
+    # Byte for byte: reading text would make other line ends of a patch's.
+    printed = said.read_bytes().decode("utf-8", "surrogateescape")
     said.unlink()
     if ran.code != 0:
         how = f"exit {ran.code}" if ran.code is not None else f"over {SETUP_LIMIT_S:.0f} s"
-        raise PlacingError(f"{what} failed ({how}): {' '.join(printed.split())[-300:]}")
+        raise PlacingError(f"{what} failed ({how}): {_readable(printed)}")
     return printed
+
+
+def _readable(printed: str) -> str:
+    text = printed.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join(text.split())[-300:]
 
 
 async def _first_commit(placed: Placed, env: Mapping[str, str]) -> str:
@@ -245,7 +252,7 @@ async def _keep_start(placed: Placed, env: Mapping[str, str]) -> None:
     (start / "tree").write_text(tree, encoding="utf-8")
 
 
-async def diff(placed: Placed, environ: Mapping[str, str]) -> str:
+async def diff(placed: Placed, environ: Mapping[str, str]) -> bytes:
     """Return what was changed since the start as a patch that git applies, new files included.
 
     What git ignores there is left out: caches, and files with secrets.
@@ -266,4 +273,18 @@ async def diff(placed: Placed, environ: Mapping[str, str]) -> str:
         "--no-renames",
         tree,
     ]
-    return await command([*git, *arguments], placed.repo, env, "git diff")
+    patch = await command([*git, *arguments], placed.repo, env, "git diff")
+    return patch.encode("utf-8", "surrogateescape")
+
+
+def at_start(placed: Placed, name: str) -> bytes | None:
+    """Return a file as it was at the start; None: it was not there, or git ignores it."""
+    tree = (placed.top / "start/tree").read_text(encoding="utf-8").strip()
+    done = subprocess.run(
+        [*_start_git(placed), "cat-file", "blob", f"{tree}:{name}"],
+        cwd=placed.top,
+        env=environment(os.environ, placed.home, GIT),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    return done.stdout if done.returncode == 0 else None

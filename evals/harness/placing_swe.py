@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qcode.evals.harness.judging_swe import patched
 from qcode.evals.harness.placing import Placed, PlacingError, command, write_files
 from qcode.evals.harness.surroundings import environment
 from qcode.evals.harness.task import Task
@@ -59,11 +58,6 @@ async def place_swe(task: Task, placed: Placed, environ: Mapping[str, str]) -> P
         await run(*pip, "install", "-q", *packages)
     if wanted.get("editable"):
         await run(*pip, "install", "-q", "--no-deps", *isolated, "-e", str(placed.repo))
-    for name in patched(str(task.check.more.get("patch", ""))):
-        if (placed.repo / name).is_file():
-            kept = placed.top / "orig" / name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(placed.repo / name, kept)
     return Placed(placed.top, venv=venv, variables=variables)
 
 

@@ -145,7 +145,7 @@ async def _tried(
         (kept.artefacts / "prompt-2.txt").write_text(prompt, encoding="utf-8")
     with contextlib.suppress(QcodeError, OSError):
         patch = await diff(placed, environ)
-        (kept.artefacts / "changes.diff").write_text(patch, encoding="utf-8", errors="replace")
+        (kept.artefacts / "changes.diff").write_bytes(patch)
     if trial.reason == "still_failing" and trial.exit_code is None:
         trial = replace(
             trial, reason="timeout", detail=f"stopped at its time limit; {trial.detail}"
