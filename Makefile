@@ -63,6 +63,10 @@ attempts: setup ## how often and how soon four attempts are verified, of a model
 runs: setup ## play more than 100 headless runs from end to end (ARGS="--only cheat")
 	$(BIN)/python tests/runs/run.py $(ARGS)
 
+.PHONY: eval
+eval: setup ## evaluate qcode with a model that plays a script (ARGS="small -m MODEL" for a real one)
+	$(BIN)/qcode eval $(or $(ARGS),mock)
+
 .PHONY: faults
 faults: setup ## kill a session at more than 1,000 of its effects (ARGS="--every 1": at all)
 	$(BIN)/python tests/faults/run.py $(ARGS)

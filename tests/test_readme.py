@@ -11,6 +11,7 @@ import pytest
 
 from qcode.cli import COMMANDS as SUBCOMMANDS
 from qcode.cli import slash
+from qcode.cli.eval import spelled_out
 from qcode.config import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +57,8 @@ def test_version() -> None:
 def test_options_of_shown_commands_exist(command: list[str]) -> None:
     arguments = command[1:]
     subcommand = [one for one in arguments[:1] if one in SUBCOMMANDS]
+    if subcommand == ["eval"]:
+        subcommand += spelled_out(arguments[1:])[:1]  # its subcommand may be left out
 
     usage = qcode(*subcommand, "--help")
 
@@ -65,7 +68,16 @@ def test_options_of_shown_commands_exist(command: list[str]) -> None:
 
 
 def test_every_option_named_is_in_the_help() -> None:
-    commands = [(), ("run",), ("doctor",), ("undo",), ("cost",), ("models",), ("audit",)]
+    commands = [
+        (),
+        ("run",),
+        ("doctor",),
+        ("undo",),
+        ("cost",),
+        ("models",),
+        ("audit",),
+        ("eval", "run"),
+    ]
     commands += [("sessions", one) for one in ("list", "export", "fork")]
     usage = "".join(qcode(*one, "--help") for one in commands)
 

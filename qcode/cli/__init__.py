@@ -30,6 +30,7 @@ COMMANDS = {
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
     "cost": "what sessions cost: by day, session, project, model, and on what it was spent",
     "context": "where the tokens of a request go: a first one here, or the next of a session",
+    "eval": "try agents and models on suites of tasks; report, compare, replay",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
     "acp": "be the agent of an editor: the Agent Client Protocol on stdin and stdout",
     "mcp": "servers of the Model Context Protocol: list, add, remove, test, login; `serve`",
@@ -81,6 +82,8 @@ def run_command(argv: list[str]) -> int:
             epilog=None if name else _commands_help(),
         )
         module.configure(parser)
+        if (spelled_out := getattr(module, "spelled_out", None)) is not None:
+            rest = spelled_out(rest)
         args = parser.parse_args(rest)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _log_to_nowhere_but(sys.stderr if debug else None)

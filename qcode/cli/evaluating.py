@@ -1,0 +1,298 @@
+"""Running an evaluation: from what was asked to trials, their report and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace as changed
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from qcode import paths
+from qcode.cli.eval_progress import Lines
+from qcode.cli.options import settings_from
+from qcode.cli.process import require_stdout, run_to_end
+from qcode.cli.start import choose_model, note_on_stderr
+from qcode.errors import UsageError
+from qcode.evals.agents import Agent, Endpoint
+from qcode.evals.harness import suites, versions
+from qcode.evals.harness.placing_swe import CLONES
+from qcode.evals.harness.records import digest, to_json
+from qcode.evals.harness.schedule import Bounds, Ended, Evaluation, Planned, Watching, plan
+from qcode.evals.harness.scripted_model import MODEL
+from qcode.evals.harness.store import Store, read_tasks
+from qcode.evals.harness.task import Task
+from qcode.evals.harness.trial import Header
+from qcode.providers.connection import parse_origin
+from qcode.record import replace
+from qcode.ui.printable import printable
+
+_CODES: Mapping[Ended, int] = {"cost": 4, "time": 4, "interrupted": 130}
+_SETTLED = ("suites", "models", "only", "limit", "output", "temperature", "max_steps")
+"""Options that an evaluation which is gone on with has settled already."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run an evaluation, or go on with one; return the exit code."""
+    require_stdout("the results")
+    store, tasks = _reopened(args) if args.resume else _begun(args)
+    with store:
+        header = store.header
+        agents = _agents([name.partition("@")[0] for name in header.agents])
+        if tuple(agents) != header.agents:
+            raise UsageError(
+                f"it was begun with {', '.join(header.agents)}, and here is {', '.join(agents)}",
+                hint="one evaluation is of one version: begin a new one",
+            )
+        endpoints = _endpoints(args, header)
+        planned = plan(tasks, agents, endpoints, trials=header.trials, seed=header.seed)
+        if args.again_errors:
+            store.drop(trial.key for trial in store.trials if trial.reason == "error")
+        at_once = args.jobs or _at_once(endpoints)
+        bounds = Bounds(
+            at_once,
+            float(header.limits.get("time_factor", 1.0)),
+            _whole(header.limits.get("max_steps")),
+            _whole(header.limits.get("max_tokens")),
+            args.max_cost or header.limits.get("max_cost"),
+            args.max_time,
+        )
+        ended = _run(store, planned, bounds, args)
+        return _closing(store, ended, len(planned), args)
+
+
+def _run(
+    store: Store, planned: Sequence[Planned], bounds: Bounds, args: argparse.Namespace
+) -> Ended:
+    with _watching(store.header, len(planned)) as watching:
+        for trial in store.trials:
+            watching.end(trial)
+        clones = {CLONES: str(store.header.settings.get("clones") or "")}
+        environ = {**os.environ, **{name: value for name, value in clones.items() if value}}
+        evaluation = Evaluation(store, planned, bounds, environ, watching=watching, keeps=args.keep)
+        return run_to_end(evaluation.run)
+
+
+def _watching(header: Header, total: int) -> AbstractContextManager[Watching]:
+    name = "qcode.evals.reports.live"
+    if find_spec(name) is not None:
+        made: AbstractContextManager[Watching] = import_module(name).Live(header, total)
+        return made
+    return Lines(total)
+
+
+# ------------------------------------------------------------------ beginning, going on
+
+
+def _begun(args: argparse.Namespace) -> tuple[Store, list[Task]]:
+    if not args.suites:
+        there = ", ".join(suites.names(os.environ))
+        raise UsageError("eval needs a SUITE", hint=f"there are: {there}; or a FILE.jsonl")
+    if args.again_errors:
+        raise UsageError("--again-errors goes with --resume DIR")
+    clones = Path(args.clones).resolve() if args.clones else None
+    cache = paths.cache_dir() / "evals"
+    found = suites.load(args.suites, os.environ, cache, clones=clones)
+    for line in found.notes:
+        note_on_stderr(line)
+    for name, why in found.left_out:
+        note_on_stderr(f"left out: {name}: {why}")
+    tasks = suites.picked(found.tasks, args.only, args.limit)
+    named = list(dict.fromkeys(args.models)) or _default_model(tasks, args)
+    asked = {
+        "named": named,
+        "base_url": _without_user(args.base_url or ""),
+        "api_key_env": args.api_key_env,
+        "temperature": args.temperature,
+        "clones": str(clones or ""),
+    }
+    endpoints = _resolved(args, {**asked, "base_url": args.base_url})
+    limits = {name: value for name in ("time_factor", "max_steps", "max_tokens", "max_cost")
+              if (value := getattr(args, name)) is not None}  # fmt: skip
+    agents = _agents(args.agent.split(","))
+    header = Header(
+        id=versions.new_id(),
+        suites=tuple(args.suites),
+        agents=tuple(agents),
+        models=tuple(endpoint.model for endpoint in endpoints),
+        trials=args.trials,
+        seed=args.seed,
+        limits=limits,
+        settings={**asked, "endpoints": [_told(endpoint) for endpoint in endpoints]},
+        versions=versions.versions(),
+        tasks_digest=digest(tasks),
+        machine=versions.machine(),
+        started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    folder = Path(args.output) if args.output else Path("evals-results") / header.id
+    return Store.create(folder, header, tasks), tasks
+
+
+def _default_model(tasks: Sequence[Task], args: argparse.Namespace) -> list[str]:
+    if all(task.script for task in tasks) and not args.base_url:
+        return [MODEL]
+    settings = settings_from(args, Path.cwd())
+    if settings.model is None:
+        raise UsageError("eval needs a model for these tasks", hint="-m MODEL, one or several")
+    return [settings.model]
+
+
+def _told(endpoint: Endpoint) -> Any:
+    """Return an endpoint for the record."""
+    return to_json(replace(endpoint, base_url=_without_user(endpoint.base_url)))
+
+
+def _without_user(url: str) -> str:
+    """Return a URL without user and password, which are nobody's business in a record."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _reopened(args: argparse.Namespace) -> tuple[Store, list[Task]]:
+    given = [name for name in _SETTLED if getattr(args, name)]
+    if given:
+        raise UsageError(
+            f"--resume goes on as it was begun, so {given[0]} cannot be said again",
+            hint=f"leave it out, or begin a new evaluation without --resume {args.resume}",
+        )
+    folder = Path(args.resume)
+    store = Store.reopen(folder)
+    return store, read_tasks(folder)
+
+
+# ------------------------------------------------------------------ agents and models
+
+
+def _agents(names: Sequence[str]) -> dict[str, Agent]:
+    """Return agents by name@version.
+
+    Raises:
+        UsageError: there is none of that name, or it is not installed.
+    """
+    make = import_module("qcode.evals.agents.known").make
+    made: list[Agent] = [make(name.strip(), os.environ) for name in names if name.strip()]
+    return {f"{agent.name}@{agent.version()}": agent for agent in made}
+
+
+def _endpoints(args: argparse.Namespace, header: Header) -> list[Endpoint]:
+    asked = dict(header.settings)
+    if args.base_url:
+        asked["base_url"] = args.base_url  # the same server, at another port by now
+    endpoints = _resolved(args, asked)
+    models = tuple(endpoint.model for endpoint in endpoints)
+    if models != header.models:
+        raise UsageError(
+            f"it was begun with {', '.join(header.models)}, and there is {', '.join(models)}",
+            hint="begin a new evaluation",
+        )
+    return endpoints
+
+
+def _resolved(args: argparse.Namespace, asked: Mapping[str, Any]) -> list[Endpoint]:
+    """Return where each model is that a person named.
+
+    Raises:
+        QcodeError: one cannot be found, fetched or served.
+    """
+    return [_endpoint(name, args, asked) for name in asked["named"]]
+
+
+def _endpoint(name: str, args: argparse.Namespace, asked: Mapping[str, Any]) -> Endpoint:
+    temperature = asked.get("temperature")
+    if name == MODEL and not asked.get("base_url"):
+        return Endpoint(MODEL, "", temperature=temperature)
+    settings = settings_from(args, Path.cwd())
+    settings = changed(
+        settings,
+        model=name,
+        base_url=asked.get("base_url") or settings.base_url,
+        api_key_env=asked.get("api_key_env") or settings.api_key_env,
+    )
+    chosen = choose_model(settings, note_on_stderr, local=False)
+    target = chosen.target
+    return Endpoint(
+        target.model,
+        target.base_url or "",
+        api_key_env=target.key_source or "",
+        context_window=chosen.context_window,
+        temperature=temperature,
+    )
+
+
+def _at_once(endpoints: Sequence[Endpoint]) -> int:
+    """Return how many trials go side by side: those of a server here would slow each other."""
+    for endpoint in endpoints:
+        if endpoint.base_url and parse_origin(endpoint.base_url).is_loopback:
+            return 1
+    return versions.cores()
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+# ------------------------------------------------------------------ the end
+
+
+def _closing(store: Store, ended: Ended, total: int, args: argparse.Namespace) -> int:
+    reports = _reports(store.folder)
+    trials = store.trials
+    errors = sum(trial.reason == "error" for trial in trials)
+    passed = sum(trial.passed for trial in trials)
+    judged = len(trials) - errors
+    code = _CODES.get(ended) or (3 if errors else 0)
+    least = args.fail_under
+    if least is None:
+        least = 100.0 if set(store.header.models) == {MODEL} else 0.0
+    if code == 0 and 100.0 * passed < least * judged:
+        code = 1
+    if args.json:
+        told = {
+            "folder": str(store.folder), "ended": ended, "exit_code": code, "trials": len(trials),
+            "total": total, "passed": passed, "judged": judged, "errors": errors,
+            "reports": [str(path) for path in reports],
+            "failed": [to_json(trial) for trial in trials if not trial.passed],
+        }  # fmt: skip
+        print(json.dumps(told, ensure_ascii=True))
+        return code
+    share = f" ({100 * passed / judged:.0f} %)" if judged else ""
+    print(f"{passed} of {judged} passed{share}; {store.folder}")
+    for trial in trials:
+        if not trial.passed:
+            print(printable(f"  {trial.reason}: {trial.task}#{trial.number}: {trial.detail}"))
+    for path in reports:
+        print(f"  {path}")
+    if why := _why(ended, errors, total - len(trials), store.folder):
+        print(f"qcode: {why}", file=sys.stderr)
+    return code
+
+
+def _why(ended: Ended, errors: int, left: int, folder: Path) -> str:
+    on = f"`qcode eval --resume {folder}` goes on"
+    match ended:
+        case "cost":
+            return f"--max-cost is used up, {left} trials are left; {on}, with a higher one"
+        case "time":
+            return f"--max-time is over, {left} trials are left; {on}"
+        case "interrupted":
+            return f"interrupted, {left} trials are left; {on}"
+    if errors:
+        return f"{errors} trials could not be judged; `{on[1:-9]} --again-errors` runs them again"
+    return ""
+
+
+def _reports(folder: Path) -> Sequence[Path]:
+    """Write the reports; return where they are."""
+    name = "qcode.evals.reports.writing"
+    if find_spec(name) is None:
+        return ()
+    written: Sequence[Path] = import_module(name).write(folder)
+    return written
