@@ -51,6 +51,10 @@ unit: setup peers ## run the tests, two at a time (ARGS="-n 0 -k name" picks som
 thorough: setup ## run the tests with all that they can try (takes a third longer)
 	QCODE_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: slowest
+slowest: setup peers ## run the tests and say which take the most time (ARGS="tests/ui")
+	$(BIN)/python -m pytest -q -n 0 --spent 40 $(ARGS)
+
 .PHONY: attempts
 attempts: setup ## how often and how soon four attempts are verified, of a model that succeeds by chance
 	$(BIN)/python tests/runs/attempts.py $(ARGS)

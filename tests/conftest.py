@@ -12,6 +12,8 @@ from typing import Any
 
 import hypothesis
 import pytest
+from compiled import compile_modules
+from spent import Measuring
 from thorough import many
 
 from qcode.sandbox import house
@@ -34,6 +36,20 @@ PRIVATE = re.compile(
 
 class NetworkBlockedError(RuntimeError):
     """A test reached for an address beyond loopback."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--spent", type=int, metavar="N", help="say what the N dearest tests and files took"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # workers of xdist come after the first process
+        compile_modules()
+    shown = config.getoption("--spent")
+    if shown is not None:
+        config.pluginmanager.register(Measuring(shown))
 
 
 @pytest.fixture(autouse=True)
