@@ -46,8 +46,10 @@ _LEFT = b"qcode: interrupted before anything was begun\n"
 
 
 def _leave(_number: int, _frame: object) -> None:
-    if (first_paint := sys.modules.get("qcode.cli.first_paint")) is not None:
-        first_paint.restore()
+    # In the middle of its import it has painted nothing, and has no `restore` yet.
+    first_paint = sys.modules.get("qcode.cli.first_paint")
+    if (restore := getattr(first_paint, "restore", None)) is not None:
+        restore()
     os.write(2, _LEFT)
     os._exit(130)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forking import Forked, can_fork
+
 COMMAND = (sys.executable, "-P", "-m", "qcode")
 
 
@@ -63,7 +65,8 @@ class Program:
             "env": self.environment(),
             **options,
         }
-        return subprocess.Popen([*COMMAND, *args], **options)
+        start = Forked if can_fork(options) else subprocess.Popen
+        return start([*COMMAND, *args], **options)
 
     def run(self, *args: str, stdin: bytes | None = None, timeout_s: float = 60) -> Ended:
         process = self.start(*args, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
