@@ -39,24 +39,49 @@ from typing import Any
 _CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
 _CLONE_PARENT = 0x8000
 CAN_FORK = sys.platform == "linux" and _CLONE is not None
+PLAIN = (sys.executable, "-m", "qcode")
+# The controlling terminal is the first one that a session leader opens.
+_IN_TERMINAL = 'exec "$@" <"$0" >"$0" 2>&1'
 _FIXED = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_", "GLIBC_")
 """How variables begin that an interpreter reads when it comes up, and never again."""
-_LOADED = (
+_RUN = (
     *("qcode.cli.run", "qcode.cli.foreground", "qcode.cli.staffing", "qcode.cli.land"),
     *("qcode.checkpoints.keeper", "qcode.checkpoints.graft", "qcode.checkpoints.prune"),
     *("qcode.providers.chat", "qcode.providers.protocol", "qcode.providers.retry"),
     *("qcode.sandbox.confinement", "qcode.sandbox.fork_server", "qcode.sandbox.bubblewrap"),
     *("qcode.sandbox.native.confine", "qcode.sandbox.toolchains", "qcode.sandbox.watch"),
     *("qcode.landing.own", "qcode.manifests", "qcode.surroundings", "qcode.verification.comparing"),
+    *("qcode.tools.*", "qcode.editing.*", "qcode.syntax.*", "qcode.calls.*"),
     *("concurrent.futures.thread", "gc", "platform", "queue", "resource", "uuid"),
 )
-"""Modules that a run of a few steps loads, with what they import."""
-_LOADED_WHOLE = ("qcode.tools", "qcode.editing", "qcode.syntax", "qcode.calls")
-"""Packages of which it loads nearly all."""
+_TERMINAL = (
+    *("qcode.cli.interactive", "qcode.cli.conversation", "qcode.cli.obeying", "qcode.cli.marks"),
+    *("qcode.cli.in_editor", "qcode.cli.asides", "qcode.by_hand", "qcode.daemon", "qcode.warming"),
+    *("qcode.ui.prompt", "qcode.ui.terminal", "qcode.ui.approve", "qcode.ui.recap"),
+    *("qcode.bridge.server", "qcode.mentions.complete", "qcode.mentions.in_editor"),
+    *("prompt_toolkit.shortcuts", "xml.dom.minidom"),
+)
+_MCP = ("mcp", "qcode.mcp.*")
+LOADED: Mapping[str, Sequence[str]] = {
+    "run": _RUN,
+    "terminal": (*_RUN, *_TERMINAL),
+    "mcp": (*_RUN, *_MCP),
+}
+"""By what kind of session it is: modules that one of a few steps loads, with what they import."""
 
 
 class Forked(subprocess.Popen[bytes]):
-    """qcode with these arguments, forked; otherwise what `subprocess.Popen` is."""
+    """qcode with these arguments, forked; otherwise what `subprocess.Popen` is.
+
+    `kind` is one of `LOADED`. With the path of a `terminal` the program leads a session whose
+    controlling terminal that is, and its streams are there.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, kind: str = "run", terminal: str = "", **options: Any
+    ) -> None:
+        self._kind, self._terminal = kind, terminal
+        super().__init__(command, **options)
 
     def _execute_child(self, *positional: Any) -> None:
         signature = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
@@ -66,10 +91,11 @@ class Forked(subprocess.Popen[bytes]):
             wanted = {
                 "arguments": given["args"][given["args"].index("qcode") + 1 :],
                 "folder": os.fspath(given["cwd"] or os.getcwd()),
+                "terminal": self._terminal,
                 "environment": dict(os.environ if given["env"] is None else given["env"]),
             }
             streams = [number if end == -1 else end for number, end in enumerate(ends)]
-            self.pid = _nest().fork(wanted, streams)
+            self.pid = _nest(self._kind).fork(wanted, streams)
             self._child_created = True
         finally:
             self._close_pipe_fds(  # type: ignore[attr-defined]
@@ -89,6 +115,21 @@ def can_fork(options: Mapping[str, Any]) -> bool:
     )
 
 
+def in_terminal(
+    terminal: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a program as the leader of a session in the terminal with that path.
+
+    It is forked if the command is `python -m qcode`, and started in all other cases.
+    """
+    plain: dict[str, Any] = {"cwd": folder, "env": environment}
+    if tuple(command[:3]) == PLAIN and can_fork(plain):
+        return Forked(command, kind="terminal", terminal=terminal, **plain)
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _IN_TERMINAL, terminal, *command], start_new_session=True, **plain
+    )
+
+
 def _fixed(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(_FIXED)}
 
@@ -96,12 +137,12 @@ def _fixed(environment: Mapping[str, str]) -> dict[str, str]:
 class Nest:
     """The interpreter that forks, from outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         self._lock = threading.Lock()
         self._ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(theirs.fileno())],
+                [sys.executable, "-P", __file__, kind, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -123,8 +164,8 @@ class Nest:
 
 
 @cache
-def _nest() -> Nest:
-    nest = Nest()
+def _nest(kind: str) -> Nest:
+    nest = Nest(kind)
     atexit.register(nest.close)
     return nest
 
@@ -142,14 +183,13 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 # ------------------------------------------------------------------ inside the nest
 
 
-def serve(number: int) -> None:
+def serve(kind: str, number: int) -> None:
     """Fork a program for each request until the other end is closed."""
-    # `-m` would not have put this file's folder or anything else on the path.
-    for name in (*_LOADED, *_LOADED_WHOLE):
-        importlib.import_module(name)
-    for name in _LOADED_WHOLE:
-        for found in pkgutil.walk_packages(sys.modules[name].__path__, f"{name}."):
-            importlib.import_module(found.name)
+    for name in LOADED[kind]:
+        package = importlib.import_module(name.removesuffix(".*"))
+        if name.endswith(".*"):
+            for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+                importlib.import_module(found.name)
     importlib.import_module("qcode.calls.scanner")._signs()  # 30 ms in the first request
     gc.collect()
     gc.freeze()  # or the first collection in each program would copy all of this
@@ -175,10 +215,14 @@ def serve(number: int) -> None:
 
 def _be_the_program(wanted: Mapping[str, Any], streams: Sequence[int]) -> None:
     """Run qcode as if the interpreter had just come up; does not return."""
-    for target, stream in enumerate(streams):
-        os.dup2(stream, target)
-    for stream in streams:
-        os.close(stream)
+    ends = list(streams)
+    if wanted["terminal"]:
+        os.setsid()  # the first terminal that its leader opens becomes the session's
+        ends = [os.open(wanted["terminal"], os.O_RDWR)] * 3
+    for target, end in enumerate(ends):
+        os.dup2(end, target)
+    for end in {*streams, *ends}:
+        os.close(end)
     os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
@@ -218,4 +262,4 @@ if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parent))
     serving = importlib.import_module("forking")
     sys.path.pop()
-    serving.serve(int(sys.argv[1]))
+    serving.serve(sys.argv[1], int(sys.argv[2]))
