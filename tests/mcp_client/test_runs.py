@@ -57,7 +57,7 @@ def run(work: Path, config: str, *replies: Any, arguments: tuple[str, ...] = ())
     file = work.parent / "config.toml"
     file.write_text(config)
     with scripted.ScriptedServer([*replies]) as server:
-        program = Program(work, server.base_url)
+        program = Program(work, server.base_url, kind="mcp")
         ended = program.run("--config", str(file), "run", *arguments, "say hello")
     return ended, [seen.json for seen in server.requests if "chat" in seen.path]
 
@@ -96,7 +96,7 @@ def test_a_real_server_is_used_and_started_for_its_first_use_alone(work: Path) -
         again = subprocess.run(
             [sys.executable, "-P", "-c", LOADED, "--config", file, "run", "x"],
             cwd=work,
-            env=Program(work, server.base_url).environment(),
+            env=Program(work, server.base_url, kind="mcp").environment(),
             capture_output=True,
             check=True,
         )

@@ -47,6 +47,8 @@ class Program:
     base_url: str | None = None
     model: str | None = "scripted"
     environ: dict[str, str] = field(default_factory=dict)
+    kind: str = "run"
+    """Which modules are there already if it is forked (`forking.LOADED`)."""
 
     def environment(self) -> dict[str, str]:
         env = {**os.environ, **self.environ}
@@ -65,8 +67,9 @@ class Program:
             "env": self.environment(),
             **options,
         }
-        start = Forked if can_fork(options) else subprocess.Popen
-        return start([*COMMAND, *args], **options)
+        if can_fork(options):
+            return Forked([*COMMAND, *args], kind=self.kind, **options)
+        return subprocess.Popen([*COMMAND, *args], **options)
 
     def run(self, *args: str, stdin: bytes | None = None, timeout_s: float = 60) -> Ended:
         process = self.start(*args, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
