@@ -14,13 +14,13 @@ import hypothesis
 import pytest
 from compiled import compile_modules
 from spent import Measuring
-from thorough import many
+from thorough import examples
 
 from qcode.sandbox import house
 from qcode.sandbox.plain import Plain
 
 # Shared machines stop for a moment now and then; that is no failure.
-hypothesis.settings.register_profile("qcode", deadline=None, max_examples=many(100, 50))
+hypothesis.settings.register_profile("qcode", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("qcode")
 
 PRIVATE = re.compile(
