@@ -47,6 +47,10 @@ unit: setup peers ## run the tests, two at a time (ARGS="-n 0 -k name" picks som
 	@$(BIN)/python tests/support/compiled.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: prices
+prices: setup ## take the models' prices anew out of the installed litellm's table (ARGS="--check" only compares)
+	$(BIN)/python evals/model_prices.py $(ARGS)
+
 .PHONY: thorough
 thorough: setup ## run the tests with all that they can try (takes a third longer)
 	@$(BIN)/python tests/support/compiled.py

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qcode.approvals import Approver
 from qcode.boundary import Boundary
 from qcode.compaction.compactor import Compactor
 from qcode.errors import UsageError
 from qcode.interposed import Hooks
-from qcode.messages import JsonObject, Message, ToolCall, Usage, UserMessage
+from qcode.messages import Asked, JsonObject, Message, ToolCall, Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.providers import Provider, ToolSpec
 from qcode.providers.registry import Target
@@ -20,6 +20,10 @@ from qcode.record import Record as Frozen
 from qcode.rules import Rules
 from qcode.secrets import Masker
 from qcode.tools.base import Context, Tool
+
+if TYPE_CHECKING:
+    from qcode.ladder.ladder import Ladder
+    from qcode.seeing import Seeing
 
 
 class Record(Protocol):
@@ -73,11 +77,8 @@ class Record(Protocol):
         """Note that a person changed a call, which is run as it is here."""
         ...
 
-    def spent(self, usage: Usage, purpose: str = "") -> Usage:
-        """Note the tokens of a request, a step's unless `purpose` says other.
-
-        Return the session's.
-        """
+    def spent(self, asked: Asked) -> Usage:
+        """Note the tokens of a request; return the session's."""
         ...
 
     def boundary(self) -> None:
@@ -194,6 +195,12 @@ class Agent:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a call may change files, from its checkpoint to its end; agents that work in the
     same files side by side share it."""
+    ladder: Ladder | None = None
+    """A stronger model for single steps; None: the person named none."""
+    summariser: Provider | None = None
+    """Who sums up when room is made; None: the provider."""
+    seeing: Seeing | None = None
+    """Has pictures put into words where the model does not see; None: it is shown them."""
     listen: Callable[[], Awaitable[UserMessage | None]] | None = None
     """Returns the next message that a person said during the turn, None if there is none left."""
 

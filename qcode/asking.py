@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Iterable
 from contextlib import aclosing
 
@@ -38,6 +39,8 @@ class Answer(Frozen):
     done: Done
     failure: ProviderError | None = None
     """Why nothing came, if nothing at all did."""
+    duration_s: float = 0.0
+    """From sending the request to the end of the answer."""
 
 
 async def ask(agent: Agent, record: Record, request: Request, emit: Emit) -> Answer:
@@ -72,6 +75,7 @@ class _Asking:
         self._agent = agent
         self._record = record
         self._emit = emit
+        self._started = time.perf_counter()
         self.begin()
 
     def begin(self) -> None:
@@ -116,7 +120,7 @@ class _Asking:
             self._record.append(message)
         self._agent.call_ids.update(call.id for call in calls)
         self._emit(events.AnswerFinished(message, done.finish_reason, done.usage))
-        return Answer(message, decoded, done, failure)
+        return Answer(message, decoded, done, failure, time.perf_counter() - self._started)
 
     def keep_partial(self) -> None:
         """Keep what was shown of an answer that is interrupted."""

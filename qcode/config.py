@@ -54,6 +54,20 @@ class Settings:
     """Names of files that git ignores and that are kept all the same (`fnmatch`)."""
     edit_format: EditFormat | Literal["auto"] = "auto"
     """How the model is told to change files; `auto`: as suits it by its name."""
+    fallback_models: tuple[str, ...] = ()
+    """Models that answer in this order where the one before is overloaded or cannot be reached."""
+    stronger_model: str = ""
+    """The model that takes a step where the session's is stuck (`qcode.ladder`); none by itself."""
+    stronger_steps: int = 3
+    """That it may take in one turn."""
+    stronger_cost: float = 0.5
+    """USD that its steps of one session may cost."""
+    plan_model: str = ""
+    """The model that answers in plan mode; nothing: the session's, as with the two below."""
+    compact_model: str = ""
+    """The one that sums up when room is made, where a summary is wanted."""
+    vision_model: str = ""
+    """The one that says what is on pictures, where the session's does not see."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Added to every request as it stands (sampling, say)."""
     allow: tuple[str, ...] = ()
@@ -197,6 +211,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "checkpoints": (bool,),
     "checkpoint_ignored": (list,),
     "extra_body": (dict,),
+    "fallback_models": (list,),
+    "stronger_model": (str,),
+    "stronger_steps": (int,),
+    "stronger_cost": (int, float),
+    "plan_model": (str,),
+    "compact_model": (str,),
+    "vision_model": (str,),
     "sandbox": (str,),
     "sandbox_tier": (str,),
     "sandbox_image": (str,),

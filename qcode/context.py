@@ -20,8 +20,8 @@ def system_prompt(edit_format: EditFormat = DEFAULT, name: str = "system") -> st
     return load(name, editing=load(f"editing/{form}")).strip()
 
 
-def output_limit(context_window: int | None, wanted: int | None) -> int:
-    """Return the `max_tokens` of each request.
+def output_limit(context_window: int | None, wanted: int | None, most: int | None = None) -> int:
+    """Return the `max_tokens` of each request; `most` is what the model can write at once.
 
     Without one a small model that repeats itself runs to the window's end. An
     eighth of the window leaves room for the conversation, 1,024 tokens suffice
@@ -29,9 +29,8 @@ def output_limit(context_window: int | None, wanted: int | None) -> int:
     """
     if wanted is not None:
         return wanted
-    if context_window is None:
-        return 8192
-    return max(1024, min(16384, context_window // 8))
+    limit = 8192 if context_window is None else max(1024, min(16384, context_window // 8))
+    return limit if most is None else min(limit, most)
 
 
 def estimate_tokens(text: str) -> int:

@@ -1,6 +1,7 @@
 """What happens during a turn, and in which order.
 
 ```
+Described                                    a picture that the model cannot be shown
 TurnStarted
     StepStarted
         PromptProgress, Waiting …            while the server reads the prompt
@@ -17,6 +18,8 @@ TurnStarted
         ProtocolSwitched                     calls could not be read: asked for in another way
         Nudged                               the model is asked to go on; the turn does
     Heard                                    between steps: what the person said meanwhile
+    SteppedUp                                before an answer: a stronger model takes this step
+    LeftAlone                                instead: it was to, and may not or could not
     PromptProgress, Waiting …, UsageReported  before a step, where a summary is asked for
     Compacted                                before a step
 ErrorRaised                                  if the turn ends by an error
@@ -151,6 +154,28 @@ class ProtocolSwitched(Record):
     """How the next request tells of tools: `native` or `prompted`."""
 
 
+class SteppedUp(Record):
+    """The model is stuck; this step's answer is a stronger one's."""
+
+    model: str
+    why: str
+
+
+class Described(Record):
+    """A picture is put into words, since the model does not see."""
+
+    name: str
+    model: str
+    """Who does it."""
+
+
+class LeftAlone(Record):
+    """A stronger model was to take a step, and did not."""
+
+    model: str
+    why: str
+
+
 class CheckpointMade(Record):
     """A call changed files, which can be taken back by this number."""
 
@@ -233,6 +258,9 @@ Event: TypeAlias = (
     | CallChanged
     | Nudged
     | ProtocolSwitched
+    | SteppedUp
+    | LeftAlone
+    | Described
     | CheckpointMade
     | Compacted
     | ToolStarted

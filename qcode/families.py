@@ -42,6 +42,12 @@ def family_of(model: str) -> Family:
     return next(family for row, family in _families() if _belongs(row, name, size))
 
 
+def family_named(name: str) -> Family:
+    """Return a family by its name; the last one, which is for all others, where there is none."""
+    families = [family for _row, family in _families()]
+    return next((one for one in families if one.name == name), families[-1])
+
+
 def billions(model: str) -> float | None:
     """Return how many billions of parameters a model has by its name; None: it does not say."""
     found = _SIZE.findall(model.lower())

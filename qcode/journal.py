@@ -39,7 +39,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -289,8 +289,8 @@ def _records(path: Path) -> Iterator[JsonObject | None]:
             yield record if isinstance(record, dict) else None
 
 
-def load(path: Path) -> Loaded:
-    """Read a session back.
+def load(path: Path, each: Callable[[Asked, Loaded], None] | None = None) -> Loaded:
+    """Read a session back; `each` is told of its requests, with the session as it was then.
 
     Raises:
         UsageError: the file is not a journal, or of a later version.
@@ -319,11 +319,15 @@ def load(path: Path) -> Loaded:
         system=str(header.get("system", "")),
         parent=str(header.get("parent") or ""),
     )
-    _replay(records[1:], loaded)
+    _replay(records[1:], loaded, each)
     return loaded
 
 
-def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
+def _replay(
+    records: list[JsonObject | None],
+    loaded: Loaded,
+    each: Callable[[Asked, Loaded], None] | None,
+) -> None:
     text: list[str] = []
     reasoning: list[str] = []
     started: dict[str, str] = {}
@@ -395,6 +399,8 @@ def _replay(records: list[JsonObject | None], loaded: Loaded) -> None:
             asked = usage_from_json(record)
             loaded.usage = loaded.usage + asked.usage
             loaded.asked.append(asked)
+            if each is not None:
+                each(asked, loaded)
             if not asked.purpose:
                 loaded.notes.spent(conversation.items, asked.usage)
                 is_said = bool(conversation.items) and isinstance(
@@ -468,10 +474,18 @@ def usage_to_json(asked: Asked) -> JsonObject:
         "output": usage.output_tokens,
         "cached": usage.cached_tokens,
     }
+    if usage.cache_write_tokens:
+        out["kept"] = usage.cache_write_tokens
     if usage.cost_usd is not None:
         out["cost_usd"] = usage.cost_usd
     if asked.purpose:
         out["purpose"] = asked.purpose
+    if asked.model:
+        out["model"] = asked.model
+    if asked.duration_s is not None:
+        out["seconds"] = round(asked.duration_s, 3)
+    if asked.at:
+        out["at"] = asked.at
     return out
 
 
@@ -482,14 +496,21 @@ def usage_from_json(record: JsonObject) -> Asked:
         value: Any = record.get(name, 0)
         return value if isinstance(value, int) else 0
 
-    cost = record.get("cost_usd")
+    cost, seconds = record.get("cost_usd"), record.get("seconds")
     usage = Usage(
         number("input"),
         number("output"),
         number("cached"),
         float(cost) if isinstance(cost, int | float) else None,
+        number("kept"),
     )
-    return Asked(usage, str(record.get("purpose", "")))
+    return Asked(
+        usage,
+        str(record.get("purpose", "")),
+        str(record.get("model", "")),
+        float(seconds) if isinstance(seconds, int | float) else None,
+        str(record.get("at", "")),
+    )
 
 
 @dataclass(frozen=True, slots=True)

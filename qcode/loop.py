@@ -28,7 +28,15 @@ from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.interposed import NOTHING as UNRULED
 from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
-from qcode.messages import AssistantMessage, Image, ToolCall, ToolMessage, Usage, UserMessage
+from qcode.messages import (
+    Asked,
+    AssistantMessage,
+    Image,
+    ToolCall,
+    ToolMessage,
+    Usage,
+    UserMessage,
+)
 from qcode.permit import Gate, Permitted
 from qcode.prompts import load
 from qcode.providers import Request, protocol_choice
@@ -130,6 +138,12 @@ class _Turn:
         """Edits in a row that were made already."""
         self.holds = 0
         """So often a hook had the model go on."""
+        self.refused: set[str] = set()
+        """Calls that were not allowed."""
+        self.desperate = ""
+        """Why the turn would end without an answer, unless a stronger model helps."""
+        if agent.ladder is not None:
+            agent.ladder.begin_turn()
         self.gate = Gate(
             agent,
             agent.boundary or Unconfined(agent.context.workspace),
@@ -138,7 +152,7 @@ class _Turn:
 
     async def run(self, message: UserMessage) -> TurnEnd:
         self._settle()
-        self.record.append(message)
+        self.record.append(await self._seen(message))
         self.emit(events.TurnStarted(message.text))
         while True:
             await self._hear()
@@ -146,6 +160,9 @@ class _Turn:
             self.steps += 1
             self.repeats.begin_step()
             self.emit(events.StepStarted(self.steps))
+            if await self._stepped_up():
+                self.record.boundary()
+                continue
             answer = await self._answer_in_the_window()
             if answer.decoded.calls:
                 advice = await self._run_calls(answer.decoded.calls)
@@ -159,6 +176,9 @@ class _Turn:
                 advice = found
             self._follow(advice)
             self.record.boundary()
+            if advice.give_up and self._may_step_up():
+                self.desperate = advice.give_up
+                continue
             if advice.give_up:
                 if answer.failure is not None:
                     raise answer.failure
@@ -173,11 +193,55 @@ class _Turn:
                     "say what to do differently, or take another model"
                 )
 
+    async def _seen(self, message: UserMessage) -> UserMessage:
+        """Return a message with its pictures in words, where the model sees none."""
+        if self.agent.seeing is None or not message.images:
+            return message
+        return await self.agent.seeing.put_into_words(message, self._spend, self.emit)
+
+    def _may_step_up(self) -> bool:
+        ladder = self.agent.ladder
+        return ladder is not None and not ladder.may_step()
+
+    async def _stepped_up(self) -> bool:
+        """Whether a stronger model took this step, since the session's is stuck."""
+        ladder = self.agent.ladder
+        if ladder is None:
+            return False
+        why = self.desperate or ladder.stuck.why(
+            repeated=self.repeats.count,
+            vain=self.repeats.failed,
+            misread=self.recovery.misread,
+        )
+        self.desperate = ""
+        if not why:
+            return False
+        taken = await ladder.step(self.agent, self.record, self.emit, why)
+        if taken is None:
+            return False
+        asked, calls = taken
+        self._spend(asked)
+        # What comes next is another try, and counts from nothing.
+        self.repeats = Repeats(self.agent.workspace_state)
+        self.recovery.begin_anew()
+        self.force_call = False
+        if calls:
+            await self._run_calls(calls)
+        return True
+
+    def _watch(self, item: _Prepared, result: Result) -> None:
+        """Have the ladder know how edits go."""
+        ladder, tool = self.agent.ladder, item.tool or self.agent.tools.get(item.call.name)
+        if ladder is None or tool is None or tool.effect is not Effect.EDIT:
+            return
+        if item.call.id not in self.refused:
+            ladder.stuck.edited(failed=result.is_error)
+
     async def _hear(self) -> bool:
         """Take in what the person said meanwhile; return whether there was anything."""
         heard = False
         while self.agent.listen is not None and (said := await self.agent.listen()) is not None:
-            self.record.append(said)
+            self.record.append(await self._seen(said))
             self.emit(events.Heard(said.text))
             heard = True
         return heard
@@ -247,21 +311,16 @@ class _Turn:
         # What the server has refused already cannot be sent as it is, whatever a hook says.
         if hooks is not None and may_ask and await hooks.compacts(by_hand=False, wish=""):
             return False
-        made = await make_room(
-            self.agent, self.record, self._spend_on_summary, self.emit, may_ask=may_ask
-        )
+        made = await make_room(self.agent, self.record, self._spend, self.emit, may_ask=may_ask)
         if made is not None:
             its = made.compaction
             self.emit(events.Compacted(its.before, its.after, made.note))
         return made is not None
 
-    def _spend_on_summary(self, usage: Usage) -> None:
-        self._spend(usage, "summary")
-
-    def _spend(self, usage: Usage, purpose: str = "") -> None:
-        self.usage = self.usage + usage
-        self.budget.spend(usage)
-        self.emit(events.UsageReported(usage, self.record.spent(usage, purpose)))
+    def _spend(self, asked: Asked) -> None:
+        self.usage = self.usage + asked.usage
+        self.budget.spend(asked.usage)
+        self.emit(events.UsageReported(asked.usage, self.record.spent(asked)))
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
@@ -283,7 +342,8 @@ class _Turn:
         if (compactor := self.agent.compactor) is not None:
             fixed = compactor.fixed(self.agent.system, self.agent.specs)
             compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
-        self._spend(answer.done.usage)
+        done = answer.done
+        self._spend(Asked(done.usage, model=done.model, duration_s=answer.duration_s))
         return answer
 
     def _follow(self, advice: Advice) -> None:
@@ -317,7 +377,8 @@ class _Turn:
                 self._answer(call, Result(words, "interrupted", is_error=True), 0.0)
         if self.pictures:
             shown, self.pictures = self.pictures, ()
-            self.record.append(UserMessage(load("pictures"), is_nudge=True, images=shown))
+            pictures = UserMessage(load("pictures"), is_nudge=True, images=shown)
+            self.record.append(await self._seen(pictures))
         return self.recovery.after_calls(
             # An argument that its tool refuses is as unreadable.
             [item.fault for item in prepared],
@@ -339,6 +400,7 @@ class _Turn:
             for item, task in zip(batch, tasks, strict=True):
                 result, duration_s = await task
                 words = [reminder(await self.repeats.see(item.call, result))]
+                self._watch(item, result)
                 if item.decoded.notes and not item.refusal:
                     words.append(repaired(item.decoded.notes))
                 call = item.written or item.call
@@ -406,6 +468,7 @@ class _Turn:
         except ToolError as error:
             permitted = Permitted(str(error))
         if permitted.refusal:
+            self.refused.add(call.id)
             self.emit(events.Refused(call.id, f"{tool.name} {summary}".strip()))
             return Result(permitted.refusal, "not allowed", is_error=True), 0.0
         if permitted.changed is not None:
@@ -548,6 +611,8 @@ class _Turn:
             checked = await self.agent.after_edit()
             news = checked.text
             self.passing = checked.text if checked.passed else ""
+            if self.agent.ladder is not None:
+                self.agent.ladder.stuck.checked(passed=checked.passed)
         if not news:
             return result
         return modified(result, text=f"{result.text}\n{news}")

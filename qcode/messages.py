@@ -104,6 +104,14 @@ class Usage(Record):
     """Prompt tokens the server did not have to read again."""
     cost_usd: float | None = None
     """None where the price is not known."""
+    cache_write_tokens: int = 0
+    """Of the prompt tokens that were read anew, those that the server says it kept for later
+    requests; some charge more for them."""
+
+    @property
+    def read_anew(self) -> int:
+        """Prompt tokens that the server had to read."""
+        return max(0, self.input_tokens - self.cached_tokens)
 
     def __add__(self, other: Usage) -> Usage:
         costs = [c for c in (self.cost_usd, other.cost_usd) if c is not None]
@@ -112,6 +120,7 @@ class Usage(Record):
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             sum(costs) if costs else None,
+            self.cache_write_tokens + other.cache_write_tokens,
         )
 
 
@@ -121,11 +130,17 @@ class Asked(Record):
     usage: Usage
     purpose: str = ""
     """What it was for (`summary`, `commit message`); empty: a step."""
+    model: str = ""
+    """Who answered, where that is not the session's model."""
+    duration_s: float | None = None
+    """From sending it to the end of the answer; None: it was not noted."""
+    at: str = ""
+    """When it ended, in UTC as in `2026-01-02T03:04:05Z`; empty in older journals."""
 
     @property
     def read_anew(self) -> int:
         """Prompt tokens that the server had to read."""
-        return max(0, self.usage.input_tokens - self.usage.cached_tokens)
+        return self.usage.read_anew
 
 
 def to_json(message: Message) -> JsonObject:

@@ -15,6 +15,11 @@ def config_dir() -> Path:
     return _xdg("XDG_CONFIG_HOME", ".config")
 
 
+def models_file() -> Path:
+    """The person's own models (`qcode.models.own`)."""
+    return config_dir() / "models.toml"
+
+
 def state_dir() -> Path:
     """Sessions, logs, the local server's state: `$XDG_STATE_HOME/qcode`."""
     return _xdg("XDG_STATE_HOME", ".local/state")

@@ -63,6 +63,16 @@ class Recovery:
         """Whether a call came through the API's own field."""
         self._switched = False
 
+    @property
+    def misread(self) -> int:
+        """Answers in a row whose calls could not be read."""
+        return self._misread
+
+    def begin_anew(self) -> None:
+        """Count from nothing: another model took a step."""
+        self._misread = self._empty = 0
+        self._announced = False
+
     def after_calls(self, faults: Iterable[Fault], *, structured: bool) -> Advice:
         """Take an answer with calls; the model hears of their faults by their results."""
         self._empty = 0

@@ -12,14 +12,14 @@ from qcode.compaction.compactor import Compaction
 from qcode.compaction.meter import CHARACTERS
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit
-from qcode.messages import Usage
+from qcode.messages import Asked, Usage
 from qcode.record import Record as Frozen
 
 if TYPE_CHECKING:
     from qcode.agent import Agent, Record
 
-Spend = Callable[[Usage], None]
-"""Accounts for the tokens of a request that was no step."""
+Spend = Callable[[Asked], None]
+"""Accounts for a request that was no step."""
 
 
 class Made(Frozen):
@@ -65,7 +65,7 @@ async def make_room(
 
         summary = await sum_up(agent, compactor, record.messages, wish, tell)
         if summary.usage != Usage():
-            spend(summary.usage)
+            spend(Asked(summary.usage, "summary", summary.model, summary.duration_s))
         note = f"no summary: {summary.why}"
         if summary.text:
             note = f"with a summary of {compactor.count(summary.text):,} tokens"

@@ -87,12 +87,12 @@ class JournalledHistory:
         """Note that a person changed a call, which is run as it is here."""
         self.journal.write({"type": "changed", "call_id": call.id, "arguments": call.arguments})
 
-    def spent(self, usage: Usage, purpose: str = "") -> Usage:
-        """Note the tokens of a request, a step's unless `purpose` says other; see `Record`."""
-        asked = Asked(usage, purpose)
+    def spent(self, asked: Asked) -> Usage:
+        """Note the tokens of a request; see `Record`."""
+        asked = asked if asked.at else replace(asked, at=moment())
         self.journal.write(usage_to_json(asked))
         self.asked.append(asked)
-        self.usage = self.usage + usage
+        self.usage = self.usage + asked.usage
         return self.usage
 
     def begin_anew(self) -> None:
@@ -198,6 +198,8 @@ class Session:
     """Adds to what a person says what the model has to know with it; None: nothing."""
     warm_up: WarmUp | None = None
     """What is read ahead of the next request; ended when that goes out."""
+    before_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Done before each turn; may raise QcodeError, which ends it."""
     after_turn: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Takes back what holds for one turn alone, when that ends; the last first."""
     is_driven: bool = False
@@ -294,6 +296,8 @@ class Session:
         self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
     ) -> TurnEnd:
         try:
+            for prepare in self.before_turn:
+                await prepare()
             text, said = await self._spoken(text, said)
         except QcodeError as error:
             emit(ErrorRaised(str(error), error.exit_code))
@@ -394,9 +398,9 @@ class Session:
         ):
             raise QcodeError(f"a hook does not let room be made: {why}")
 
-        def spend(usage: Usage) -> None:
-            self.budget.spend(usage)
-            self.history.spent(usage, "summary")
+        def spend(asked: Asked) -> None:
+            self.budget.spend(asked.usage)
+            self.history.spent(asked)
 
         making = asyncio.ensure_future(make_room(self.agent, self.history, spend, tell, wish=wish))
         self._turn = making

@@ -1,4 +1,4 @@
-"""Which models see pictures, as far as their names tell; pure."""
+"""Which models see pictures: as the registry knows, else as far as their names tell."""
 
 from __future__ import annotations
 
@@ -23,4 +23,10 @@ _SEEING = re.compile(rf"(?<![a-z0-9.])(?:{'|'.join(SEEING)})")
 
 def sees_images(model: str) -> bool:
     """Whether a model of that name takes pictures; one that nobody knows does not."""
+    # Read when there is a picture, and not at the start.
+    from qcode.models import find, says
+
+    known = find(model)
+    if known is not None and says(known, "sees_images"):
+        return known.sees_images
     return _SEEING.search(model.lower()) is not None

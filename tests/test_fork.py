@@ -20,6 +20,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.fork import fork
 from qcode.journal import Journal, entries, load
 from qcode.messages import (
+    Asked,
     AssistantMessage,
     Message,
     ToolCall,
@@ -46,7 +47,7 @@ def held(folder: Path) -> JournalledHistory:
     history.append(UserMessage("first"))
     for message in step(1):
         history.append(message)
-    history.spent(Usage(100, 10, 0, 0.5))
+    history.spent(Asked(Usage(100, 10, 0, 0.5)))
     history.append(UserMessage("second"))
     for message in step(2):
         history.append(message)
@@ -264,7 +265,7 @@ def test_notes_tell_when_by_whom_and_for_how_much(tmp_path: Path) -> None:
     history = held(tmp_path)
     history.journal.write({"type": "model", "model": "other"})
     history.append(AssistantMessage("more"))
-    history.spent(Usage(7, 8))
+    history.spent(Asked(Usage(7, 8)))
 
     loaded = load(history.journal.path)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qcode.cli import COMMANDS as SUBCOMMANDS
 from qcode.cli import slash
 from qcode.config import KEYS
 
@@ -21,7 +22,6 @@ COMMANDS = [
     if re.search(r"\bqcode ", line)
 ]
 OPTIONS = set(re.findall(r"`(--[a-z-]+)", README)) - {"--require-hashes", "--no-deps"}
-SUBCOMMANDS = ("run", "local", "doctor", "undo", "redo", "checkpoints", "diff", "config")
 
 
 def qcode(*arguments: str) -> str:
@@ -65,7 +65,7 @@ def test_options_of_shown_commands_exist(command: list[str]) -> None:
 
 
 def test_every_option_named_is_in_the_help() -> None:
-    commands = [(), ("run",), ("doctor",), ("undo",)]
+    commands = [(), ("run",), ("doctor",), ("undo",), ("cost",), ("models",)]
     commands += [("sessions", one) for one in ("list", "export", "fork")]
     usage = "".join(qcode(*one, "--help") for one in commands)
 

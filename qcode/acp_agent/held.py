@@ -105,6 +105,7 @@ class Held:
     async def _prompt(self, blocks: Sequence[Any]) -> PromptResponse:
         agent = self.session.agent
         sees = sees_images(agent.provider.model) if self._vision is None else self._vision
+        sees = sees or agent.seeing is not None
         said = read(blocks, agent.context.workspace.root, sees=sees)
         known = {name for each in self.session.commands for name in each.known()}
         command = slash.parse(said.text, known)

@@ -20,7 +20,7 @@ HINTS = {
     "undo": "step",
     "redo": "step",
     "diff": "step",
-    "cost": "steps",
+    "cost": "turns | steps | on MODEL",
     "compact": "what to keep",
     "permissions": "allow RULE | remove NUMBER",
     "mcp": "tools NAME | restart NAME",

@@ -98,6 +98,10 @@ class Updates:
                 yield self._finished(result, summary, diff)
             case events.Retrying(attempt, of, _, reason):
                 yield update_agent_thought_text(f"\n[again, {attempt} of {of}: {reason}]\n")
+            case events.SteppedUp(model, why):
+                yield update_agent_thought_text(f"\n[stuck ({why}): {model} takes this step]\n")
+            case events.LeftAlone(model, why):
+                yield update_agent_thought_text(f"\n[{model} is not asked: {why}]\n")
             case events.Compacted(before, after):
                 yield update_agent_thought_text(
                     f"\n[history compacted: {before:,} to {after:,} tokens]\n"

@@ -25,8 +25,10 @@ COMMANDS = {
     "diff": "what a session changed",
     "watch": "do what comments in the code say to qcode, whenever a file is saved",
     "bridge": "hand a selection or text from an editor to the session that is open",
+    "models": "the known models: context, price, tool-call format; `show NAME`, `check`",
     "doctor": "check the model's server: tool calls, context, speed; say what to change",
     "sandbox": "try the sandbox out (`verify`), or run a command in it (`run -- CMD`)",
+    "cost": "what sessions cost: by day, session, project, model, and on what it was spent",
     "context": "where the tokens of a request go: a first one here, or the next of a session",
     "facts": "which commands test, lint and build here, as sessions found out; add and forget",
     "acp": "be the agent of an editor: the Agent Client Protocol on stdin and stdout",
@@ -44,6 +46,7 @@ _IN_SESSION = (None, "run", "resume", "watch")
 _TAKES_VALUE = frozenset(
     {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode",
      "--sandbox", "--sandbox-tier", "--allow", "--deny", "--allow-host", "--add-dir",
+     "--fallback", "--stronger", "--stronger-cost",
      "-C", "--cwd", "--max-steps", "--max-tokens", "--max-cost", "--max-time",
      "--config", "--resume", "--session"}
 )  # fmt: skip

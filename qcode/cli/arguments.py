@@ -29,7 +29,11 @@ _FIXED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "export": (("md", "Markdown"), ("json", "JSON"), ("html", "a page that loads nothing")),
     "memory": (("show", "prints the files"),),
     "facts": (("forget", "by NUMBER, or all"),),
-    "cost": (("steps", "each step"),),
+    "cost": (
+        ("steps", "each step"),
+        ("turns", "each turn"),
+        ("on", "MODEL: what it would have cost there"),
+    ),
     "jobs": (("kill", "ends one, by NUMBER"),),
     "permissions": (
         ("allow", "RULE, e.g. shell(make *), from now on"),

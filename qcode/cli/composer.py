@@ -93,6 +93,8 @@ def _pointing(settings: Settings, agent: Agent, note: Note, tokens: int) -> Poin
 
     def sees() -> bool:
         known = settings.vision
+        if agent.seeing is not None:
+            return True  # another one puts pictures into words
         return sees_images(agent.provider.model) if known is None else known
 
     return Pointing(

@@ -14,6 +14,7 @@ from qcode import journal, paths, profiles
 from qcode.accounting import Account, account, table, to_json
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import told_here
+from qcode.cli.knowing import family_for, own_place, with_known
 from qcode.cli.options import (
     add_model,
     add_place,
@@ -32,10 +33,9 @@ from qcode.cli.start import (
 )
 from qcode.compaction.meter import Meter, fixed
 from qcode.composing import Budgets, Composing
-from qcode.context import output_limit, system_prompt
+from qcode.context import system_prompt
 from qcode.errors import UsageError
 from qcode.escapes import with_tags_seen
-from qcode.families import family_of
 from qcode.providers.registry import Target, resolve
 from qcode.rules import rules_of
 from qcode.tiers import tier_for
@@ -103,13 +103,14 @@ def _configured(settings: Settings, *, local: bool) -> Chosen:
     if running is not None and (local or settings.model in (None, running.model)):
         target = Target(running.model, running.base_url, None, "chat")
         return Chosen(target, settings.context_window or running.context_window, is_embedded=True)
+    settings = own_place(settings)
     try:
         target = resolve(settings.model, settings.base_url, os.environ, settings.api_key_env)
     except UsageError:  # a key is missing, say; nothing is to be sent
         target = Target(settings.model or "", settings.base_url, None, "chat")
     profile = profiles.load(target.base_url, target.model)
     window = settings.context_window or (profile.context_window if profile else None)
-    return Chosen(target, window, profile, is_embedded=local)
+    return with_known(Chosen(target, window, profile, is_embedded=local))
 
 
 def _first(settings: Settings, chosen: Chosen, cwd: Path) -> Account:
@@ -123,7 +124,7 @@ def _first(settings: Settings, chosen: Chosen, cwd: Path) -> Account:
         [message],
         Meter().count,
         window=chosen.context_window,
-        reserve=output_limit(chosen.context_window, settings.max_output_tokens),
+        reserve=chosen.output_limit(settings),
     )
 
 
@@ -139,7 +140,7 @@ async def _composed(settings: Settings, chosen: Chosen, cwd: Path) -> UserMessag
         lambda real: bool(boundary.hidden(real)),
         note_on_stderr,
         Budgets(tier.memory_tokens, tier.pointed_tokens, tier.map_tokens),
-        family_of(chosen.target.model),
+        family_for(chosen.target.model),
     )
     masker = masker_for(chosen)
     composing = Composing(told, note_on_stderr, lambda text: with_tags_seen(masker.mask(text)))
@@ -164,6 +165,6 @@ def _next(settings: Settings, chosen: Chosen, loaded: journal.Loaded) -> Account
         loaded.messages,
         meter.count,
         window=chosen.context_window,
-        reserve=output_limit(chosen.context_window, settings.max_output_tokens),
+        reserve=chosen.output_limit(settings),
         asked=loaded.asked,
     )

@@ -1,80 +1,84 @@
-"""`/cost`: what a session has used, as a whole and step by step."""
+"""`/cost`: what a session has used, its turn, its day and its project; and on what."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
+from qcode import paths
+from qcode.cost import tables
+from qcode.cost.causes import of_session
+from qcode.cost.entries import Entry, of_folder, of_journal
+from qcode.cost.reading import COMPARED, compared
+from qcode.cost.sums import by, day_of, total
 from qcode.errors import UsageError
-from qcode.journal import usage_from_json
-from qcode.messages import Usage
+from qcode.models import find
+from qcode.record import replace
 
 if TYPE_CHECKING:
     from qcode.session import Session
+
+NOTHING = "no request was made yet"
 
 STEPS = 200
 """The last ones, shown at most."""
 
 
 def cost(session: Session, text: str) -> str:
-    """Return tokens and cost; `steps`: of each step.
+    """Return tokens and cost; `steps`: of each step, `turns`: of each turn, `on MODEL …`: what
+    the session would have cost there.
 
     Raises:
         UsageError: it is not understood.
     """
-    match text.strip():
-        case "":
-            return _whole(session)
-        case "steps":
-            return _by_step(session)
-        case other:
-            raise UsageError(f"`/cost` does not know `{other}`", hint="`/cost` or `/cost steps`")
+    own = list(of_journal(session.history.journal.path))
+    match text.split():
+        case []:
+            return _whole(session, own)
+        case ["steps"]:
+            return _listed(own, "step")
+        case ["turns"]:
+            return _listed(own, "turn")
+        case ["on", *names] if names:
+            return "\n".join(tables.others(compared(own, names))) or NOTHING
+        case _:
+            raise UsageError(
+                f"`/cost` does not know `{text.strip()}`",
+                hint="`/cost`, `/cost turns`, `/cost steps` or `/cost on MODEL`",
+            )
 
 
-def _whole(session: Session) -> str:
-    usage, steps = session.history.usage, len(list(steps_of(session.history.journal.path)))
-    whole = usage.input_tokens
-    reused = f" ({usage.cached_tokens / whole:.0%} of all that was sent)" if whole else ""
+def _whole(session: Session, own: Sequence[Entry]) -> str:
+    if not own:
+        return NOTHING
+    turn = own[-1].turn
+    now = datetime.now().astimezone()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    folder, today = paths.state_dir() / "sessions", now.strftime("%Y-%m-%d")
+    recent = of_folder(folder, since=midnight.timestamp())
+    project = of_folder(folder, project=own[0].project)
     rows = [
-        f"  new     {usage.input_tokens - usage.cached_tokens:>12,} tokens read",
-        f"  cached  {usage.cached_tokens:>12,} tokens not read again{reused}",
-        f"  out     {usage.output_tokens:>12,} tokens written",
-        f"  cost    {_price(usage)}",
+        total((e for e in own if e.turn == turn), "this turn"),
+        total(own, "this session"),
+        total((e for e in recent if day_of(e) == today), "today, everywhere"),
+        total(project, "this directory"),
     ]
-    return "\n".join([f"{steps} step{'' if steps == 1 else 's'}", *rows])
+    known = find(session.agent.provider.model)
+    shares = of_session(session.history.journal.path, known.prices if known else None)
+    parts = [
+        tables.sums(rows, ""),
+        tables.causes(shares),
+        tables.by_model(own),
+        tables.others(compared(own, COMPARED)),
+        tables.local(own),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _price(usage: Usage) -> str:
-    if usage.cost_usd is None:
-        return "not known for this model"
-    return f"${usage.cost_usd:.4f}"
-
-
-def _by_step(session: Session) -> str:
-    steps = list(enumerate(steps_of(session.history.journal.path), 1))
-    if not steps:
-        return "no step was made yet"
-    rows = [f"{'step':>6} {'new':>10} {'cached':>10} {'out':>8}  cost"]
-    for number, usage in steps[-STEPS:]:
-        new = usage.input_tokens - usage.cached_tokens
-        price = "" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-        row = f"{number:>6} {new:>10,} {usage.cached_tokens:>10,} {usage.output_tokens:>8,}  "
-        rows.append(f"{row}{price}".rstrip())
-    return "\n".join(rows)
-
-
-def steps_of(journal: Path) -> Iterator[Usage]:
-    """Yield what each step used, in order, as a journal has it."""
-    with journal.open("rb") as file:
-        for line in file:
-            # Most lines are long, and none of ours.
-            if b'"usage"' not in line[:80]:
-                continue
-            try:
-                record = json.loads(line)
-            except ValueError:  # the last line of a session that was killed
-                continue
-            if isinstance(record, dict) and record.get("type") == "usage":
-                yield usage_from_json(record).usage
+def _listed(own: Sequence[Entry], kind: Literal["step", "turn"]) -> str:
+    if not own:
+        return NOTHING
+    found = by(own, kind)
+    rows = [replace(row, key=row.key.rpartition("#")[2]) for row in found]
+    return "\n".join(tables.sums(rows[-STEPS:], kind))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.errors import QcodeError, UsageError
+from qcode.messages import Asked
 
 if TYPE_CHECKING:
     from qcode.checkpoints.keeper import Checkpoints
@@ -58,8 +60,10 @@ async def land_commit(session: Session, note: Note) -> str:
     if landed.paths:
         root = session.agent.context.workspace.root
         subjects = await kept.use(lambda _its: recent_subjects(root))
+        started = time.perf_counter()
         message, usage = await write_message(session.agent, session.history, landed.paths, subjects)
-        session.history.spent(usage, "commit message")
+        taken_s = time.perf_counter() - started
+        session.history.spent(Asked(usage, "commit message", duration_s=taken_s))
         session.budget.spend(usage)
         making = asyncio.ensure_future(kept.use(lambda its: commit(its, message)))
         try:

@@ -28,11 +28,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="1.5b",
         metavar="MODEL",
-        help="0.5b, 1.5b (default), a .gguf file, "
+        help="0.5b, 1.5b (default), a model that qcode knows (NAME[:QUANT]), a .gguf file, "
         "or a Hugging Face repository OWNER/NAME[:QUANT or :FILE]",
     )
     up.add_argument("--port", type=int, default=0, help="default: a free one")
-    up.add_argument("--context", type=int, default=16_384, metavar="TOKENS", help="default: 16384")
+    up.add_argument(
+        "--context",
+        type=int,
+        metavar="TOKENS",
+        help="default: 16384 for the embedded models and for files, else what fits into the memory",
+    )
     commands.add_parser("down", help="stop the local server")
     commands.add_parser("status", help="say what runs; exit code 1 if nothing does")
     commands.add_parser("clean", help="remove what the local server keeps of prompts it read")

@@ -14,13 +14,12 @@ from qcode.cli.start import (
     compactor_for,
     edit_format_of,
     masker_for,
+    provider_for,
     specs_for,
 )
 from qcode.config import THEMES
-from qcode.context import output_limit
 from qcode.errors import UsageError
 from qcode.permissions import Mode
-from qcode.providers.registry import make_provider
 from qcode.tiers import tier_for
 from qcode.ui.terminal import usage_line
 
@@ -154,9 +153,7 @@ async def _model(talk: Conversation, name: str) -> None:
         await talk.session.warm_up.stop()  # it is the other model's
     settings = replace(talk.settings, model=name)
     chosen = await look_for_model(talk, settings)
-    provider = make_provider(
-        chosen.target, session_key=talk.session.id, tool_protocol=settings.tool_protocol
-    )
+    provider = provider_for(chosen, settings, talk.session.id)
     agent.masker = masker_for(chosen)
     talk.session.history.journal.mask_by(agent.masker)
     talk.session.history.journal.write({"type": "model", "model": chosen.target.model})
@@ -168,7 +165,7 @@ async def _model(talk: Conversation, name: str) -> None:
         agent.tell_of_archive()
     agent.context.sizes = tier.sizes
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
-    agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+    agent.max_output_tokens = chosen.output_limit(settings)
     talk.settings, talk.chosen = settings, chosen
     talk.terminal.say(f"model: {provider.model}")
     await before.close()

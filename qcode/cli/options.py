@@ -66,6 +66,12 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add("--max-tokens", metavar="N", type=_positive_int)
     add("--max-cost", metavar="USD", type=_positive)
     add("--max-time", metavar="S", type=_positive)
+    add("--fallback", metavar="MODEL", action="append", default=[], dest="fallback_models",
+        help="answers where the model is overloaded or not reached (repeatable)")  # fmt: skip
+    add("--stronger", metavar="MODEL", dest="stronger_model",
+        help="takes single steps where the model is stuck")  # fmt: skip
+    add("--stronger-cost", metavar="USD", type=_positive,
+        help="that its steps of a session may cost; default: 0.50")  # fmt: skip
     add("-c", "--continue", dest="resume_last", action="store_true",
         help="go on with the newest session of this directory")  # fmt: skip
 
@@ -118,7 +124,7 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
     flags = {
         name: value
         for name in ("model", "base_url", "api_key_env", "max_steps", "max_tokens", "max_cost",
-                     "max_time")
+                     "max_time", "stronger_model", "stronger_cost")
         if (value := getattr(args, name, None)) is not None
     }  # fmt: skip
     yolo, mode = getattr(args, "yolo", False), getattr(args, "approval_mode", None)
@@ -128,6 +134,8 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
         flags["approval_mode"] = Mode.YOLO
     elif mode:
         flags["approval_mode"] = Mode(mode)
+    if named := getattr(args, "fallback_models", None):
+        flags["fallback_models"] = tuple(named)
     for name in ("allow", "deny"):
         if given := getattr(args, name, None):
             flags[name] = (*getattr(settings, name), *given)

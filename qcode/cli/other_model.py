@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING
 
-from qcode.context import output_limit
 from qcode.tiers import tier_for
 
 if TYPE_CHECKING:
     from qcode.cli.extending import Extensions
     from qcode.cli.start import Chosen
+    from qcode.config import Settings
     from qcode.session import Session
 
 SAME = frozenset({"", "inherit", "default", "sonnet", "opus", "haiku", "opusplan", "sonnet[1m]"})
@@ -26,10 +25,10 @@ async def chosen_for(extensions: Extensions, name: str) -> Chosen | None:
     """
     if name.lower() in SAME or name == extensions.chosen.target.model:
         return None
-    from qcode.cli.start import choose_model
+    from qcode.cli.seconds import chosen_second
 
-    settings = dataclasses.replace(extensions.settings, model=name)
-    return await asyncio.to_thread(choose_model, settings, extensions.note, local=False)
+    settings, chosen = extensions.settings, extensions.chosen
+    return await asyncio.to_thread(chosen_second, settings, chosen, name, extensions.note)
 
 
 async def answer_by(session: Session, extensions: Extensions, name: str) -> None:
@@ -39,11 +38,15 @@ async def answer_by(session: Session, extensions: Extensions, name: str) -> None
         QcodeError: it cannot be had.
     """
     chosen = await chosen_for(extensions, name)
-    if chosen is None:
-        return
+    if chosen is not None:
+        answer_with(session, extensions.settings, chosen)
+
+
+def answer_with(session: Session, settings: Settings, chosen: Chosen) -> None:
+    """Have the turn that begins answered by another model; afterwards it is the one before."""
     from qcode.cli.start import compactor_for, provider_for
 
-    agent, settings = session.agent, extensions.settings
+    agent = session.agent
     before = agent.provider, agent.compactor, agent.max_output_tokens, agent.context.sizes
 
     async def take_back() -> None:
@@ -54,5 +57,5 @@ async def answer_by(session: Session, extensions: Extensions, name: str) -> None
     agent.provider = provider_for(chosen, settings, session.id, None)
     agent.context.sizes = tier_for(chosen.context_window).sizes
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
-    agent.max_output_tokens = output_limit(chosen.context_window, settings.max_output_tokens)
+    agent.max_output_tokens = chosen.output_limit(settings)
     session.after_turn.append(take_back)

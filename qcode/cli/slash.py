@@ -33,7 +33,8 @@ COMMANDS = {
     "tools": "what the model is told of, and what is understood besides",
     "permissions": "the rules in force; `/permissions allow RULE` or `remove NUMBER`",
     "config": "what is set and where; `/config set KEY VALUE` writes to your file",
-    "cost": "tokens and cost of this session; `/cost steps` lists each step",
+    "cost": "tokens and cost of turn, session, day and directory, on what;"
+    " `/cost turns`, `/cost steps`, `/cost on MODEL`",
     "usage": "the same in one line",
     "copy": "/copy [N]: the last answer, or its Nth block of code, to the clipboard",
     "doctor": "check the model's server; `/doctor deep` takes longer and finds more",

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from qcode import paths
 from qcode.composing import Note
 from qcode.extensions.places import Place, places
+from qcode.record import replace as modified
 
 if TYPE_CHECKING:
     from qcode.cli.start import Chosen
     from qcode.compaction.compactor import Compactor
     from qcode.config import Settings
     from qcode.events import Event
-    from qcode.messages import Usage
+    from qcode.messages import Asked
     from qcode.providers import Provider
     from qcode.session import Session
 
@@ -46,20 +47,22 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
     from qcode.subagents.working import Staff
 
     async def answering(model: str, key: str) -> tuple[Provider, Compactor | None]:
+        from qcode.cli.seconds import chosen_second
         from qcode.cli.start import choose_model, compactor_for, provider_for
 
         own, other = settings, chosen
         if model:
             own = replace(settings, model=model)
-            other = await asyncio.to_thread(choose_model, own, note, local=False)
+            other = await asyncio.to_thread(chosen_second, settings, chosen, model, note)
         elif agent.provider.model != chosen.target.model:  # the person took another meanwhile
             own = replace(settings, model=agent.provider.model)
             other = await asyncio.to_thread(choose_model, own, note, local=False)
         provider = provider_for(other, own, key)
         return provider, compactor_for(own, other, agent.context, agent.tools)
 
-    def spend(usage: Usage, purpose: str) -> None:
-        session.history.spent(usage, purpose)
+    def spend(asked: Asked) -> None:
+        same = asked.model == agent.provider.model
+        session.history.spent(modified(asked, model="") if same else asked)
 
     def emit(event: Event) -> None:
         session.emit(event)  # it is another in each turn

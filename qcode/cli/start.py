@@ -21,6 +21,8 @@ from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import composer_for
 from qcode.cli.extending import extensions_for
+from qcode.cli.knowing import family_for, own_place, tell_unknown, with_known, with_places
+from qcode.cli.pricing import price_of
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
@@ -28,7 +30,6 @@ from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, prompt_of, told
 from qcode.errors import ToolError, UsageError
-from qcode.families import family_of
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -69,6 +70,14 @@ class Chosen:
     """What `qcode doctor` found out."""
     is_embedded: bool = False
     """Served by `qcode local`, with a template under which native tools work best."""
+    max_output: int | None = None
+    """Tokens of the longest answer that the model writes, if known."""
+    is_known: bool = True
+    """Whether the registry has a hosted model."""
+
+    def output_limit(self, settings: Settings) -> int:
+        """Return the `max_tokens` of each request."""
+        return output_limit(self.context_window, settings.max_output_tokens, self.max_output)
 
     @property
     def is_free_here(self) -> bool:
@@ -88,19 +97,19 @@ def choose_model(
 
     `progress` is told how far the embedded one is fetched and loaded; by default stderr is.
 
-    Where neither the settings nor the server say its window, `qcode doctor`'s profile may.
+    Where neither the settings nor the server say its window, `qcode doctor`'s profile may, and
+    then what is known of models (`qcode.cli.knowing`).
 
     Raises:
-        UsageError: none is configured and none is found.
+        UsageError: none is configured and none is found, or the person's own models are wrong.
         QcodeError: the embedded model cannot be fetched or served.
     """
-    chosen = _choose(settings, note, progress, local=local)
+    chosen = _choose(settings if local else own_place(settings), note, progress, local=local)
     profile = profiles.load(chosen.target.base_url, chosen.target.model)
-    if profile is None:
-        return chosen
-    return replace(
-        chosen, profile=profile, context_window=chosen.context_window or profile.context_window
-    )
+    if profile is not None:
+        window = chosen.context_window or profile.context_window
+        chosen = replace(chosen, profile=profile, context_window=window)
+    return with_known(chosen)
 
 
 def _choose(settings: Settings, note: Note, progress: Progress | None, *, local: bool) -> Chosen:
@@ -179,7 +188,7 @@ def _found(settings: Settings, note: Note, unresolved: UsageError) -> Chosen:
         offered = "; ".join(f"{s.base_url}: {', '.join(s.models[:5])}" for s in servers)
         raise UsageError(f"no local server has the model `{wanted}`", hint=f"they have {offered}")
     if wanted:
-        raise unresolved
+        raise with_places(wanted, unresolved)
     raise NoModelError(CHOICES)
 
 
@@ -189,11 +198,20 @@ class NoModelError(UsageError):
 
 def _only_model(settings: Settings) -> str:
     """Return the first model that the endpoint lists; asked only when none was named."""
+    models = served_by(_resolve(settings, settings.base_url, "-"))
+    if not models:
+        raise UsageError(
+            f"{settings.base_url} does not say which models it serves", hint="name one with -m"
+        )
+    return models[0]
+
+
+def served_by(target: Target) -> list[str]:
+    """Return the models that an endpoint lists; none if it does not say so quickly. Blocks."""
     import asyncio
 
     from qcode.providers.chat import ChatProvider
 
-    target = _resolve(settings, settings.base_url, "-")
     assert target.base_url is not None
 
     async def ask(base_url: str) -> list[str]:
@@ -203,12 +221,7 @@ def _only_model(settings: Settings) -> str:
         finally:
             await provider.close()
 
-    models = asyncio.run(ask(target.base_url))
-    if not models:
-        raise UsageError(
-            f"{settings.base_url} does not say which models it serves", hint="name one with -m"
-        )
-    return models[0]
+    return asyncio.run(ask(target.base_url))
 
 
 class Apart(Record):
@@ -257,7 +270,8 @@ def open_session(
     if extensions is not None:
         settings = extensions.widened(settings)
     edit_format = edit_format_of(settings, chosen)
-    tier, family = tier_for(chosen.context_window), family_of(chosen.target.model)
+    tell_unknown(chosen, note)
+    tier, family = tier_for(chosen.context_window), family_for(chosen.target.model)
     history, session_id, system, protocol = _history(
         chosen, apart.home if apart else cwd, entry, edit_format, instructions
     )
@@ -299,7 +313,7 @@ def open_session(
         context=context,
         approver=approver,
         mode=settings.approval_mode or Mode.DEFAULT,
-        max_output_tokens=output_limit(chosen.context_window, settings.max_output_tokens),
+        max_output_tokens=chosen.output_limit(settings),
         new_call_id=lambda: f"call_{next(numbers)}",
         schemas={name: tool.parameters(hidden=True) for name, tool in known.items()},
         call_ids=used,
@@ -332,6 +346,15 @@ def open_session(
         hooking.join(session, settings, sandbox, note)
     if extensions is not None:
         extensions.join(session)
+    if (
+        settings.stronger_model
+        or settings.plan_model
+        or settings.compact_model
+        or (settings.vision_model)
+    ):
+        from qcode.cli import seconds
+
+        seconds.join(session, settings, chosen, note)
     from qcode.cli import staffing
 
     staffing.join(session, settings, chosen, note)
@@ -369,6 +392,20 @@ def compactor_for(
 ) -> Compactor:
     """Return what makes room in the model's window."""
 
+    return Compactor(
+        chosen.context_window,
+        chosen.output_limit(settings),
+        touching=touching_by(tools),
+        digest=digest_in(context),
+        summing=Summing(
+            tier_for(chosen.context_window).summary_tokens, is_usual=settings.compaction_summary
+        ),
+    )
+
+
+def touching_by(tools: Mapping[str, Tool[Any]]) -> Callable[[ToolCall], Touched]:
+    """Return what says what a call is about."""
+
     def touching(call: ToolCall) -> Touched:
         from qcode.compaction.ledger import Touched
 
@@ -381,21 +418,19 @@ def compactor_for(
             return Touched()
         return Touched(touch.paths, tool.effect is Effect.EDIT, touch.command or "")
 
+    return touching
+
+
+def digest_in(context: Context) -> Callable[[str], str]:
+    """Return what tells a file's content in a few characters; empty: it is gone."""
+
     def digest(path: str) -> str:
         try:
             return fingerprint(context.path(path))[:8]
         except (OSError, ToolError):
             return ""
 
-    return Compactor(
-        chosen.context_window,
-        output_limit(chosen.context_window, settings.max_output_tokens),
-        touching=touching,
-        digest=digest,
-        summing=Summing(
-            tier_for(chosen.context_window).summary_tokens, is_usual=settings.compaction_summary
-        ),
-    )
+    return digest
 
 
 def _rules(
@@ -427,7 +462,7 @@ def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
     """Return the form in which the model is told to change files."""
     if settings.edit_format != "auto":
         return settings.edit_format
-    return EMBEDDED if chosen.is_embedded else family_of(chosen.target.model).edit_format
+    return EMBEDDED if chosen.is_embedded else family_for(chosen.target.model).edit_format
 
 
 def specs_for(edit_format: EditFormat, tier: Tier | None = None) -> tuple[ToolSpec, ...]:
@@ -455,14 +490,26 @@ def provider_for(
     """Return the provider; `begun` is the protocol that a reopened session had come to."""
     profile = chosen.profile
     known = begun or ("native" if chosen.is_embedded else profile.protocol if profile else None)
-    return make_provider(
+    policy = None
+    if settings.fallback_models:
+        from qcode.providers.retry import RetryPolicy
+
+        policy = RetryPolicy(attempts=3, longest_asked_s=15.0)  # somebody else can answer
+    provider = make_provider(
         chosen.target,
         session_key=session_key,
         tool_protocol=settings.tool_protocol,
         protocol=known,
         style=(profile.style or None) if profile else None,
         plain_schemas=profile.plain_schemas if profile else False,
+        price=price_of(chosen),
+        policy=policy,
     )
+    if not settings.fallback_models:
+        return provider
+    from qcode.cli.seconds import with_fallback
+
+    return with_fallback(provider, chosen, settings, session_key)
 
 
 def _checkpoints(
@@ -495,7 +542,7 @@ def _history(
     edit_format: EditFormat,
     instructions: str,
 ) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
-    system = system_prompt(edit_format, family_of(chosen.target.model).system)
+    system = system_prompt(edit_format, family_for(chosen.target.model).system)
     if instructions.strip():
         system = f"{system}\n\n{instructions.strip()}"
     if entry is None:

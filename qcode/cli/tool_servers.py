@@ -103,6 +103,8 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
 def _sees(settings: Settings, agent: Agent) -> bool:
     from qcode.vision import sees_images
 
+    if agent.seeing is not None:
+        return True  # another model puts pictures into words
     return sees_images(agent.provider.model) if settings.vision is None else settings.vision
 
 

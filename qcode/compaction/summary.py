@@ -7,6 +7,7 @@ anew. An answer that is of no use, for whatever reason, is no summary: the ledge
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -49,6 +50,9 @@ class Summary(Record):
     why: str = ""
     """Why there is none, for a person."""
     usage: Usage = Usage()
+    model: str = ""
+    """Who wrote it, where that is not the session's model."""
+    duration_s: float | None = None
 
 
 async def sum_up(
@@ -73,7 +77,7 @@ async def sum_up(
         agent.system, [*messages, asked], agent.specs, agent.max_output_tokens, agent.temperature
     )
     hearing = _Hearing(agent, compactor, tell)
-    why = ""
+    started, why = time.perf_counter(), ""
     try:
         async with asyncio.timeout(compactor.summing.timeout_s):
             await hearing.hear(request)
@@ -82,7 +86,13 @@ async def sum_up(
     except QcodeError as error:
         why = " ".join(str(error).split())
     text, why = ("", why) if why else hearing.judge()
-    return Summary(text and with_tags_seen(agent.masker.mask(text)), why, hearing.usage)
+    return Summary(
+        text and with_tags_seen(agent.masker.mask(text)),
+        why,
+        hearing.usage,
+        hearing.model,
+        time.perf_counter() - started,
+    )
 
 
 def told(summary: str, wish: str, most: int) -> str:
@@ -120,9 +130,17 @@ class _Hearing:
             return self._done.usage
         return Usage(output_tokens=self._length // 4)
 
+    @property
+    def model(self) -> str:
+        """Who answered, as `Done` has it."""
+        if self._agent.summariser is not None:
+            return self._agent.summariser.model
+        return self._done.model if self._done is not None else ""
+
     async def hear(self, request: Request) -> None:
         """Take the stream to its end, or to where it is of no use any more."""
-        async with aclosing(self._agent.provider.stream(request)) as deltas:  # type: ignore[type-var]
+        who = self._agent.summariser or self._agent.provider
+        async with aclosing(who.stream(request)) as deltas:  # type: ignore[type-var]
             async for delta in deltas:
                 match delta:
                     case TextPart(text):

@@ -303,6 +303,11 @@ class Work:
         self.watcher.verifying(commands)
         # What a command writes (a formatter, say) is a step like a call's changes.
         self.outcomes = await self.as_step(f"verify {', '.join(commands)}", self._settled())
+        agent = self.session.agent
+        # An edit that was checked at once is counted already.
+        counts = self.baseline is not None and (agent.after_edit is None or not self.acted)
+        if agent.ladder is not None and counts:
+            agent.ladder.stuck.checked(passed=all(each.passed for each in self.outcomes))
         self.watcher.verified(self.outcomes)
 
     async def _settled(self) -> list[Outcome]:

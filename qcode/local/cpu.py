@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+
+from qcode.local import cgroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def threads() -> int:
     except AttributeError:  # not on macOS
         return os.cpu_count() or 1
     cores = _cores(_cpuinfo(), allowed) or len(allowed)
-    return max(1, min(cores, _quota(Path("/sys/fs/cgroup/cpu.max")) or cores))
+    return max(1, min(cores, cgroup.cores() or cores))
 
 
 def _cores(cpuinfo: str, allowed: set[int]) -> int:
@@ -53,15 +54,6 @@ def _cores(cpuinfo: str, allowed: set[int]) -> int:
         if number.isdigit() and int(number) in allowed and "core id" in facts:
             found.add((facts.get("physical id"), facts["core id"]))
     return len(found)
-
-
-def _quota(file: Path) -> int | None:
-    """Read a cgroup's limit (`max` or microseconds, then the period) as a number of cores."""
-    try:
-        limit, period = file.read_text().split()
-        return math.ceil(int(limit) / int(period))
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
 
 
 def _cpuinfo() -> str:

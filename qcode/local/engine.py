@@ -32,7 +32,8 @@ class Program:
     options: frozenset[str]
     """The long options it knows; they differ from version to version."""
     own: bool
-    """Whether qcode fetched it; that one is kept off the GPU, which it is not tested with."""
+    """Whether qcode fetched it; the embedded models are kept off the GPU then, as they are small
+    and tried without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,14 @@ def unfitness(package: ServerPackage, cpu: Cpu) -> str:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             return f"needs a processor with {missing[0]}{more}"
     return ""
+
+
+def has_gpu(engine: Engine) -> bool:
+    """Whether the server says that it sees a graphics processor: its own build decides that."""
+    if isinstance(engine, Extension) or "--list-devices" not in engine.options:
+        return False
+    listed = _output([str(engine.path), "--list-devices"]) or ""
+    return re.search(r"^ +\w+: .*\bMiB\b", listed, re.MULTILINE) is not None
 
 
 def _load(package: ServerPackage, cpu: Cpu, servers: Path, progress: Progress) -> Engine:

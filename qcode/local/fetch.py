@@ -9,7 +9,8 @@ from pathlib import Path
 from qcode.errors import QcodeError, UsageError
 from qcode.local import gguf
 from qcode.local.catalog import MODELS, Builtin
-from qcode.local.huggingface import Hub, fetch_from_hub, parse
+from qcode.local.huggingface import Hub, Select, Wanted, fetch_from_hub, parse
+from qcode.local.offers import choose
 from qcode.local.parts import fetch_parts
 from qcode.local.progress import Progress
 from qcode.paths import data_dir, hub_address
@@ -25,17 +26,28 @@ class Model:
     facts: gguf.Gguf
 
 
-def fetch(source: str, *, progress: Progress, catalog: Mapping[str, Builtin] = MODELS) -> Model:
+def fetch(
+    source: str | Wanted,
+    *,
+    progress: Progress,
+    catalog: Mapping[str, Builtin] = MODELS,
+    select: Select = choose,
+) -> Model:
     """Return the model that `source` names, downloading it when it is not here.
 
     `source` is a key of `catalog`, a path that ends in `.gguf`, or a Hugging Face
-    repository `owner/name`, which `:QUANT` or `:FILE` may follow.
+    repository `owner/name`, which `:QUANT` or `:FILE` may follow; of what that one
+    has, `select` takes.
 
     Raises:
         UsageError: `source` is none of these, or the path does not exist.
-        QcodeError: the file could not be had, is damaged or is not a GGUF file.
+        QcodeError: the file could not be had, is damaged or is not a GGUF file, or `select` says
+            why it cannot be used.
     """
-    path = _locate(source, progress, catalog)
+    if isinstance(source, Wanted):
+        path = _from_hub(source, progress, select)
+    else:
+        path = _locate(source, progress, catalog, select)
     return Model(path, gguf.model_id(path.name), gguf.read(path))
 
 
@@ -46,7 +58,21 @@ def normal(source: str, catalog: Mapping[str, Builtin] = MODELS) -> str:
     return str(_as_path(source)) if _looks_like_path(source) else source
 
 
-def _locate(source: str, progress: Progress, catalog: Mapping[str, Builtin]) -> Path:
+def in_repository(source: str, catalog: Mapping[str, Builtin] = MODELS) -> Wanted | None:
+    """Return the repository that `source` names; None: it is something else."""
+    if source.lower() in catalog or _looks_like_path(source):
+        return None
+    return parse(source)
+
+
+def _from_hub(wanted: Wanted, progress: Progress, select: Select) -> Path:
+    endpoint, token = hub_address()
+    return fetch_from_hub(wanted, Hub(endpoint, token), data_dir() / "models", progress, select)
+
+
+def _locate(
+    source: str, progress: Progress, catalog: Mapping[str, Builtin], select: Select
+) -> Path:
     store = data_dir() / "models"
     if builtin := catalog.get(source.lower()):
         return fetch_parts(builtin, store, progress)
@@ -56,13 +82,12 @@ def _locate(source: str, progress: Progress, catalog: Mapping[str, Builtin]) -> 
             raise UsageError(f"there is no file `{source}`", hint="give the path of a .gguf file")
         return path
     if wanted := parse(source):
-        endpoint, token = hub_address()
-        return fetch_from_hub(wanted, Hub(endpoint, token), store, progress)
+        return _from_hub(wanted, progress, select)
     if Path(source).is_file():
         raise QcodeError(f"`{source}` is not a .gguf file", hint="a model for llama.cpp is needed")
     raise UsageError(
         f"unknown model `{source}`",
-        hint=f"give {', '.join(catalog)}, the path of a .gguf file, "
+        hint=f"give {', '.join(catalog)}, a model that qcode knows, the path of a .gguf file, "
         "or a Hugging Face repository OWNER/NAME[:QUANT]",
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qcode.errors import QcodeError
+from qcode.local.offers import parts, without_part
 
 _SCALARS = {0: "B", 1: "b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "?"} | {
     10: "<Q",
@@ -22,7 +23,8 @@ _SCALARS = {0: "B", 1: "b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "?"}
 _STRING, _ARRAY = 8, 9
 _LONGEST_STRING = 1 << 20
 """Bytes; the strings wanted here are names. A longer one means that the file is damaged."""
-_SPLIT_NAME = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+_LONGEST_ARRAY = 1 << 16
+"""Of those before the vocabulary; they have a value for each layer at most."""
 _QUANT_SUFFIX = re.compile(r"[-._](?:i?q\d\w*|[bf]+(?:16|32)|mxfp4)$", re.IGNORECASE)
 
 
@@ -34,6 +36,9 @@ class Gguf:
     name: str
     trained_window: int | None
     """Tokens, from `<architecture>.context_length`."""
+    layers: int | None = None
+    cache_bytes: int | None = None
+    """Of keys and values for each token at 16 bits; None: the layers differ, or it is not told."""
 
     @property
     def is_qwen25_coder(self) -> bool:
@@ -42,16 +47,12 @@ class Gguf:
 
 
 def read(path: Path) -> Gguf:
-    """Read the head of `path`.
+    """Read the head of `path`, which may be the first of several files.
 
     Raises:
-        QcodeError: it is not a GGUF file, or one part of a split one.
+        QcodeError: it is not a GGUF file, or a part of a model whose other parts are not there.
     """
-    if is_split(path.name):
-        raise QcodeError(
-            f"`{path.name}` is one part of a split model",
-            hint="join the parts with llama.cpp's `llama-gguf-split --merge` and use the result",
-        )
+    _require_parts(path)
     try:
         with path.open("rb") as file:
             facts = _head(file)
@@ -62,22 +63,63 @@ def read(path: Path) -> Gguf:
             f"`{path}` is not a GGUF file", hint="a model for llama.cpp is needed"
         ) from error
     architecture = str(facts.get("general.architecture", ""))
-    window = facts.get(f"{architecture}.context_length")
+    own = {
+        key.removeprefix(f"{architecture}."): value
+        for key, value in facts.items()
+        if isinstance(value, int) and key.startswith(f"{architecture}.")
+    }
     return Gguf(
         architecture=architecture,
         name=str(facts.get("general.basename") or facts.get("general.name") or path.stem),
-        trained_window=window if isinstance(window, int) else None,
+        trained_window=own.get("context_length"),
+        layers=own.get("block_count"),
+        cache_bytes=_cache_bytes(own),
     )
 
 
-def is_split(name: str) -> bool:
-    """Whether a file of this name holds only a part of a model."""
-    return _SPLIT_NAME.search(name) is not None
+def _require_parts(path: Path) -> None:
+    names = parts(path.name)
+    if len(names) == 1:
+        return
+    if path.name.lower() != names[0].lower():
+        raise QcodeError(
+            f"`{path.name}` is one part of a split model", hint=f"give the first, `{names[0]}`"
+        )
+    # The first is there as it is spelt; a server looks for the others beside it.
+    missing = [name for name in names[1:] if not path.with_name(name).is_file()]
+    if path.is_file() and missing:
+        raise QcodeError(
+            f"`{path.name}` is one part of a split model, and `{missing[0]}` is not beside it",
+            hint="fetch all parts into one folder",
+        )
+
+
+def _cache_bytes(own: dict[str, int]) -> int | None:
+    """Reckon what attention keeps of a token: two bytes for each number of all keys and values."""
+    layers, heads = own.get("block_count"), own.get("attention.head_count")
+    shared = own.get("attention.head_count_kv", heads)
+    if not layers or not heads or not shared:
+        return None
+    if interval := own.get("full_attention_interval"):
+        layers //= interval  # the others keep one state, whatever they read
+    # Such a state in layers that are not told, one vector for all heads, or a window.
+    elif any(key.startswith("ssm.") for key in own):
+        return None
+    if {"attention.kv_lora_rank", "attention.sliding_window"} & own.keys():
+        return None
+    width = own.get("embedding_length", 0) // heads
+    keys, values = (own.get(f"attention.{name}_length", width) for name in ("key", "value"))
+    return 2 * layers * shared * (keys + values) or None
+
+
+def size(path: Path) -> int:
+    """Return the bytes of all files of the model whose first one is `path`."""
+    return sum(path.with_name(name).stat().st_size for name in parts(path.name))
 
 
 def model_id(name: str) -> str:
-    """The model's id for requests: the file's name without ending and quantisation."""
-    return _QUANT_SUFFIX.sub("", re.sub(r"\.gguf$", "", name, flags=re.IGNORECASE))
+    """The model's id for requests: the file's name without part, ending and quantisation."""
+    return _QUANT_SUFFIX.sub("", re.sub(r"\.gguf$", "", without_part(name), flags=re.IGNORECASE))
 
 
 def _head(file: BinaryIO) -> dict[str, object]:
@@ -90,11 +132,26 @@ def _head(file: BinaryIO) -> dict[str, object]:
     for _ in range(pairs):
         key = _string(file)
         kind = _unpack(file, "<I")
-        # The first array is the vocabulary; nothing that is wanted here stands after it.
-        if kind == _ARRAY:
+        # The vocabulary comes last and is large; nothing that is wanted here stands after it.
+        if key.startswith("tokenizer."):
             break
-        facts[key] = _string(file) if kind == _STRING else _unpack(file, _scalar(kind))
+        if kind == _ARRAY:
+            _skip_array(file)
+        else:
+            facts[key] = _string(file) if kind == _STRING else _unpack(file, _scalar(kind))
     return facts
+
+
+def _skip_array(file: BinaryIO) -> None:
+    """Tags and languages before the architecture, and what differs from layer to layer."""
+    kind, count = _unpack(file, "<I"), _unpack(file, "<Q")
+    if not isinstance(count, int) or count > _LONGEST_ARRAY:
+        raise ValueError("array")
+    for _ in range(count):
+        if kind == _STRING:
+            _string(file)
+        else:
+            _unpack(file, _scalar(kind))
 
 
 def _scalar(kind: object) -> str:

@@ -1,4 +1,4 @@
-"""Download one GGUF file of a Hugging Face repository, resuming where an earlier run stopped."""
+"""Download a model of a Hugging Face repository, resuming where an earlier run stopped."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from qcode.errors import QcodeError, UsageError
-from qcode.local.gguf import is_split
+from qcode.local.offers import Offer, choose, offers
 from qcode.local.packages import require_space
 from qcode.local.progress import Progress
 
 _REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<choice>[^:]+))?")
-_PREFERRED_QUANT = "Q4_K_M"
-"""llama.cpp's own default: close to the full model at a quarter of its size."""
 _TIMEOUT_S = 30.0
 _CHUNK = 1 << 18
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -38,7 +36,7 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A repository and what was said of the file: its name, its quantisation or nothing."""
+    """A repository and what was said of the model: a file, its quantisation or nothing."""
 
     repo: str
     choice: str | None
@@ -58,80 +56,90 @@ def parse(source: str) -> Wanted | None:
     return Wanted(match["repo"], match["choice"]) if match else None
 
 
-def fetch_from_hub(wanted: Wanted, hub: Hub, store: Path, progress: Progress) -> Path:
-    """Return the file in `store`, downloading it when it is not there.
+Select = Callable[[Sequence[Offer], str | None], Offer | None]
+"""Which of the models that are offered to take, by what was said; None: it cannot be told.
+
+May raise a QcodeError that says why none of them can be used."""
+
+
+def fetch_from_hub(
+    wanted: Wanted, hub: Hub, store: Path, progress: Progress, select: Select = choose
+) -> Path:
+    """Return the first file of the model in `store`, downloading what is not there.
 
     Raises:
         QcodeError: no such repository or file, no network, no space, or a wrong checksum.
     """
     folder = store / wanted.repo
-    here = [str(path.relative_to(folder)) for path in folder.rglob("*.gguf")]
-    if here and (name := _choose(here, wanted.choice)):
-        return folder / name
-    name = _pick(_list(wanted.repo, hub), wanted)
-    remote = _ask(hub, wanted.repo, name)
-    target = folder / name
-    partial = target.with_name(target.name + ".partial")
+    here = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*.gguf")}
+    if (whole := offers(here, is_here=True)) and (found := select(whole, wanted.choice)):
+        return folder / found.name
+    chosen = _pick(_list(wanted.repo, hub), wanted, select)
+    # Asked before anything is fetched, so that what is needed is known.
+    remotes = [_ask(hub, wanted.repo, name) for name in chosen.files]
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        kept = partial.stat().st_size if partial.exists() else 0
-        require_space(folder, max(0, (remote.size or 0) - kept))
-        _download(remote, hub, partial, progress)
-        _verify(remote, partial, progress)
-        partial.replace(target)
+        missing = [
+            (folder / name, remote)
+            for name, remote in zip(chosen.files, remotes, strict=True)
+            if not (folder / name).is_file()
+        ]
+        require_space(folder, sum(_left(target, remote) for target, remote in missing))
+        for target, remote in missing:
+            partial = _partial(target)
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            _download(remote, hub, partial, progress)
+            _verify(remote, partial, progress)
+            partial.replace(target)
     except OSError as error:
         raise QcodeError(f"cannot store the model in `{folder}`: {error.strerror}") from error
-    return target
+    return folder / chosen.name
 
 
-def _pick(names: Iterable[str], wanted: Wanted) -> str:
-    names = sorted(names)
-    if not names:
+def _partial(target: Path) -> Path:
+    return target.with_name(target.name + ".partial")
+
+
+def _left(target: Path, remote: _Remote) -> int:
+    partial = _partial(target)
+    kept = partial.stat().st_size if partial.exists() else 0
+    return max(0, (remote.size or 0) - kept)
+
+
+def _pick(offered: Sequence[Offer], wanted: Wanted, select: Select) -> Offer:
+    if not offered:
         raise QcodeError(
             f"`{wanted.repo}` has no GGUF files",
             hint="take a repository with GGUF files; their names often end in -GGUF",
         )
-    name = _choose(names, wanted.choice)
-    if name is None:
-        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-        raise UsageError(
-            f"which file of `{wanted.repo}`?"
-            if wanted.choice is None
-            else f"`{wanted.repo}` has no `{wanted.choice}`",
-            hint=f"name one as `{wanted.repo}:FILE`; there are {shown}",
-        )
-    if is_split(name):
-        raise QcodeError(
-            f"`{name}` of `{wanted.repo}` is split into several files, which is not supported",
-            hint="choose a quantisation that comes in one file: `OWNER/NAME:QUANT`",
-        )
-    return name
+    if found := select(offered, wanted.choice):
+        return found
+    names = sorted(one.name for one in offered)
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    raise UsageError(
+        f"which file of `{wanted.repo}`?"
+        if wanted.choice is None
+        else f"`{wanted.repo}` has no `{wanted.choice}`",
+        hint=f"name one as `{wanted.repo}:FILE`; there are {shown}",
+    )
 
 
-def _choose(names: Iterable[str], choice: str | None) -> str | None:
-    """Find the file by its name or quantisation; one in a single piece is preferred."""
-    names = sorted(names, key=lambda name: (is_split(name), name))
-    if choice is not None and choice.lower().endswith(".gguf"):
-        return next((name for name in names if name.lower() == choice.lower()), None)
-    quant = re.escape(choice or _PREFERRED_QUANT)
-    pattern = re.compile(rf"(^|[-._/]){quant}(?=[-._/])", re.IGNORECASE)
-    fitting = [name for name in names if pattern.search(name)]
-    if fitting:
-        return fitting[0]
-    return names[0] if choice is None and len(names) == 1 else None
-
-
-def _list(repo: str, hub: Hub) -> list[str]:
-    request = _request(hub, f"{hub.endpoint}/api/models/{repo}")
+def _list(repo: str, hub: Hub) -> tuple[Offer, ...]:
+    """Ask what the repository has, with sizes (`blobs`: the hub's own client asks so, too)."""
+    request = _request(hub, f"{hub.endpoint}/api/models/{repo}?blobs=true")
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
             found: Any = json.load(answer)
-        names = [str(entry["rfilename"]) for entry in found["siblings"]]
+        listing = {str(entry["rfilename"]): _size(entry) for entry in found["siblings"]}
     except (OSError, http.client.HTTPException) as error:
         raise _failure(error, repo, hub) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise QcodeError(f"`{hub.endpoint}` does not answer like a model hub") from error
-    return [name for name in names if _is_model(name)]
+    return offers({name: size for name, size in listing.items() if _is_model(name)})
+
+
+def _size(entry: Mapping[str, Any]) -> int | None:
+    size = entry.get("size")
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _is_model(name: str) -> bool:

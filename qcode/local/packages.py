@@ -168,14 +168,19 @@ def check_sha256(path: Path, expected: str) -> None:
         )
 
 
+def free_space(folder: Path) -> int:
+    """Return the bytes that are free where `folder` is or will be."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(existing).free
+
+
 def require_space(folder: Path, needed: int) -> None:
     """Check that `needed` bytes are free where `folder` is or will be.
 
     Raises:
         QcodeError: they are not.
     """
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_space(folder)
     if free < needed:
         raise QcodeError(
             f"not enough disk space in `{folder}`: "

@@ -10,16 +10,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
 from qcode.errors import QcodeError
 from qcode.local.discover import discover
-from qcode.local.engine import Engine, Extension
+from qcode.local.engine import Engine, Extension, Program
 from qcode.local.fetch import Model
 from qcode.local.process import memory_bytes, start_time, stop
 from qcode.local.progress import Progress
+from qcode.models.model import Sampling
+from qcode.models.tuning import Tuning, llama_options
 
 HOST = "127.0.0.1"
 _START_LIMIT_S = 600.0
@@ -30,6 +33,9 @@ _CACHE_MIB = 1024
 _BATCH = 128
 """Tokens read at once. Larger is no faster on a CPU (128 and 512 measured alike), and progress
 is reported, and a cancelled request noticed, between batches."""
+
+_EVER = frozenset(("--parallel", "--jinja", "--temp", "--top-p", "--top-k", "--min-p"))
+"""Options that every version has, even if its help writes them otherwise."""
 
 _ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 """How often a thread that waits for the others looks before it gives up its core. By default
@@ -51,6 +57,8 @@ class Serving:
     """A chat template instead of the model's own."""
     slots: Path | None = None
     """Where it may save what it has read."""
+    tuned: Tuning | None = None
+    """How, for a model that was fitted into this machine; its context and threads hold then."""
 
 
 def free_port(port: int) -> int:
@@ -91,8 +99,12 @@ def command(engine: Engine, serving: Serving, folder: Path) -> list[str]:
         script = Path(__file__).with_name("wheel_server.py")
         return [sys.executable, "-I", str(script), str(settings)]
     line = [str(engine.path), "-m", str(serving.model), "--alias", serving.id]
-    line += ["--host", HOST, "--port", str(serving.port), "-c", str(serving.context)]
-    line += ["-t", str(serving.threads), "--parallel", "1", "--temp", "0", "--jinja"]
+    line += ["--host", HOST, "--port", str(serving.port)]
+    if serving.tuned:
+        line += _known_to(engine, llama_options(serving.tuned))
+    else:
+        line += ["-c", str(serving.context), "-t", str(serving.threads)]
+        line += ["--parallel", "1", "--temp", "0", "--jinja"]
     if serving.template:
         line += ["--chat-template-file", str(serving.template)]
     for option, value in _optional(serving, own=engine.own):
@@ -101,7 +113,20 @@ def command(engine: Engine, serving: Serving, folder: Path) -> list[str]:
     return line
 
 
+def _known_to(engine: Program, options: tuple[str, ...]) -> Iterator[str]:
+    """Yield the options, without long ones that this version of the server does not have."""
+    passes = True
+    for word in options:
+        if word.startswith("--"):
+            passes = word in engine.options or word in _EVER
+        elif word.startswith("-") and not word[1:2].isdigit():
+            passes = True
+        if passes:
+            yield word
+
+
 def _settings(engine: Extension, serving: Serving) -> dict[str, object]:
+    tuned = serving.tuned
     return {
         "library": str(engine.library),
         "model": str(serving.model),
@@ -111,16 +136,32 @@ def _settings(engine: Extension, serving: Serving) -> dict[str, object]:
         "context": serving.context,
         "threads": serving.threads,
         "batch": _BATCH,
-        "cache_mib": _CACHE_MIB,
+        "cache_mib": tuned.cache_mib if tuned else _CACHE_MIB,
+        "cache_type": tuned.cache_type if tuned else "f16",
+        "reuse": tuned.reuse_tokens if tuned else 0,
+        "sampling": _sampling(tuned.sampling) if tuned else {"temp": 0.0},
         "template": str(serving.template) if serving.template else None,
         "slots": f"{serving.slots}/" if serving.slots else "",
     }
 
 
+def _sampling(sampling: Sampling) -> dict[str, float]:
+    """Return what is said of it, by the names of llama.cpp's settings."""
+    values = {
+        "temp": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "penalty_present": sampling.presence_penalty,
+        "penalty_repeat": sampling.repetition_penalty,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _optional(serving: Serving, *, own: bool) -> list[tuple[str, str]]:
     """Options that not every version of llama-server has."""
-    options = [
-        ("--cache-ram", str(_CACHE_MIB)),
+    options = [] if serving.tuned else [("--cache-ram", str(_CACHE_MIB))]
+    options += [
         # A page that a browser shows may not use the model behind the person's back.
         ("--cors-origins", f"http://{HOST}:{serving.port}"),
         ("--no-ui", ""),
@@ -128,7 +169,7 @@ def _optional(serving: Serving, *, own: bool) -> list[tuple[str, str]]:
     ]
     if serving.slots:
         options.append(("--slot-save-path", f"{serving.slots}/"))
-    if own:
+    if own and not (serving.tuned and serving.tuned.gpu):
         options += [("--device", "none"), ("--batch-size", str(_BATCH))]
         options += [("--ubatch-size", str(_BATCH))]
     return options

@@ -29,8 +29,13 @@ def root() -> Path:
     return cache_dir() / "slots"
 
 
-def folder_for(engine: Engine, model: Path, template: Path | None) -> Path | None:
-    """Return the folder for what serves a model, made for nobody else; None if it cannot be."""
+def folder_for(
+    engine: Engine, model: Path, template: Path | None, cache_type: str = "f16"
+) -> Path | None:
+    """Return the folder for what serves a model, made for nobody else; None if it cannot be.
+
+    `cache_type` is that of keys and values, which a file holds as they are.
+    """
     if not isinstance(engine, Extension) and "--slot-save-path" not in engine.options:
         return None
     digest = hashlib.sha256()
@@ -41,6 +46,7 @@ def folder_for(engine: Engine, model: Path, template: Path | None) -> Path | Non
             digest.update(_identity(engine.path))
         digest.update(_identity(model))
         digest.update(template.read_bytes() if template else b"")
+        digest.update(b"" if cache_type == "f16" else cache_type.encode())
         folder = root() / digest.hexdigest()[:16]
         for path in (root(), folder):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ class Record:
     source: str
     """What `up` was asked for, in its normal spelling."""
     context: int
-    """Tokens that `up` was asked for; the model may have fewer."""
+    """Tokens that `up` was asked for; the model may have fewer. 0: as much as fits."""
 
 
 def folder() -> Path:

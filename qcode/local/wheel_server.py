@@ -29,8 +29,12 @@ def main(settings_file: str) -> None:
     params.cpuparams.n_threads = settings["threads"]
     params.n_batch = params.n_ubatch = settings["batch"]
     params.cache_ram_mib = settings["cache_mib"]
+    kind = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{settings['cache_type'].upper()}")
+    params.cache_type_k = params.cache_type_v = kind
+    params.n_cache_reuse = settings["reuse"]
     params.slot_save_path = settings["slots"]
-    params.sampling.temp = 0.0
+    for name, value in settings["sampling"].items():
+        setattr(params.sampling, name, value)
     params.use_jinja = True
     if settings["template"]:
         params.chat_template = Path(settings["template"]).read_text(encoding="utf-8")

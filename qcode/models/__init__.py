@@ -2,14 +2,26 @@
 
 ```
 registry.json ─▶ reading.py ─┐
-models.toml (the person's) ──┼─▶ find.py: by any name that a server gives a model ─▶ Model
-litellm's own table ─────────┘
+models.toml ─▶ own.py ───────┼─▶ find.py: by any name that a server gives a model ─▶ Model
+litellm's file ─▶ table.py ──┘
 ```
 
-Nothing here asks a server or imports litellm.
+`naming.py` says which names are the same; `pricing.py` takes prices out of litellm's table into the
+registry, and holds them against it. Nothing here asks a server or imports litellm.
 """
 
-from qcode.models.find import find
+from qcode.models.find import every, find, find_own, says
 from qcode.models.model import Model, Place, Prices, Reasoning, Sampling, Weights
 
-__all__ = ["Model", "Place", "Prices", "Reasoning", "Sampling", "Weights", "find"]
+__all__ = [
+    "Model",
+    "Place",
+    "Prices",
+    "Reasoning",
+    "Sampling",
+    "Weights",
+    "every",
+    "find",
+    "find_own",
+    "says",
+]

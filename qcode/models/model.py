@@ -11,6 +11,17 @@ from qcode.record import Record
 
 RenderBack: TypeAlias = Literal["never", "turn", "always"]
 Style: TypeAlias = Literal["none", "tags", "field"]
+Protocol: TypeAlias = Literal["native", "prompted"]
+
+CALL_FORMATS = (
+    *("native", "hermes", "qwen3-coder", "qwen3.5", "fenced", "glm", "minimax", "minimax_m3"),
+    *("deepseek", "deepseek_dsml", "harmony", "kimi_k2", "llama", "mistral"),
+)
+"""How models write tool calls in text: by the names of `qcode.providers.styles` and
+`qcode.calls.formats`."""
+
+TIERS = ("patch", "small", "large", "usual")
+"""The families of prompts (`prompts/families.json`)."""
 
 
 class Prices(Record):
@@ -92,7 +103,10 @@ class Model(Record):
     prices: Prices | None = None
     """Of its vendor, or the median of those who serve it; None: there is no public price."""
     call_format: str = "native"
-    """How it writes tool calls in text (`qcode.providers.styles`); `native`: in the API alone."""
+    """How it writes tool calls in text, as `qcode.providers.styles` or, for forms that are only
+    read, `qcode.calls.formats` calls it; `native`: in the API alone."""
+    protocol: Protocol = "native"
+    """How it is told of tools to begin with: in the request's own field, or in the prompt."""
     reasoning: Reasoning = Reasoning()
     sampling: Sampling = Sampling()
     sees_images: bool = False
@@ -110,4 +124,11 @@ class Model(Record):
     served_as: str = ""
     """What it is called there; only in their own file, empty: as the person calls it."""
     sources: Mapping[str, str] = MappingProxyType({})
-    """Field to where its figure is from, and when."""
+    """Field to where its figure is from, and when; or why it is not known."""
+    own: tuple[str, ...] = ()
+    """The fields that the person set in their own file."""
+
+    @property
+    def runs_locally(self) -> bool:
+        """Whether there are weights to run by oneself."""
+        return self.weights is not None

@@ -1,42 +1,74 @@
-"""The registry and the person's own models as records."""
+"""The registry's rows as records, each made when it is asked for."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from qcode.models.model import Model, Place, Prices, Reasoning, Sampling, Weights
+from qcode.models.naming import key
 from qcode.record import Record
 
-_PARTS: Mapping[str, type[Record]] = {
+PARTS: Mapping[str, type[Record]] = {
     "prices": Prices,
     "reasoning": Reasoning,
     "sampling": Sampling,
     "weights": Weights,
 }
+"""The fields of a model that are records, too."""
+
+FILE = Path(__file__).with_name("registry.json")
 
 
 @cache
-def registry() -> Mapping[str, Model]:
-    """Return the models that come with qcode, by id."""
-    file = Path(__file__).with_name("registry.json")
-    rows = json.loads(file.read_text(encoding="utf-8"))["models"]
-    return {row["id"]: model_of(row) for row in rows}
+def rows() -> Mapping[str, Mapping[str, Any]]:
+    """Return the rows of the registry as they stand in the file, by id."""
+    read = json.loads(FILE.read_text(encoding="utf-8"))["models"]
+    return {row["id"]: row for row in read}
+
+
+@cache
+def index() -> Mapping[str, str]:
+    """Return the id of each model by all that it is called (`naming.key`)."""
+    return dict(_names(rows()))
+
+
+@cache
+def registered(model: str) -> Model:
+    """Return the model of an id that the registry has."""
+    return model_of(rows()[model])
 
 
 def model_of(row: Mapping[str, Any]) -> Model:
     """Return the record of a row, which is as the schema has it."""
-    fields = {key: _part(key, value) for key, value in row.items() if key in Model.__match_args__}
-    return Model(**fields)
+    return Model(**{field: _part(field, value) for field, value in row.items()})
 
 
-def _part(key: str, value: Any) -> Any:
-    if key in _PARTS and value is not None:
-        kind: Any = _PARTS[key]
+def called(model: Mapping[str, Any]) -> Iterator[str]:
+    """Yield all that a model is called, for comparing.
+
+    Its size is enough where it says its active part, too: `qwen3.5-35b` is `qwen3.5-35b-a3b`.
+    """
+    for name in (model["id"], *model.get("aliases", ())):
+        yield key(name)
+        head, _, active = name.rpartition("-")
+        if active[:1] == "a" and active[-1:] == "b" and active[1:2].isdigit():
+            yield key(head)
+
+
+def _names(models: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for model in models.values():
+        for name in called(model):
+            yield name, model["id"]
+
+
+def _part(field: str, value: Any) -> Any:
+    if field in PARTS and value is not None:
+        kind: Any = PARTS[field]
         return kind(**value)
-    if key == "places":
+    if field == "places":
         return tuple(Place(each["name"], Prices(**each["prices"])) for each in value)
-    return tuple(value) if key == "aliases" else value
+    return tuple(value) if field == "aliases" else value

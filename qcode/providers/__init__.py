@@ -108,6 +108,8 @@ class Done(Record):
     """As the API said: `stop`, `tool_calls`, `length`, … or None."""
     usage: Usage = Usage()
     native: Native | None = None
+    model: str = ""
+    """Who answered, where that was another model than the provider's: a fallback."""
 
 
 Delta: TypeAlias = TextPart | ReasoningPart | CallPart | PromptProgress | Waiting | Retry | Done

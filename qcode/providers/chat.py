@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from qcode.errors import ProviderError, ProviderFault, UsageError
+from qcode.messages import AssistantMessage
 from qcode.providers import Delta, Done, Provider, Request, Waiting
 from qcode.providers.chat_body import BodyRenderer, Dialect
 from qcode.providers.chat_stream import AnswerReader
 from qcode.providers.connection import HttpError, parse_origin
 from qcode.providers.endpoint import Endpoint
 from qcode.providers.http import Exchange, HttpClient
-from qcode.record import Record
+from qcode.record import Record, replace
+
+if TYPE_CHECKING:
+    from qcode.models.model import RenderBack
 
 PATH = "/chat/completions"
 
@@ -41,7 +46,8 @@ class ChatProvider(Provider):
     `local` None: a loopback or private address, or a name that only a private
     network can have. `key_name` is the environment variable of the key, for
     hints. `environ` is where proxies and certificates are looked up
-    (default: the process's own), `proxy` one for everything, loopback too.
+    (default: the process's own), `proxy` one for everything, loopback too. `send_reasoning` may be
+    a function: it is asked when there is some to be sent.
 
     Raises:
         UsageError: the base URL, a header or the proxy's URL cannot be used.
@@ -61,7 +67,7 @@ class ChatProvider(Provider):
         idle_timeout_s: float = 90.0,
         notice_s: float = 5.0,
         max_tokens_field: str = "max_tokens",
-        send_reasoning: bool = False,
+        send_reasoning: RenderBack | Callable[[], RenderBack] = "never",
         plain_schemas: bool = False,
         key_name: str = "",
         environ: Mapping[str, str] | None = None,
@@ -83,10 +89,11 @@ class ChatProvider(Provider):
         dialect = Dialect(
             max_tokens_field,
             return_progress=self._local,
-            send_reasoning=send_reasoning,
+            send_reasoning="never" if callable(send_reasoning) else send_reasoning,
             plain_schemas=plain_schemas,
         )
         self._renderer = BodyRenderer(model, extra_body or {}, dialect)
+        self._send_reasoning = send_reasoning if callable(send_reasoning) else None
         self._client = HttpClient(
             origin, connect_timeout_s=connect_timeout_s, environ=environ, proxy=proxy
         )
@@ -143,6 +150,12 @@ class ChatProvider(Provider):
                 exchange.close()
 
     async def _send(self, request: Request) -> Exchange:
+        if self._send_reasoning is not None and any(
+            isinstance(message, AssistantMessage) and message.reasoning
+            for message in request.messages
+        ):
+            back, self._send_reasoning = self._send_reasoning(), None
+            self._renderer.dialect = replace(self._renderer.dialect, send_reasoning=back)
         body = self._renderer.render(request)
         try:
             return await self._client.start("POST", PATH, self._headers, body)

@@ -13,12 +13,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.providers import Request, ToolSpec
 from qcode.providers.prefix import described
 from qcode.record import Record, replace
+
+if TYPE_CHECKING:
+    from qcode.models.model import RenderBack
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,10 @@ class Dialect(Record):
     stream_options: bool = True
     return_progress: bool = False
     """llama.cpp's reports on reading the prompt."""
-    send_reasoning: bool = False
+    send_reasoning: RenderBack = "never"
+    """What the model is shown again of what it thought: that of the turn under way, or all."""
+    reasoning_refused: bool = False
+    """Whether the endpoint would not have it."""
     tool_choice: bool = True
     """Whether a forced call is asked for by `tool_choice`."""
     response_format: bool = True
@@ -51,6 +57,11 @@ class Dialect(Record):
             return replace(self, stream_options=False)
         if "max_completion_tokens" in words and self.max_tokens_field == "max_tokens":
             return replace(self, max_tokens_field="max_completion_tokens")
+        if "reasoning_content" in words and not self.reasoning_refused:
+            if "must be passed back" in words and self.send_reasoning != "always":
+                return replace(self, send_reasoning="always")
+            if self.send_reasoning != "never":
+                return replace(self, send_reasoning="never", reasoning_refused=True)
         return None
 
     def after_tool_refusal(self, words: str, sent: Request) -> Dialect | None:
@@ -91,6 +102,8 @@ class BodyRenderer:
         """The messages in it."""
         self._ends: list[int] = []
         """Where each of them ends in it."""
+        self._turn_at = 0
+        """Where in them the turn under way began."""
 
     def render(self, request: Request) -> bytes:
         """Return the request's body."""
@@ -101,14 +114,18 @@ class BodyRenderer:
         before = self._body
         self._begin(request)
         known = self._known(request.messages)
+        turn_at = self._turn_of(request.messages)
+        if turn_at != self._turn_at:
+            known = min(known, self._reasoned(*sorted((turn_at, self._turn_at))))
+            self._turn_at = turn_at
         if known < len(self._messages):
             del self._messages[known:]
             del self._ends[known:]
             self._body = self._body[: self._ends[-1] if self._ends else len(self._top)]
         added: list[bytes] = []
         end = len(self._body)
-        for message in request.messages[known:]:
-            rendered = _encode(render_message(message, self.dialect))
+        for at, message in enumerate(request.messages[known:], known):
+            rendered = _encode(render_message(message, self.dialect, in_turn=at >= turn_at))
             if end > len(self._top) or self._top.endswith(b"}"):
                 rendered = b"," + rendered
             added.append(rendered)
@@ -161,6 +178,23 @@ class BodyRenderer:
             top["messages"] = [{"role": "system", "content": request.system}]
         return _encode(top).removesuffix(_CLOSING)
 
+    def _turn_of(self, messages: Sequence[Message]) -> int:
+        """Return where the turn under way begins, where that makes a difference."""
+        if self.dialect.send_reasoning != "turn":
+            return 0
+        for at in range(len(messages) - 1, -1, -1):
+            message = messages[at]
+            if isinstance(message, UserMessage) and not message.is_nudge:
+                return at
+        return 0
+
+    def _reasoned(self, begin: int, end: int) -> int:
+        """Return the first of the kept messages in a part that is rendered otherwise now."""
+        for at, message in enumerate(self._messages[begin:end], begin):
+            if isinstance(message, AssistantMessage) and message.reasoning:
+                return at
+        return len(self._messages)
+
     def _known(self, messages: Sequence[Message]) -> int:
         """Return how many messages at the beginning stand in the kept body already."""
         count = len(self._messages)
@@ -175,8 +209,8 @@ class BodyRenderer:
         return count
 
 
-def render_message(message: Message, dialect: Dialect) -> dict[str, Any]:
-    """Return the API's form of a message."""
+def render_message(message: Message, dialect: Dialect, *, in_turn: bool = True) -> dict[str, Any]:
+    """Return the API's form of a message; `in_turn`: it is of the turn under way."""
     match message:
         case UserMessage():
             content: Any = message.told
@@ -191,7 +225,8 @@ def render_message(message: Message, dialect: Dialect) -> dict[str, Any]:
             # Never null: templates print that as "None", and some servers
             # refuse an answer that has neither content nor calls.
             out: dict[str, Any] = {"role": "assistant", "content": message.text}
-            if dialect.send_reasoning and message.reasoning:
+            back = dialect.send_reasoning
+            if message.reasoning and (back == "always" or (back == "turn" and in_turn)):
                 out["reasoning_content"] = message.reasoning
             if message.tool_calls:
                 out["tool_calls"] = [

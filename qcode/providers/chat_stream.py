@@ -258,8 +258,8 @@ def _details(details: object) -> str:
 
 def usage_from(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> Usage:
     """Return the tokens that a server reports; zeros if it reports none."""
-    if not usage or not (
-        _count(usage.get("prompt_tokens")) + _count(usage.get("completion_tokens"))
+    if not usage or not _first(
+        usage, "prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"
     ):
         if not timings:
             return Usage()
@@ -267,14 +267,33 @@ def usage_from(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> 
         read = _count(timings.get("prompt_n"))
         return Usage(cached + read, _count(timings.get("predicted_n")), cached)
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    if not isinstance(details, dict):
+        details = {}
     cost = usage.get("cost")
-    return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
-        cached or _count(usage.get("prompt_cache_hit_tokens")),
-        float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,
+    read = _count(usage.get("prompt_tokens"))
+    # OpenAI's name, DeepSeek's, and the one of gateways to Anthropic.
+    cached = _first(details, "cached_tokens") or _first(
+        usage, "prompt_cache_hit_tokens", "cache_read_input_tokens"
     )
+    kept = _first(details, "cache_write_tokens", "cache_creation_tokens") or _first(
+        usage, "cache_creation_input_tokens"
+    )
+    if not read and "input_tokens" in usage:
+        # Anthropic's own form: what was cached is counted beside, not within.
+        read = _count(usage["input_tokens"]) + cached + kept
+    cached = min(cached, read)
+    return Usage(
+        read,
+        _first(usage, "completion_tokens", "output_tokens"),
+        cached,
+        float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,
+        min(kept, read - cached),
+    )
+
+
+def _first(counts: dict[str, Any], *names: str) -> int:
+    """Return the first of these counts that is not nothing."""
+    return next((count for name in names if (count := _count(counts.get(name)))), 0)
 
 
 def _count(value: object) -> int:

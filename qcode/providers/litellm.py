@@ -204,6 +204,7 @@ class LiteLLMProvider(Provider):
             counted.completion_tokens or 0,
             (getattr(details, "cached_tokens", None) or 0) if details else 0,
             self._cost(counted),
+            (getattr(details, "cache_creation_tokens", None) or 0) if details else 0,
         )
 
     def _cost(self, counted: Any) -> float | None:

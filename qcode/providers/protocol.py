@@ -7,16 +7,25 @@ from contextlib import aclosing
 from typing import cast
 
 from qcode.errors import ProviderError, ProviderFault
+from qcode.paths import models_file
 from qcode.providers import Delta, Provider, Request, Retry, ToolProtocol
 
 
 def first_protocol(model: str) -> ToolProtocol:
-    """Return how to begin with a model of which nothing is known but its name.
+    """Return how to begin with a model: as the person's own file says, else by its name.
 
+    The registry is not asked: it says the same of each model (a test holds both against each
+    other), and is not read on the way to a first request.
     Qwen2.5-Coder writes its calls as text whatever it is told, and under its own chat
     template often under made-up names: of the first calls that the 1.5B meant, 81 % were
     usable with native tools, 90 % with the tools in the prompt (docs/toolcalls.md).
     """
+    if models_file().exists():
+        from qcode.models import find_own
+
+        own = find_own(model)
+        if own is not None and "protocol" in own.own:
+            return own.protocol
     name = model.lower().replace("_", "").replace("-", "").replace(".", "")
     return "prompted" if "qwen25coder" in name else "native"
 

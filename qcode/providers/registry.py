@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from qcode.errors import UsageError
 from qcode.providers import OPENAI_URL, Provider, ToolProtocol
+
+if TYPE_CHECKING:
+    from qcode.models.model import RenderBack
+    from qcode.providers.priced import Price
+    from qcode.providers.retry import RetryPolicy
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm", "given"]
 
@@ -87,6 +93,11 @@ def resolve(
     )
 
 
+def is_openai_model(name: str) -> bool:
+    """Whether a name is one that OpenAI gives its hosted models."""
+    return _OPENAI_MODEL.match(name) is not None
+
+
 def make_provider(
     target: Target,
     *,
@@ -95,6 +106,8 @@ def make_provider(
     protocol: ToolProtocol | None = None,
     style: str | None = None,
     plain_schemas: bool = False,
+    price: Price | None = None,
+    policy: RetryPolicy | None = None,
 ) -> Provider:
     """Return the provider for a target, with retries around it.
 
@@ -104,11 +117,14 @@ def make_provider(
     `tool_protocol` is what a person wants: one protocol for good, or `auto`,
     which can change (see `ProtocolChoice`). The others are what is known of
     the model: the protocol to begin with, the style of prompted text, and that
-    the server needs plain schemas.
+    the server needs plain schemas; `price` says what tokens cost where it does not,
+    `policy` how often a request is sent again.
     """
+    from qcode.providers.priced import PricedProvider
     from qcode.providers.retry import RetryingProvider
 
-    provider = RetryingProvider(_adapter(target, session_key, plain_schemas=plain_schemas))
+    adapter = _adapter(target, session_key, plain_schemas=plain_schemas)
+    provider = RetryingProvider(PricedProvider(adapter, price) if price else adapter, policy)
     if tool_protocol == "prompted":
         from qcode.providers.prompted import PromptedProvider
 
@@ -134,6 +150,7 @@ def _adapter(target: Target, session_key: str, *, plain_schemas: bool) -> Provid
                 api_key=target.api_key,
                 key_name=target.key_source or "",
                 extra_body=target.extra_body,
+                send_reasoning=partial(_render_back, target.model),
                 plain_schemas=plain_schemas,
             )
         case "responses":
@@ -154,6 +171,14 @@ def _adapter(target: Target, session_key: str, *, plain_schemas: bool) -> Provid
             return LiteLLMProvider(
                 model=target.model, api_key=target.api_key, base_url=target.base_url
             )
+
+
+def _render_back(model: str) -> RenderBack:
+    """Return what a model is shown again of what it thought; nothing where it is not known."""
+    from qcode.models import find
+
+    known = find(model)
+    return "never" if known is None else known.reasoning.render_back
 
 
 def _key(

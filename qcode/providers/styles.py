@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from qcode.calls.example import example
 from qcode.messages import ToolCall, ToolMessage
+from qcode.paths import models_file
 from qcode.prompts import load
 from qcode.providers import ToolSpec
 from qcode.providers.chat_body import safe_arguments
@@ -50,15 +51,31 @@ class Style(Record):
 
 
 def style_for(model: str) -> str:
-    """Return the name of the style for a model, judged by its name.
+    """Return the name of the style for a model.
 
-    Families with a format of their own get it. Models never trained on tools,
+    The person's own file is first. Families with a format of their own get it, by the name, and
+    where that tells nothing, by the registry: it says the same of all that it has (a test holds
+    both against each other), and need not be read for most. Models never trained on tools,
     and the small Qwen2.5-Coder ones whatever they are told, write a fenced
     block by themselves: `fenced`. All others get `hermes`, which more models
     were trained on than on anything else.
     """
+    own = _known(model, "call_format") if models_file().exists() else ""
+    if own:
+        return own
     name = model.lower().rpartition("/")[2]
-    return next((style for pattern, style in _BY_NAME if re.search(pattern, name)), "hermes")
+    by_name = next((style for pattern, style in _BY_NAME if re.search(pattern, name)), "")
+    return by_name or _known(model, "") or "hermes"
+
+
+def _known(model: str, field: str) -> str:
+    """Return the style of a model that is known; with a field only if the person set it."""
+    from qcode.models import find
+
+    known = find(model)
+    if known is None or (field and field not in known.own):
+        return ""
+    return known.call_format if known.call_format in STYLES else ""
 
 
 _BY_NAME = (

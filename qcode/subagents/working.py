@@ -18,7 +18,7 @@ from qcode.errors import QcodeError, ToolError
 from qcode.events import Emit, Event, TurnEnd
 from qcode.journal import Journal, moment, new_id
 from qcode.loop import run_turn
-from qcode.messages import AssistantMessage, Usage, UserMessage
+from qcode.messages import Asked, AssistantMessage, UserMessage
 from qcode.permissions import Mode
 from qcode.prompts import load
 from qcode.providers import Provider, ToolSpec
@@ -58,7 +58,7 @@ class Staff:
         session_id: str,
         emit: Callable[[Event], None],
         copying: Copying,
-        spend: Callable[[Usage, str], None],
+        spend: Callable[[Asked], None],
         budget: Callable[[], Budget],
         observers: Sequence[Observer] = (),
     ) -> None:
@@ -128,7 +128,7 @@ class Staff:
             if place is not None:
                 await place.close()
             if history is not None:
-                self._spend_all(name, history, about or task)
+                self._spend_all(name, provider.model, history, about or task)
                 history.journal.close()
             await provider.close()
 
@@ -199,6 +199,7 @@ class Staff:
             listen=None,
             after_edit=None,
             specs_added=(),
+            ladder=None,
             hooks=parent.hooks.of_subagent(kind.name) if parent.hooks is not None else None,
         )
 
@@ -206,9 +207,10 @@ class Staff:
         sizes = self._agent.context.sizes
         return ToolSpec(tool.name, tool.described(sizes), tool.parameters())
 
-    def _spend_all(self, name: str, history: JournalledHistory, about: str) -> None:
+    def _spend_all(self, name: str, model: str, history: JournalledHistory, about: str) -> None:
         for asked in history.asked:
-            self._spend(asked.usage, f"agent {name}")
+            purpose = f"agent {name}" + (f": {asked.purpose}" if asked.purpose else "")
+            self._spend(modified(asked, purpose=purpose, model=asked.model or model))
         used = history.usage
         line = " ".join(about.split())[:60]
         self.log.append(

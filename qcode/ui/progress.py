@@ -37,6 +37,15 @@ class Progress:
         if isinstance(event, events.Nudged):
             self.say(f"qcode: {event.reason}")
             return
+        if isinstance(event, events.SteppedUp):
+            self.say(f"qcode: stuck ({event.why}): {event.model} takes this step")
+            return
+        if isinstance(event, events.Described):
+            self.say(f"qcode: {event.model} puts the picture {event.name} into words")
+            return
+        if isinstance(event, events.LeftAlone):
+            self.say(f"qcode: {event.model} is not asked: {event.why}")
+            return
         if isinstance(event, events.ProtocolSwitched):
             self.say(f"qcode: tool calls could not be read; trying the {event.protocol} protocol")
             return

@@ -195,6 +195,12 @@ class Terminal:
                 self.say(reason, "dim")
             case events.ProtocolSwitched(protocol):
                 self.say(f"tool calls could not be read; trying the {protocol} protocol", "dim")
+            case events.SteppedUp(model, why):
+                self.say(f"stuck ({why}): {model} takes this step", "dim")
+            case events.Described(name, model):
+                self.say(f"{model} puts the picture {name} into words", "dim")
+            case events.LeftAlone(model, why):
+                self.say(f"{model} is not asked: {why}", "dim")
             case events.Compacted(before, after, note):
                 more = f", {note}" if note else ""
                 self.say(f"history compacted: {before:,} to {after:,} tokens{more}", "dim")

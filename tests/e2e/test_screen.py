@@ -431,7 +431,7 @@ def test_a_person_who_had_to_wait_is_rung(work: Path, gate: threading.Event, aft
         ("/tools", "read_file"),
         ("/permissions", "no rule"),
         ("/config", "surroundings = false"),
-        ("/cost", "tokens"),
+        ("/cost", "no request was made yet"),
         ("/usage", "tokens in"),
         ("/todo", "no plan"),
         ("/jobs", "no command"),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from local_doubles import Answer, FakeServer, Index, Reply, Watcher, Web, write_gguf
+from local_doubles import Answer, FakeServer, Hub, Index, Reply, Watcher, Web, write_gguf
 
 from qcode import local
 
@@ -25,6 +25,15 @@ def serve() -> Iterator[Callable[[Answer], Web]]:
             return web
 
         yield start
+
+
+@pytest.fixture
+def start(serve: Callable[[Answer], Web], monkeypatch: pytest.MonkeyPatch) -> Callable[[Hub], Hub]:
+    def run(hub: Hub) -> Hub:
+        monkeypatch.setenv("HF_ENDPOINT", serve(hub.answer).url + "/")
+        return hub
+
+    return run
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from local_doubles import FakeServer
 
 from qcode.cli.local import TerminalProgress, configure, main
+from qcode.errors import UsageError
 
 
 def run(*words: str) -> int:
@@ -46,6 +47,11 @@ def test_up_prints_the_base_url_alone(
     assert facts["health"] == "ok"
     assert (down.out, down.err) == ("", "stopped tiny\n")
     assert (gone.out, gone.err) == ("", "not running; `qcode local up` starts it\n")
+
+
+def test_up_of_a_model_without_weights_says_so() -> None:
+    with pytest.raises(UsageError, match="the weights of `claude-opus-4.6` are not published"):
+        run("up", "claude-opus-4.6")
 
 
 def test_down_without_a_server_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,16 +136,6 @@ def test_two_threads_of_one_core_count_once() -> None:
     assert cpu_module._cores("", {0, 1}) == 0
 
 
-@pytest.mark.parametrize(
-    "text, cores",
-    [("max 100000\n", None), ("150000 100000\n", 2), ("50000 100000", 1), ("", None)],
-)
-def test_a_containers_quota_limits_the_threads(text: str, cores: int, tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text(text)
-
-    assert cpu_module._quota(tmp_path / "cpu.max") == cores
-
-
 def test_there_is_at_least_one_thread() -> None:
     assert cpu_module.threads() >= 1
     assert "-" in cpu_module.this_cpu().platform

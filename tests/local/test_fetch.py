@@ -14,6 +14,7 @@ import pytest
 from local_doubles import Answer, Index, Reply, Watcher, Web
 
 from qcode.errors import QcodeError, UsageError
+from qcode.local import gguf
 from qcode.local.catalog import MODELS
 from qcode.local.fetch import Model, fetch
 from qcode.local.packages import find_pip
@@ -231,13 +232,60 @@ def test_what_is_no_gguf_file_is_refused(content: bytes, tmp_path: Path, watcher
         fetch(str(path), progress=watcher)
 
 
-def test_a_part_of_a_split_model_is_refused(
+def test_a_model_in_parts_is_its_first_part(
     make_gguf: Callable[..., Path], watcher: Watcher
 ) -> None:
-    path = make_gguf("big-q4_k_m-00001-of-00003.gguf")
+    first = make_gguf("big-q4_k_m-00001-of-00002.gguf")
+    second = first.with_name("big-q4_k_m-00002-of-00002.gguf")
 
-    with pytest.raises(QcodeError, match="one part of a split model"):
-        fetch(str(path), progress=watcher)
+    with pytest.raises(QcodeError, match="`big-q4_k_m-00002-of-00002.gguf` is not beside it"):
+        fetch(str(first), progress=watcher)
+    second.write_bytes(b"GGUF")
+    with pytest.raises(QcodeError, match="give the first, `big-q4_k_m-00001-of-00002.gguf`"):
+        fetch(str(second), progress=watcher)
+    model = fetch(str(first), progress=watcher)
+
+    assert (model.path, model.id) == (first, "big")
+    assert gguf.size(first) == first.stat().st_size + 4
+
+
+def test_the_head_of_a_file_says_what_its_cache_takes(make_gguf: Callable[..., Path]) -> None:
+    shape = {
+        "llama_block_count": 32,
+        "llama_embedding_length": 4096,
+        "llama_attention.head_count": 32,
+        "llama_attention.head_count_kv": 8,
+    }
+
+    facts = gguf.read(make_gguf(**shape))
+    wide = gguf.read(make_gguf(**shape, **{"llama_attention.key_length": 256}))
+    state = gguf.read(make_gguf(**shape, **{"llama_ssm.state_size": 128}))
+    every_fourth = gguf.read(
+        make_gguf(**shape, **{"llama_ssm.state_size": 128, "llama_full_attention_interval": 4})
+    )
+
+    assert (facts.layers, facts.cache_bytes) == (32, 2 * 32 * 8 * (128 + 128))
+    assert wide.cache_bytes == 2 * 32 * 8 * (256 + 128)
+    assert state.cache_bytes is None
+    assert every_fourth.cache_bytes == 2 * 8 * 8 * (128 + 128)
+    assert gguf.read(make_gguf()).cache_bytes is None
+
+
+def test_lists_before_the_architecture_are_passed_over(tmp_path: Path) -> None:
+    def text(value: str) -> bytes:
+        return len(value).to_bytes(8, "little") + value.encode()
+
+    def number(value: int, width: int = 4) -> bytes:
+        return value.to_bytes(width, "little")
+
+    tags = text("general.tags") + number(9) + number(8) + number(2, 8) + text("a") + text("b")
+    sizes = text("llama.feed_forward_length") + number(9) + number(4) + number(2, 8) + bytes(8)
+    window = text("llama.context_length") + number(4) + number(4096)
+    name = text("general.architecture") + number(8) + text("llama")
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"GGUF" + number(3) + bytes(8) + number(4, 8) + tags + name + sizes + window)
+
+    assert gguf.read(path).trained_window == 4096
 
 
 @pytest.mark.parametrize("source", ["7b", "nowhere/model.gguf", "a/b/c", "", "owner/name:"])

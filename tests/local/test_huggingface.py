@@ -1,80 +1,19 @@
 from __future__ import annotations
 
-import hashlib
-import http.server
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from local_doubles import Answer, Reply, Watcher, Web, write_gguf
+from local_doubles import Answer, Hub, Watcher, Web, write_gguf
 
 from qcode.errors import QcodeError, UsageError
 from qcode.local.fetch import fetch
 from qcode.paths import data_dir
 
 
-@dataclass
-class Hub:
-    """A model hub: one repository, files behind a redirect as on the real one."""
-
-    files: dict[str, bytes]
-    cut: int | None = None
-    """Bytes of each answer that really arrive."""
-    ranges: bool = True
-    checksums: bool = True
-    gated: bool = False
-    asked: list[str | None] = field(default_factory=list)
-    """The Range of each download."""
-    tokens: dict[str, str | None] = field(default_factory=dict)
-    """The Authorization that each path came with."""
-
-    def answer(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> Reply:
-        path = request.path
-        self.tokens[path.split("/")[1]] = request.headers["Authorization"]
-        if self.gated:
-            return 401, {}, b"{}"
-        if path == "/api/models/owner/name":
-            return 200, {}, repr({"siblings": self.siblings}).replace("'", '"').encode()
-        if path.startswith("/owner/name/resolve/main/"):
-            name = path.removeprefix("/owner/name/resolve/main/")
-            if name not in self.files:
-                return 404, {}, b""
-            return 302, {"Location": f"/cdn/{name}", **self.linked(self.files[name])}, b""
-        if path.startswith("/cdn/"):
-            return self.content(self.files[path.removeprefix("/cdn/")], request.headers["Range"])
-        return 404, {}, b""
-
-    @property
-    def siblings(self) -> list[dict[str, str]]:
-        return [{"rfilename": name} for name in ("README.md", *self.files)]
-
-    def linked(self, content: bytes) -> dict[str, str]:
-        if not self.checksums:
-            return {"X-Linked-Size": str(len(content))}
-        digest = hashlib.sha256(content).hexdigest()
-        return {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{digest}"'}
-
-    def content(self, content: bytes, wanted: str | None) -> Reply:
-        self.asked.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
-        rest = content[start:]
-        headers = {"Content-Length": str(len(rest)), "Connection": "close"}
-        return 206 if start else 200, headers, rest[: self.cut]
-
-
 @pytest.fixture
 def content(tmp_path: Path) -> bytes:
     return write_gguf(tmp_path / "some.gguf").read_bytes()
-
-
-@pytest.fixture
-def start(serve: Callable[[Answer], Web], monkeypatch: pytest.MonkeyPatch) -> Callable[[Hub], Hub]:
-    def run(hub: Hub) -> Hub:
-        monkeypatch.setenv("HF_ENDPOINT", serve(hub.answer).url + "/")
-        return hub
-
-    return run
 
 
 Start = Callable[[Hub], Hub]
@@ -119,6 +58,46 @@ def test_a_file_that_is_here_needs_no_network(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
 
     assert fetch("owner/name", progress=watcher) == first
+
+
+def test_a_model_in_parts_is_fetched_whole(content: bytes, start: Start, watcher: Watcher) -> None:
+    parts = [f"q/m-q4_k_m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    hub = start(Hub({parts[0]: content, parts[1]: b"two", parts[2]: b"three"}))
+
+    model = fetch("owner/name:Q4_K_M", progress=watcher)
+
+    folder = data_dir() / "models" / "owner" / "name" / "q"
+    assert model.path == folder / "m-q4_k_m-00001-of-00003.gguf"
+    assert model.id == "m"
+    assert sorted(path.name for path in folder.iterdir()) == [name[2:] for name in parts]
+    assert hub.queries == ["blobs=true"]
+    assert fetch("owner/name", progress=watcher) == model
+
+
+def test_parts_that_are_here_are_not_fetched_again(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    parts = [f"m-q4_k_m-0000{n}-of-00002.gguf" for n in (1, 2)]
+    hub = start(Hub({parts[0]: content, parts[1]: b"two"}))
+    fetch("owner/name", progress=watcher)
+    (data_dir() / "models" / "owner" / "name" / parts[1]).unlink()
+    hub.asked.clear()
+
+    fetch("owner/name", progress=watcher)
+
+    assert hub.asked == [None]
+
+
+def test_space_is_asked_for_all_parts_before_anything_is_fetched(
+    content: bytes, start: Start, watcher: Watcher
+) -> None:
+    parts = [f"m-q4_k_m-0000{n}-of-00002.gguf" for n in (1, 2)]
+    hub = start(Hub({parts[0]: content, parts[1]: b"two"}, sizes={parts[1]: 10**18}))
+
+    with pytest.raises(QcodeError, match=r"not enough disk space.*1000000000\.0 GB needed"):
+        fetch("owner/name", progress=watcher)
+
+    assert hub.asked == []
 
 
 def test_a_broken_connection_is_taken_up_where_it_stopped(
@@ -202,7 +181,7 @@ def test_the_token_stays_with_the_hub(
     [
         ({"m-q8_0.gguf": b"", "m-q2_k.gguf": b""}, "owner/name", "which file"),
         ({"m-q8_0.gguf": b""}, "owner/name:q3_k", "has no `q3_k`"),
-        ({"m-q4_k_m-00001-of-00002.gguf": b""}, "owner/name:q4_k_m", "split into several"),
+        ({"m-q4_k_m-00001-of-00002.gguf": b""}, "owner/name:q4_k_m", "has no GGUF files"),
         ({"../../up.gguf": b""}, "owner/name", "has no GGUF files"),
         ({}, "owner/name", "has no GGUF files"),
         ({}, "owner/other", "was not found"),

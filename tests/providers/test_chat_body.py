@@ -69,7 +69,7 @@ def test_an_extra_body_cannot_take_over_the_conversation() -> None:
 
 
 def test_reasoning_goes_back_only_when_asked_for() -> None:
-    sent = Dialect(send_reasoning=True)
+    sent = Dialect(send_reasoning="always")
 
     assert "reasoning_content" not in render_message(HISTORY[1], Dialect())
     assert render_message(HISTORY[1], sent)["reasoning_content"] == "It is short."

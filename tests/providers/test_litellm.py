@@ -83,7 +83,7 @@ def test_text_streams_with_cache_and_cost() -> None:
     assert deltas == [
         TextPart("Hel"),
         TextPart("lo."),
-        Done("stop", Usage(420, 50, 300, COST)),
+        Done("stop", Usage(420, 50, 300, COST, 20)),
     ]
 
 

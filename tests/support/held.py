@@ -37,7 +37,8 @@ def held(
         "approval_mode": Mode.YOLO,
         "tool_protocol": "native",
     }
-    target = Target(model="scripted", base_url=base_url, api_key=None, kind="chat")
+    name = settings.get("model") or "scripted"
+    target = Target(model=name, base_url=base_url, api_key=None, kind="chat")
     session = open_session(
         Settings(**{**usual, **settings}),
         Chosen(target, window),

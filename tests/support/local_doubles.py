@@ -11,6 +11,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qcode.local.catalog import Builtin
@@ -61,6 +62,63 @@ class Web:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+@dataclass
+class Hub:
+    """A model hub: one repository, files behind a redirect as on the real one."""
+
+    files: dict[str, bytes]
+    cut: int | None = None
+    """Bytes of each answer that really arrive."""
+    ranges: bool = True
+    checksums: bool = True
+    gated: bool = False
+    asked: list[str | None] = field(default_factory=list)
+    """The Range of each download."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Of files that are said to be larger than they are."""
+    queries: list[str] = field(default_factory=list)
+    """That the listing was asked for with."""
+    tokens: dict[str, str | None] = field(default_factory=dict)
+    """The Authorization that each path came with."""
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> Reply:
+        path, _, query = request.path.partition("?")
+        self.tokens[path.split("/")[1]] = request.headers["Authorization"]
+        if self.gated:
+            return 401, {}, b"{}"
+        if path == "/api/models/owner/name":
+            self.queries.append(query)
+            return 200, {}, json.dumps({"siblings": self.siblings}).encode()
+        if path.startswith("/owner/name/resolve/main/"):
+            name = path.removeprefix("/owner/name/resolve/main/")
+            if name not in self.files:
+                return 404, {}, b""
+            return 302, {"Location": f"/cdn/{name}", **self.linked(name)}, b""
+        if path.startswith("/cdn/"):
+            return self.content(self.files[path.removeprefix("/cdn/")], request.headers["Range"])
+        return 404, {}, b""
+
+    @property
+    def siblings(self) -> list[dict[str, object]]:
+        sizes = {name: self.sizes.get(name, len(content)) for name, content in self.files.items()}
+        told = [{"rfilename": name, "size": size} for name, size in sizes.items()]
+        return [{"rfilename": "README.md"}, *told]
+
+    def linked(self, name: str) -> dict[str, str]:
+        size = {"X-Linked-Size": str(self.sizes.get(name, len(self.files[name])))}
+        if not self.checksums:
+            return size
+        digest = hashlib.sha256(self.files[name]).hexdigest()
+        return {**size, "X-Linked-Etag": f'"{digest}"'}
+
+    def content(self, content: bytes, wanted: str | None) -> Reply:
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
+        rest = content[start:]
+        headers = {"Content-Length": str(len(rest)), "Connection": "close"}
+        return 206 if start else 200, headers, rest[: self.cut]
 
 
 class Watcher:
@@ -146,7 +204,11 @@ arguments = sys.argv[1:]
 if "--version" in arguments:
     sys.exit({version_status})
 if "--help" in arguments:
-    print("--cache-ram N  --no-ui  --cors-origins ORIGINS")
+    print("--cache-ram N  --no-ui  --cors-origins ORIGINS  {more}")
+    sys.exit(0)
+if "--list-devices" in arguments:
+    print("Available devices:")
+    print("  {devices}")
     sys.exit(0)
 value = lambda name: arguments[arguments.index(name) + 1]
 with open({record!r}, "a") as record:
@@ -181,7 +243,10 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(value("--port"))), Handler).se
 class FakeServer:
     """A `llama-server` on PATH."""
 
-    def __init__(self, folder: Path, *, dies: bool = False, version_status: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, dies: bool = False, version_status: int = 0, devices: str = ""
+    ) -> None:
+        """`devices` is what a newer one lists; empty: it is older than the list."""
         self.record = folder / "starts"
         self.path = folder / "llama-server"
         folder.mkdir(exist_ok=True)
@@ -191,6 +256,8 @@ class FakeServer:
                 record=str(self.record),
                 dies=dies,
                 version_status=version_status,
+                devices=devices,
+                more="--list-devices --n-cpu-moe N" if devices else "",
             )
         )
         self.path.chmod(0o755)

@@ -1,0 +1,221 @@
+"""Models besides the session's, each only where a person named it.
+
+Fallbacks, the stronger model of the ladder, and those of single roles: planning, summing up,
+seeing. None is looked for, and nothing connects, before it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qcode.errors import UsageError
+from qcode.files_safe import read_small
+from qcode.messages import Usage
+from qcode.permissions import Mode
+from qcode.providers import Provider
+from qcode.providers.fallback import FallbackProvider
+from qcode.providers.lazy import LazyProvider
+
+if TYPE_CHECKING:
+    from qcode.agent import Agent
+    from qcode.cli.start import Chosen, Note
+    from qcode.config import Settings
+    from qcode.ladder.brief import ReadFile
+    from qcode.ladder.ladder import Ladder
+    from qcode.session import Session
+
+_KEYS_OF_THE_FIRST = ("QCODE_API_KEY",)
+"""Variables whose key is the session's endpoint's, and nobody else's."""
+_STRONGER_TOKENS = 8_000
+"""Of a stronger model's answer; a step that needs more is no step."""
+_LARGEST = 200_000
+"""Bytes of a file that a brief may show."""
+
+
+def chosen_second(settings: Settings, chosen: Chosen, name: str, note: Note) -> Chosen:
+    """Return another model that a person named besides the session's; blocks while it looks.
+
+    Without an endpoint of its own (models.toml) it is one of the session's endpoint. Where that
+    is in this machine or network, `provider/model` and OpenAI's names are elsewhere, and get
+    keys of their own.
+
+    Raises:
+        QcodeError: it is not known where it is served, or its key is missing.
+    """
+    from qcode.cli.knowing import with_known
+    from qcode.cli.pricing import is_near
+    from qcode.cli.start import EMBEDDED_PREFIX, Chosen, choose_model, served_by
+    from qcode.models import find
+    from qcode.providers.registry import resolve
+
+    alone = replace(settings, model=name, context_window=None, fallback_models=())
+    known = find(name)
+    near = chosen.is_embedded or is_near(chosen)
+    if name.startswith(EMBEDDED_PREFIX) or (known is not None and known.base_url):
+        elsewhere = replace(alone, base_url=None, api_key_env=None, extra_body={})
+        return choose_model(elsewhere, note, local=False)
+    if is_hosted(name) and (near or settings.base_url is None):
+        environ: Mapping[str, str] = os.environ
+        if near:
+            environ = {k: v for k, v in environ.items() if k not in _KEYS_OF_THE_FIRST}
+        target = resolve(name, None, environ, None)
+        return with_known(Chosen(target, None))
+    if chosen.is_embedded or chosen.target.base_url is None:
+        return choose_model(alone, note, local=False)
+    target = replace(chosen.target, model=name)
+    if not near:
+        return with_known(Chosen(target, None))
+    # A llama.cpp server answers to any name, with the model that it has.
+    served = served_by(chosen.target)
+    if served and name not in served:
+        raise UsageError(
+            f"{chosen.target.base_url} does not serve `{name}`",
+            hint="name it provider/model if it is hosted (anthropic/claude-opus-4-6), or say in "
+            "models.toml where it is",
+        )
+    return Chosen(target, None)
+
+
+def is_hosted(name: str) -> bool:
+    """Whether a name says by itself where the model is served: `provider/model`, `gpt-5.2`."""
+    from qcode.providers.registry import is_openai_model
+
+    return is_openai_model(name) or name.partition("/")[0] in HOSTED
+
+
+HOSTED = frozenset(
+    {"anthropic", "azure", "azure_ai", "baseten", "bedrock", "cerebras", "cohere", "dashscope"}
+    | {"databricks", "deepinfra", "deepseek", "fireworks_ai", "gemini", "github_copilot", "groq"}
+    | {"hyperbolic", "minimax", "mistral", "moonshot", "nebius", "novita", "nscale", "openai"}
+    | {"openrouter", "sambanova", "together_ai", "vercel_ai_gateway", "vertex_ai", "watsonx"}
+    | {"xai", "xiaomi_mimo", "zai"}
+)
+"""Providers as litellm calls them that cannot be mistaken for a publisher's name on a hub."""
+
+
+def lazy(settings: Settings, chosen: Chosen, name: str, key: str, note: Note) -> LazyProvider:
+    """Return a provider of another model, which is looked for when it is first asked."""
+
+    async def make() -> Provider:
+        from qcode.cli.start import provider_for
+
+        other = await asyncio.to_thread(chosen_second, settings, chosen, name, note)
+        return provider_for(other, replace(settings, fallback_models=()), key)
+
+    return LazyProvider(name, make)
+
+
+def with_fallback(first: Provider, chosen: Chosen, settings: Settings, key: str) -> Provider:
+    """Return a provider that asks the fallback models where the first does not answer."""
+    names = [name for name in settings.fallback_models if name != chosen.target.model]
+    others = [lazy(settings, chosen, name, key, lambda _text: None) for name in names]
+    return FallbackProvider(first, others) if others else first
+
+
+def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> None:
+    """Give a session the models of its roles, and the stronger one."""
+    agent = session.agent
+    if settings.compact_model:
+        agent.summariser = lazy(settings, chosen, settings.compact_model, session.id, note)
+        session.closing.append(agent.summariser.close)
+    if settings.vision_model and not _sees(settings, chosen):
+        from qcode.seeing import Seeing
+
+        provider = lazy(settings, chosen, settings.vision_model, session.id, note)
+        agent.seeing = Seeing(provider)
+        session.closing.append(agent.seeing.close)
+    if settings.plan_model:
+        session.before_turn.append(_Planning(session, settings, chosen, note))
+    if settings.stronger_model:
+        agent.ladder = _ladder(session, settings, chosen, note)
+        session.closing.append(agent.ladder.close)
+
+
+def _sees(settings: Settings, chosen: Chosen) -> bool:
+    from qcode.vision import sees_images
+
+    return sees_images(chosen.target.model) if settings.vision is None else settings.vision
+
+
+class _Planning:
+    """Has turns in plan mode answered by their own model."""
+
+    def __init__(self, session: Session, settings: Settings, chosen: Chosen, note: Note) -> None:
+        self._session = session
+        self._settings = settings
+        self._first = chosen
+        self._note = note
+        self._chosen: Chosen | None = None
+
+    async def __call__(self) -> None:
+        """Take the other model for this turn, if it plans."""
+        from qcode.cli.other_model import answer_with
+
+        if self._session.agent.mode is not Mode.PLAN:
+            return
+        if self._chosen is None:
+            self._chosen = await asyncio.to_thread(
+                chosen_second, self._settings, self._first, self._settings.plan_model, self._note
+            )
+        answer_with(self._session, self._settings, self._chosen)
+
+
+def _ladder(session: Session, settings: Settings, chosen: Chosen, note: Note) -> Ladder:
+    from qcode.cli.start import digest_in, edit_format_of, specs_of, touching_by
+    from qcode.edit_formats import told
+    from qcode.families import family_of
+    from qcode.ladder.ladder import PURPOSE, Ladder, Stronger
+    from qcode.models import find
+    from qcode.tiers import tier_for
+    from qcode.tools.base import Effect
+    from qcode.tools.files import fingerprint
+
+    agent, name = session.agent, settings.stronger_model
+    known = find(name)
+    tier = tier_for(known.context_window if known else None)
+    edit_format = family_of(name).edit_format
+    if settings.edit_format != "auto":
+        edit_format = edit_format_of(settings, chosen)
+    names = [n for n in told(edit_format, tier.tools) if agent.tools[n].effect is Effect.EDIT]
+
+    def saw(path: str) -> None:
+        real = agent.context.path(path)
+        agent.context.seen[real] = fingerprint(real)
+
+    stronger = Stronger(
+        model=name,
+        make=lambda: lazy(settings, chosen, name, session.id, note),
+        specs=specs_of(names, tier, edit_format),
+        max_output_tokens=_STRONGER_TOKENS,
+        max_steps=settings.stronger_steps,
+        max_cost_usd=settings.stronger_cost,
+        touching=touching_by(agent.tools),
+        digest=digest_in(agent.context),
+        read=_reading(agent),
+        saw=saw,
+    )
+    earlier = (each.usage for each in session.history.asked if each.purpose == PURPOSE)
+    return Ladder(stronger, sum(earlier, Usage()))
+
+
+def _reading(agent: Agent) -> ReadFile:
+    """Return what reads files for a brief: those that a tool might, and no secrets."""
+
+    def read(path: str) -> str | None:
+        from qcode.errors import ToolError
+
+        try:
+            real = agent.context.path(path)
+            if agent.context.is_hidden(real) or real.stat().st_size > _LARGEST:
+                return None
+            text = read_small(real).decode("utf-8")
+        except (OSError, ToolError, UnicodeDecodeError):
+            return None
+        # What is masked could be written back over the secret.
+        return text if agent.masker.mask(text) == text else None
+
+    return read
