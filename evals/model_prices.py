@@ -9,7 +9,7 @@ import argparse
 import datetime
 import json
 
-from qcode.models import pricing, table
+from qcode.models import renewing, table
 from qcode.models.reading import FILE
 
 
@@ -23,14 +23,14 @@ def main() -> int:
     if not rows:
         print("litellm is not installed, or has no table")
         return 2
-    changed = list(pricing.differences(models, rows))
+    changed = list(renewing.differences(models, rows))
     for one in changed:
         place = one.place or "the model"
         print(f"{one.model}: {one.field} at {place}: {one.registered} -> {one.found}")
     if args.check:
         return 1 if changed else 0
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    text = pricing.text_of(pricing.renewed(models, rows, date))
+    text = renewing.text_of(renewing.renewed(models, rows, date))
     FILE.write_text(text, encoding="utf-8")
     print(f"{len(models)} models, {len(changed)} prices changed, litellm {table.version()}")
     return 0

@@ -78,7 +78,11 @@ class Boundary(Protocol):
         ...
 
     def beyond(self, grant: Grant) -> Grant:
-        """Return what of a wish the policy does not give already."""
+        """Return what of a wish the policy does not give already.
+
+        Raises:
+            ToolError: it is for what nobody may allow.
+        """
         ...
 
 

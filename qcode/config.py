@@ -84,6 +84,8 @@ class Settings:
     """Of the container, where the means is one."""
     network: Network | None = None
     """What commands may reach; None: nothing, or the `network_hosts` if some are named."""
+    offline: bool = False
+    """Whether nothing but this machine is reached, by qcode and by all that it starts."""
     network_hosts: tuple[str, ...] = ()
     """Hosts that commands may reach through the proxy: `pypi.org`, `*.example.com`, `host:8443`."""
     cache_dirs: tuple[str, ...] = ()
@@ -159,7 +161,7 @@ class Settings:
 PROJECT_KEYS = frozenset(
     {"approval_mode", "max_steps", "max_tokens", "max_cost", "max_time"}
     | {"max_output_tokens", "context_window", "ask", "deny"}
-    | {"sandbox", "network", "hidden"}
+    | {"sandbox", "network", "offline", "hidden"}
     | {"max_memory", "max_processes", "max_file_size", "max_temp"}
 )
 """What a project's own files may set. Not the model: a name can mean another, dear provider."""
@@ -223,6 +225,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "sandbox_image": (str,),
     "network": (str,),
     "network_hosts": (list,),
+    "offline": (bool,),
     "cache_dirs": (list,),
     "hidden": (list,),
     "shown": (list,),
@@ -316,9 +319,27 @@ def load(
         settings = replace(settings, surroundings=told == "1")
     if (told := environ.get("QCODE_MAP", "")) in ("0", "1"):
         settings = replace(settings, map=told == "1")
+    # Whatever somebody writes who means it; it turns off nothing that a file turned on.
+    if environ.get("QCODE_OFFLINE", "") not in ("", "0"):
+        settings = replace(settings, offline=True)
     if (told := environ.get("QCODE_TRACING", "")) in ("0", "1"):
         settings = replace(settings, tracing=told == "1")
     return settings
+
+
+def kept_offline(settings: Settings) -> Settings:
+    """Return the settings as they are offline: commands reach nothing, whatever else is set.
+
+    Raises:
+        UsageError: commands would not be confined, and could reach what they like.
+    """
+    level = settings.sandbox or Level.WORKSPACE_WRITE
+    if not level.confines:
+        raise UsageError(
+            f"offline, and the sandbox is `{level}`: nothing keeps commands from the network",
+            hint="leave out `--sandbox` (and `sandbox` in the configuration), or offline",
+        )
+    return replace(settings, network=Network.OFF, network_hosts=())
 
 
 def _read(file: Path, *, required: bool = False) -> dict[str, Any]:
@@ -379,6 +400,9 @@ def _project(
                 warnings.append(f"`{key}` in {file} is ignored: a project may not set it")
                 continue
             present = getattr(settings, key)
+            if key == "offline" and present and not checked:
+                warnings.append(f"`{key}` in {file} is ignored: a project may only turn it on")
+                continue
             if _loosens(key, checked, present):
                 before = wishes.get(key, {} if key in _TABLES else ())
                 wishes[key] = _joined(key, before, checked, _LISTS)

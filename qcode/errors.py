@@ -6,6 +6,7 @@ Exception
 │   ├── UsageError        2: wrong arguments or unreadable configuration
 │   ├── ProviderError     3: the model's endpoint failed (see `ProviderFault`)
 │   ├── BudgetError     4: steps, tokens, cost or time are used up
+│   ├── OfflineError    3: offline, and it would have left this machine (an OSError as well)
 │   └── SandboxError      5: the sandbox asked for cannot be had
 └── ToolError             for the model: what was wrong and what to do instead
     └── AlreadySo         what was to be done is done
@@ -16,6 +17,7 @@ Anything else is a bug of qcode and keeps its traceback (shown with `--debug`).
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 
 
@@ -112,6 +114,20 @@ class BudgetError(QcodeError):
     """A budget the person set (steps, tokens, cost, time) is used up."""
 
     exit_code = 4
+
+
+class OfflineError(QcodeError, OSError):
+    """Something would have left this machine, which was to stay by itself (`--offline`).
+
+    It is an OSError besides, so that a library takes it for what it can live with: there is
+    no way to that host.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.errno, self.strerror = errno.ENETUNREACH, str(self)
 
 
 class SandboxError(QcodeError):

@@ -16,6 +16,7 @@ from qcode.interposed import Said
 from qcode.journal import Journal, moment, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Asked, Image, Message, ToolCall, Usage, UserMessage, to_json
+from qcode.network import purpose
 from qcode.record import replace
 from qcode.room import Made, make_room
 from qcode.spoken import Command, Commands, called
@@ -287,6 +288,7 @@ class Session:
     async def _turn_of(
         self, text: str, said: str | None, given: str, images: tuple[Image, ...], emit: Emit
     ) -> TurnEnd:
+        purpose.begin_session(self.id)
         try:
             return await self._turn_within(text, said, given, images, emit)
         finally:

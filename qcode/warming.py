@@ -18,6 +18,7 @@ from typing import Protocol, cast
 from qcode.agent import Agent
 from qcode.errors import ProviderError, QcodeError
 from qcode.messages import Message, Usage, UserMessage
+from qcode.network import purpose
 from qcode.providers import (
     CallPart,
     Delta,
@@ -124,6 +125,7 @@ class WarmUp:
 
     async def _run(self) -> None:
         self._began = time.monotonic()
+        purpose.begin("warm-up")
         try:
             if not await self._server.is_one() or await self._server.is_busy():
                 return

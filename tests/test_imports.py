@@ -58,6 +58,10 @@ MAY_NOT = {
         *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
         *("qcode.config", "qcode.permissions", "qcode.providers"),
     ],
+    "qcode.models": [
+        *("qcode.session", "qcode.loop", "qcode.tools", "qcode.journal"),
+        *("qcode.config", "qcode.permissions", "qcode.providers"),
+    ],
     "qcode.plugins": ["qcode.session", "qcode.loop", "qcode.config", "qcode.journal"],
     "qcode.tracing": ["qcode.loop", "qcode.config", "qcode.journal", "qcode.tools"],
     "qcode.ui": ["qcode.cli", "qcode.local", "qcode.evals"],
@@ -285,6 +289,28 @@ def test_help_loads_no_library(arguments: list[str], tmp_path: Path) -> None:
     result = probe(*arguments, cwd=tmp_path)
 
     assert (result["code"], result["loaded"]) == (0, [])
+
+
+def test_a_known_local_model_is_begun_with_without_the_registry(tmp_path: Path) -> None:
+    code = PROBE.replace(
+        "print(json.dumps",
+        "print(json.dumps({'code': code, 'registry': 'qcode.models' in sys.modules}), "
+        "file=sys.stderr)\nprint(json.dumps",
+    )
+    with ScriptedServer([text("done")]) as server:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-P", "-c", code, "run", "--base-url", server.base_url),
+                *("-m", "qwen3.5-27b", "hello"),
+            ],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert json.loads(done.stderr.splitlines()[-2]) == {"code": 0, "registry": False}
 
 
 def test_a_run_needs_no_library_of_models_or_terminals(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_options_of_shown_commands_exist(command: list[str]) -> None:
 
 
 def test_every_option_named_is_in_the_help() -> None:
-    commands = [(), ("run",), ("doctor",), ("undo",), ("cost",), ("models",)]
+    commands = [(), ("run",), ("doctor",), ("undo",), ("cost",), ("models",), ("audit",)]
     commands += [("sessions", one) for one in ("list", "export", "fork")]
     usage = "".join(qcode(*one, "--help") for one in commands)
 

@@ -20,6 +20,7 @@ from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.budget import Budget
 from qcode.errors import (
     BudgetError,
+    OfflineError,
     ProviderError,
     ProviderFault,
     QcodeError,
@@ -94,6 +95,7 @@ __all__ = [
     "Message",
     "Mode",
     "Nudged",
+    "OfflineError",
     "Options",
     "PromptProgress",
     "ProtocolSwitched",

@@ -15,6 +15,7 @@ from qcode.approvals import Approver, Nobody
 from qcode.budget import Budget
 from qcode.daemon import in_daemon
 from qcode.errors import UsageError
+from qcode.network import ledger
 from qcode.permissions import Mode
 from qcode.providers import Provider
 from qcode.sandbox.policy import Level, Network
@@ -65,6 +66,9 @@ class Options(TypedDict, total=False):
     """Whether commands may reach the network."""
     allow_hosts: Sequence[str]
     """Hosts that commands may reach, where they may not reach all of it."""
+    offline: bool
+    """Whether nothing but this machine is reached. It holds for the whole process, until its end:
+    your own connections are refused, too."""
     add_dirs: Sequence[str | os.PathLike[str]]
     """Further directories to work in."""
     max_steps: int
@@ -134,7 +138,10 @@ def settings_of(options: Options, cwd: Path) -> config.Settings:
     elif hosts := tuple(options.get("allow_hosts", ())):
         changes["network"] = Network.PROXY
         changes["network_hosts"] = (*settings.network_hosts, *hosts)
-    return replace(settings, **changes)
+    settings = replace(settings, **changes)
+    if options.get("offline"):
+        settings = replace(settings, offline=True)
+    return config.kept_offline(settings) if settings.offline else settings
 
 
 def _mode(options: Options) -> Mode | None:
@@ -163,10 +170,13 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
         SandboxError: the sandbox cannot be had on this machine.
         QcodeError: the session cannot be written down.
     """
+    from qcode.cli import reaching
     from qcode.cli.boundary import SandboxBoundary
     from qcode.cli.start import open_session
 
     settings = settings_of(options, cwd)
+    reaching.settle(settings)
+    ledger.keep(paths.state_dir() / "audit")
     if "tracer_provider" in options:
         settings = replace(settings, tracing=False)
     added = tuple(Path(name) for name in options.get("add_dirs", ()))

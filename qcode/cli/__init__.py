@@ -35,6 +35,7 @@ COMMANDS = {
     "mcp": "servers of the Model Context Protocol: list, add, remove, test, login; `serve`",
     "config": "what is set and where (`get`), `set` one of it, `path` of your file",
     "trust": "let the settings in this folder loosen what is asked and what may be touched",
+    "audit": "what left this machine: to which host, for what, how many bytes",
     "local": "the embedded local model: up, down, status",
     "completion": "print the script with which bash, zsh or fish completes commands and options",
 }
@@ -42,6 +43,9 @@ COMMANDS = {
 
 _IN_SESSION = (None, "run", "resume", "watch")
 """Commands that hold a session, which is written down somewhere."""
+
+_REACHES = (*_IN_SESSION, "acp", "mcp", "doctor", "local", "sandbox")
+"""Commands that connect to something, which is written down (`qcode audit`)."""
 
 _TAKES_VALUE = frozenset(
     {"-m", "--model", "--base-url", "--api-key-env", "--approval-mode",
@@ -82,6 +86,10 @@ def run_command(argv: list[str]) -> int:
         _log_to_nowhere_but(sys.stderr if debug else None)
         holds = name in _IN_SESSION
         homes.settle(_notice if holds else lambda _text: None, make=holds)
+        if name in _REACHES:
+            from qcode.cli import reaching
+
+            reaching.record()
         code: int = module.main(args)
         if sys.stdout and not sys.stdout.closed:  # None when the process was started with it closed
             sys.stdout.flush()
@@ -104,6 +112,8 @@ def run_command(argv: list[str]) -> int:
         return 1
     finally:
         first_paint.restore()
+        if (ledger := sys.modules.get("qcode.network.ledger")) is not None:
+            ledger.flush()
 
 
 def _log_to_nowhere_but(stream: TextIO | None) -> None:

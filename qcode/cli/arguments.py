@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -10,6 +12,7 @@ from types import MappingProxyType
 
 from qcode import journal, paths, profiles
 from qcode.config import KEYS
+from qcode.errors import UsageError
 from qcode.permissions import Mode
 
 Known = Callable[[], Iterable[tuple[str, str]]]
@@ -76,11 +79,25 @@ def sessions(folder: Path, cwd: Path) -> list[tuple[str, str]]:
 
 
 def models(present: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the names of models that are in use here or were examined once."""
+    """Return the names of models that are in use here, were examined once, or can be had.
+
+    Those are the person's own, and the known ones of providers whose key is in the environment.
+    """
+    from qcode.local.keys import opened
+    from qcode.models import every
+
     known = {name: "in use" for name in present if name}
     for profile in profiles.every():
         about = profile.base_url or "examined by qcode doctor"
         known.setdefault(profile.model, about)
+    with contextlib.suppress(UsageError):  # of a broken file it is told where it counts
+        providers = {one.model.partition("/")[0] for one in opened(os.environ) if "/" in one.model}
+        for name, model in every().items():
+            if model.base_url:
+                known.setdefault(name, model.base_url)
+            for place in model.places:
+                if place.name.partition("/")[0] in providers:
+                    known.setdefault(place.name, model.name)
     return list(known.items())
 
 

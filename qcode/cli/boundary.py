@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qcode import paths
 from qcode.config import INSIDE, Settings, usual_memory
-from qcode.errors import SandboxError
+from qcode.errors import SandboxError, ToolError
 from qcode.record import replace
 from qcode.rules import Rules
 from qcode.sandbox.choose import Choice
@@ -37,6 +37,7 @@ def policy_from(
         roots=(workspace.root, *workspace.extra),
         home=Path.home(),
         network=network,
+        is_offline=settings.offline,
         hosts=settings.network_hosts,
         caches=tuple(Path(os.path.expanduser(name)) for name in settings.cache_dirs),
         hidden=(*settings.hidden, *rules.denied("read")),
@@ -180,7 +181,14 @@ class SandboxBoundary:
         if not self.sandbox.policy.level.confines:
             return
         choice = await asyncio.to_thread(lambda: self.sandbox.choice)
-        if choice.tier is Tier.NONE and not self.has_person:
+        if choice.tier is not Tier.NONE:
+            return
+        if self.sandbox.policy.is_offline:
+            raise SandboxError(
+                f"offline, and nothing here keeps commands from the network ({problem(choice)})",
+                hint="`qcode sandbox verify` says what a sandbox would take, or leave out offline",
+            )
+        if not self.has_person:
             raise none_works(choice)
 
     def contacts(self) -> list[tuple[str, bool]]:
@@ -212,8 +220,14 @@ class SandboxBoundary:
         )
 
     def beyond(self, grant: Grant) -> Grant:
-        """Return what of a wish the policy does not give already."""
+        """Return what of a wish the policy does not give already.
+
+        Raises:
+            ToolError: it is for what nobody may allow.
+        """
         policy = self.sandbox.policy
+        if policy.is_offline and grant.network:
+            raise ToolError("access cannot be network: this session is offline, and stays so.")
         if not policy.level.confines or not self.confines:
             return Grant()
         write = tuple(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from qcode.network import guard
 from qcode.sandbox.plain import feed
 
 
 def open_page(url: str) -> bool:
     """Open a web address; return whether something took it. Never waits long, never raises."""
+    if guard.is_offline():
+        return False  # a browser reaches what it likes
     if not url.startswith(("http://", "https://")):
         return False  # an address that a server names must not open a file or start a program
     if sys.platform == "darwin":

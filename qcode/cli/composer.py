@@ -119,6 +119,8 @@ def _reach(settings: Settings, agent: Agent) -> Reach:
         return Reach(outside=False)
 
     def refusal(host: str, port: int) -> str:
+        if settings.offline:
+            return "offline, so no page is fetched"
         why = decide(host, port, [parse(rule) for rule in settings.network_hosts]).refused
         return f"{why}; `--allow-host {host}` lets it be fetched" if why else ""
 

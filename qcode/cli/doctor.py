@@ -18,12 +18,14 @@ from typing import TextIO
 from qcode import paths, profiles
 from qcode.cli.options import add_model, add_place, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
+from qcode.cli.reaching import check_place
 from qcode.cli.start import NoModelError, choose_model, note_on_stderr
 from qcode.config import Settings
 from qcode.doctor import place
 from qcode.doctor.check import Check
 from qcode.doctor.examination import Examination
 from qcode.errors import QcodeError, UsageError
+from qcode.network import purpose
 from qcode.providers.registry import Target, resolve
 from qcode.ui.printable import one_line, printable
 
@@ -70,6 +72,7 @@ def _check(args: argparse.Namespace) -> int:
     settings = settings_from(args, cwd)
     for warning in settings.warnings:
         note_on_stderr(warning)
+    purpose.begin("doctor")
     examination = Examination(
         _target(args, settings),
         environ=os.environ,
@@ -106,10 +109,11 @@ async def in_session(target: Target, cwd: Path, text: str, say: Callable[[str], 
         deep=text == "deep",
     )
     found: list[Check] = []
-    async with aclosing(_all(examination, cwd)) as checks:
-        async for check in checks:
-            found.append(check)
-            say("\n".join(lines(check)))
+    with purpose.meant_for("doctor"):
+        async with aclosing(_all(examination, cwd)) as checks:
+            async for check in checks:
+                found.append(check)
+                say("\n".join(lines(check)))
     _keep(examination)
     return _closing(examination, found).strip("\n")
 
@@ -117,6 +121,7 @@ async def in_session(target: Target, cwd: Path, text: str, say: Callable[[str], 
 def _target(args: argparse.Namespace, settings: Settings) -> Target:
     """Return what is to be looked at; without a model's name, the endpoint's list decides later."""
     if settings.base_url is not None and settings.model is None and not args.local:
+        check_place(settings)
         target = resolve("-", settings.base_url, os.environ, settings.api_key_env)
         return replace(target, model="", extra_body=settings.extra_body)
     return choose_model(settings, note_on_stderr, local=args.local).target

@@ -51,7 +51,8 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
 
     agent.hooks = SessionHooks(
         found.hooks,
-        Runner(cwd, Plain(os.environ), sandbox),
+        # Offline a person's own get what commands get, too: a sandbox without network.
+        Runner(cwd, sandbox if settings.offline else Plain(os.environ), sandbox),
         session_id=session.id,
         transcript=session.history.journal.path,
         cwd=cwd,

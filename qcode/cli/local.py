@@ -60,7 +60,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace) -> int:
     from qcode import local
+    from qcode.cli import reaching
 
+    reaching.settle_from_files()
     with TerminalProgress() as progress:
         try:
             running = local.up(args.source, port=args.port, context=args.context, progress=progress)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from qcode import paths, settings_file
 from qcode.cli.boundary import sandbox_from
-from qcode.cli.options import add_confinement, add_place, enter_directory, settings_from
+from qcode.cli.options import (
+    add_confinement,
+    add_offline,
+    add_place,
+    enter_directory,
+    settings_from,
+)
 from qcode.cli.start import note_on_stderr
 from qcode.cli.tool_servers import servers_of, surroundings_of
 from qcode.errors import QcodeError, UsageError
@@ -57,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     test.add_argument("name", metavar="NAME", nargs="?")
     test.add_argument("--json", action="store_true", help="for programs")
     serve = commands.add_parser("serve", help="offer qcode's own tools to another agent, on stdio")
+    add_offline(serve)
     add_confinement(serve)
     serve.add_argument("--tools", metavar="NAMES", help="these alone, with commas between")
     serve.add_argument("--read-only", action="store_true", help="only tools that change nothing")

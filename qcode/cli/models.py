@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from qcode.cli.process import require_stdout
@@ -17,10 +15,7 @@ from qcode.ui.printable import printable, safe_json
 
 if TYPE_CHECKING:
     from qcode.models import Model, Prices
-    from qcode.models.pricing import Difference
-
-_SERVING = ("serving", "hardware", "told")
-"""What tells how a model is served on this machine."""
+    from qcode.models.renewing import Difference
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -155,37 +150,29 @@ def _show(name: str, *, as_json: bool) -> int:
             or "`qcode models` lists those that are known; a table in "
             "~/.config/qcode/models.toml adds one",
         )
-    serving = _serving()
-    if serving is None:
-        text, found = "", {}
-    else:
-        hardware = serving["hardware"].this_machine()
-        recipes = serving["serving"].recipes(model, hardware)
-        text = f"\n\n{serving['told'].tell(recipes, hardware)}" if model.weights else ""
-        found = {"serving": serving["told"].to_json(recipes, hardware)}
+    from qcode.models import told as telling
+    from qcode.models.hardware import this_machine
+    from qcode.models.serving import recipes
+
+    hardware = this_machine()
+    found = recipes(model, hardware)
     if as_json:
-        print(safe_json(json.dumps({**to_json(model), **found}, ensure_ascii=False, indent=2)))
+        whole = {**to_json(model), "serving": telling.to_json(found, hardware)}
+        print(safe_json(json.dumps(whole, ensure_ascii=False, indent=2)))
     else:
+        text = f"\n\n{telling.tell(found, hardware)}" if model.weights else ""
         print(printable(told(model) + text))
     return 0
 
 
-def _serving() -> Mapping[str, Any] | None:
-    """Return what tells how a model is served here; None: it is not part of this qcode."""
-    names = [f"qcode.models.{name}" for name in _SERVING]
-    if not all(importlib.util.find_spec(name) for name in names):
-        return None
-    return {name.rpartition(".")[2]: import_module(name) for name in names}
-
-
 def _check(*, as_json: bool) -> int:
-    from qcode.models import pricing, table
+    from qcode.models import renewing, table
     from qcode.models.reading import rows
 
     known = table.rows()
     if not known:
         raise UsageError("litellm is not installed, so that there is nothing to compare with")
-    found = list(pricing.differences(list(rows().values()), known))
+    found = list(renewing.differences(list(rows().values()), known))
     if as_json:
         print(json.dumps([to_json(one) for one in found], ensure_ascii=False))
     else:

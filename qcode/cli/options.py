@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from qcode import config, paths
+from qcode.cli import reaching
 from qcode.errors import UsageError
 from qcode.extensions.wishes import wishes
 from qcode.permissions import Mode
@@ -33,6 +35,13 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     add("--debug", action="store_true", help="tracebacks and a log on stderr")
 
 
+def add_offline(parser: argparse.ArgumentParser) -> None:
+    """Declare the option by which nothing but this machine is reached."""
+    parser.add_argument(
+        "--offline", action="store_true", help="reach nothing but this machine, commands included"
+    )
+
+
 def add_confinement(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say what commands may touch."""
     add = parser.add_argument
@@ -56,6 +65,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add_place(parser)
     add("--approval-mode", choices=[m.value for m in Mode], help="what is done without asking")
     add("-y", "--yes", "--yolo", dest="yolo", action="store_true", help="never ask")
+    add_offline(parser)
     add_confinement(parser)
     add("--allow", metavar="RULE", action="append", default=[],
         help="do not ask about it, e.g. 'shell(pytest *)', 'edit(src/**)'")  # fmt: skip
@@ -150,7 +160,24 @@ def settings_from(args: argparse.Namespace, cwd: Path) -> config.Settings:
         flags["network_hosts"] = (*settings.network_hosts, *hosts)
     if getattr(args, "no_memory", False):
         flags["memory"] = False
-    return replace(settings, **flags)
+    if getattr(args, "offline", False):
+        flags["offline"] = True
+    settings = replace(settings, **flags)
+    if settings.offline:
+        _check_network(flags)
+        settings = config.kept_offline(settings)
+    reaching.settle(settings)
+    return settings
+
+
+def _check_network(flags: Mapping[str, object]) -> None:
+    if "network" in flags:
+        given = "--allow-network" if flags["network"] is Network.ON else "--allow-host"
+        raise UsageError(
+            f"{given} and offline contradict each other",
+            hint="leave out one of them (--offline, `offline` in a configuration file, "
+            "QCODE_OFFLINE)",
+        )
 
 
 def trust_file() -> Trust:

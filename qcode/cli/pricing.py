@@ -16,7 +16,7 @@ def price_of(chosen: Chosen) -> Price:
     found: list[Prices | None] = []
 
     def price(usage: Usage) -> float | None:
-        from qcode.models.charging import cost
+        from qcode.models.pricing import cost
 
         if not found:
             found.append(prices_of(chosen))
@@ -32,7 +32,7 @@ def prices_of(chosen: Chosen) -> Prices | None:
     by themselves: then a gateway passes the requests on.
     """
     from qcode.models import find
-    from qcode.models.charging import FREE
+    from qcode.models.pricing import FREE
 
     target = chosen.target
     near = chosen.is_embedded or is_near(chosen)
@@ -43,7 +43,7 @@ def prices_of(chosen: Chosen) -> Prices | None:
         there = (each.prices for each in known.places if each.name == target.model) if known else ()
         return next(iter(there), known.prices if known else None)
     passed_on = known is not None and known.weights is None and not chosen.is_embedded
-    return known.prices if known and passed_on else FREE
+    return (known.prices if known and passed_on else None) or FREE
 
 
 def is_near(chosen: Chosen) -> bool:

@@ -102,9 +102,20 @@ def choose_model(
 
     Raises:
         UsageError: none is configured and none is found, or the person's own models are wrong.
+        OfflineError: it is not on this machine, and offline it has to be.
         QcodeError: the embedded model cannot be fetched or served.
     """
-    chosen = _choose(settings if local else own_place(settings), note, progress, local=local)
+    if not local:
+        settings = own_place(settings)
+    if settings.offline and not local:
+        from qcode.cli.reaching import check_place
+
+        check_place(settings)
+    chosen = _choose(settings, note, progress, local=local)
+    if settings.offline:
+        from qcode.cli.reaching import check_target
+
+        check_target(settings, chosen.target)
     profile = profiles.load(chosen.target.base_url, chosen.target.model)
     if profile is not None:
         window = chosen.context_window or profile.context_window

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from qcode import paths
 from qcode.approvals import Nobody
 from qcode.composing import Composing, Memory, Note, PointedAt, Told
-from qcode.errors import UsageError
+from qcode.errors import QcodeError, UsageError
 from qcode.extensions.wishes import read_settings
-from qcode.mcp.servers import Defined, defined, tables_of_project
+from qcode.mcp.offline import check_here
+from qcode.mcp.servers import Defined, Server, defined, tables_of_project
 from qcode.messages import UserMessage
+from qcode.record import replace
 from qcode.sandbox.environment import child_environment
 from qcode.sandbox.policy import Tier
 from qcode.spoken import Command, Spoken
@@ -36,7 +38,11 @@ def servers_of(settings: Settings, cwd: Path) -> Defined:
     tables = [("config.toml", settings.mcp_servers)]
     if settings.extensions_trusted:
         tables += tables_of_project(cwd, read_settings)
-    return defined(tables, os.environ)
+    found = defined(tables, os.environ)
+    if not settings.offline:
+        return found
+    # Programs get what commands get: a sandbox without network.
+    return replace(found, servers=tuple(replace(one, sandbox=True) for one in found.servers))
 
 
 def surroundings_of(
@@ -66,6 +72,8 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
     for problem in found.problems:
         note(problem)
     servers = [server for server in found.servers if not server.is_disabled]
+    if settings.offline:
+        servers = [server for server in servers if _is_here(server, note)]
     if not servers:
         return
     from qcode.mcp.hub import PATIENCE_S, Hub
@@ -98,6 +106,16 @@ def join(session: Session, settings: Settings, sandbox: Sandbox, note: Note) -> 
                 part.resources = hub.read
     session.closing.append(hub.close)
     session.commands.append(Prompts(hub))
+
+
+def _is_here(server: Server, note: Note) -> bool:
+    """Whether a server is on this machine; of another one the person is told."""
+    try:
+        check_here(server)
+    except QcodeError as error:
+        note(str(error))
+        return False
+    return True
 
 
 def _sees(settings: Settings, agent: Agent) -> bool:

@@ -18,6 +18,7 @@ from qcode.errors import QcodeError
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit
 from qcode.messages import Message, Usage, UserMessage
+from qcode.network import purpose
 from qcode.prompts import load
 from qcode.providers import (
     CallPart,
@@ -79,8 +80,9 @@ async def sum_up(
     hearing = _Hearing(agent, compactor, tell)
     started, why = time.perf_counter(), ""
     try:
-        async with asyncio.timeout(compactor.summing.timeout_s):
-            await hearing.hear(request)
+        with purpose.meant_for("summary"):
+            async with asyncio.timeout(compactor.summing.timeout_s):
+                await hearing.hear(request)
     except TimeoutError:
         why = f"it took more than {compactor.summing.timeout_s:g} s"
     except QcodeError as error:

@@ -15,8 +15,8 @@ from typing import TypeAlias
 from qcode.compaction.meter import CHARACTERS, size
 from qcode.journal import Loaded, load
 from qcode.messages import Asked, AssistantMessage, Message, ToolMessage, Usage, UserMessage
-from qcode.models.charging import cost
 from qcode.models.model import Prices
+from qcode.models.pricing import cost
 from qcode.origins import Kind, origins
 from qcode.record import Record
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from qcode.cost.entries import Entry
 from qcode.cost.sums import moment_of
 from qcode.messages import Usage
-from qcode.models.charging import cost
 from qcode.models.model import Prices
+from qcode.models.pricing import cost
 from qcode.record import Record
 
 KEPT_S = 300.0

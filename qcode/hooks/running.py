@@ -13,6 +13,7 @@ from typing import Any
 from qcode.errors import SandboxError
 from qcode.hooks.answers import LONGEST, Answer, read
 from qcode.hooks.hooks import Hook
+from qcode.network import ledger
 from qcode.sandbox.communicate import communicate
 from qcode.sandbox.launching import Launcher
 
@@ -44,6 +45,8 @@ class Runner:
         }
         pipe, shell = subprocess.PIPE, _shell()
         argv = [*shell, hook.command]
+        if launcher is not self._confined:
+            ledger.unseen("hook")
         try:
             child = launcher.start(
                 argv, cwd=self._cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe

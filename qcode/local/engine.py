@@ -14,7 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from qcode.errors import QcodeError
+from qcode.errors import OfflineError, QcodeError
 from qcode.local.catalog import PREBUILT, WHEEL, ServerPackage
 from qcode.local.cpu import Cpu
 from qcode.local.packages import Download, check_sha256, find_pip, require_space
@@ -64,6 +64,8 @@ def choose(cpu: Cpu, servers: Path, progress: Progress) -> Engine:
             continue
         try:
             engine = _load(package, cpu, servers, progress)
+        except OfflineError:
+            raise  # another one is not here either
         except QcodeError as error:
             reasons.append(str(error))
             continue
@@ -135,6 +137,8 @@ def _install(package: ServerPackage, checksum: str, folder: Path, progress: Prog
             _unpack(wheel, folder)
         finally:
             download.close()
+    except OfflineError:
+        raise
     except (OSError, zipfile.BadZipFile) as error:
         raise QcodeError(f"cannot unpack {package.name} into `{folder}`: {error}") from error
     finally:

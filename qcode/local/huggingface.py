@@ -15,12 +15,15 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from qcode.errors import QcodeError, UsageError
+from qcode.errors import OfflineError, QcodeError, UsageError
 from qcode.local.offers import Offer, choose, offers
 from qcode.local.packages import require_space
 from qcode.local.progress import Progress
+from qcode.network import ledger, purpose
+from qcode.network.guard import offline_in
 
 _REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<choice>[^:]+))?")
+PURPOSE = "download"
 _TIMEOUT_S = 30.0
 _CHUNK = 1 << 18
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -74,6 +77,7 @@ def fetch_from_hub(
     here = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*.gguf")}
     if (whole := offers(here, is_here=True)) and (found := select(whole, wanted.choice)):
         return folder / found.name
+    purpose.begin(PURPOSE)
     chosen = _pick(_list(wanted.repo, hub), wanted, select)
     # Asked before anything is fetched, so that what is needed is known.
     remotes = [_ask(hub, wanted.repo, name) for name in chosen.files]
@@ -90,6 +94,8 @@ def fetch_from_hub(
             _download(remote, hub, partial, progress)
             _verify(remote, partial, progress)
             partial.replace(target)
+    except OfflineError:
+        raise
     except OSError as error:
         raise QcodeError(f"cannot store the model in `{folder}`: {error.strerror}") from error
     return folder / chosen.name
@@ -128,7 +134,9 @@ def _list(repo: str, hub: Hub) -> tuple[Offer, ...]:
     request = _request(hub, f"{hub.endpoint}/api/models/{repo}?blobs=true")
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-            found: Any = json.load(answer)
+            data = answer.read()
+            _account(answer.geturl(), len(data))
+            found: Any = json.loads(data)
         listing = {str(entry["rfilename"]): _size(entry) for entry in found["siblings"]}
     except (OSError, http.client.HTTPException) as error:
         raise _failure(error, repo, hub) from error
@@ -206,6 +214,8 @@ def _download(remote: _Remote, hub: Hub, partial: Path, progress: Progress) -> N
             TimeoutError,
             urllib.error.URLError,
         ) as e:
+            if (refused := offline_in(e)) is not None:
+                raise refused from e
             reason = str(getattr(e, "reason", e))
         after = partial.stat().st_size if partial.exists() else 0
         if after <= before:
@@ -228,11 +238,22 @@ def _append(remote: _Remote, hub: Hub, partial: Path, progress: Progress) -> boo
         total = have + int(length) if length else remote.size
         with partial.open("ab" if have else "wb") as out:
             # read1 hands over what has come, so that an interruption loses nothing.
-            while chunk := answer.read1(_CHUNK):
-                out.write(chunk)
-                have += len(chunk)
-                progress.update(f"downloading {partial.stem}", have, total)
+            before = have
+            try:
+                while chunk := answer.read1(_CHUNK):
+                    out.write(chunk)
+                    have += len(chunk)
+                    progress.update(f"downloading {partial.stem}", have, total)
+            finally:
+                _account(answer.geturl(), have - before)
     return total is None or have >= total
+
+
+def _account(url: str, received: int) -> None:
+    """Write down what came from where; what was sent for it are a few hundred bytes."""
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    ledger.add(parts.hostname or "", port, PURPOSE, sent=None, received=received)
 
 
 def _verify(remote: _Remote, partial: Path, progress: Progress) -> None:
@@ -263,6 +284,8 @@ def _digest(path: Path, progress: Progress) -> str:
 
 
 def _failure(error: Exception, what: str, hub: Hub) -> QcodeError:
+    if (refused := offline_in(error)) is not None:
+        return refused
     code = None
     if isinstance(error, urllib.error.HTTPError):
         code = error.code

@@ -18,6 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qcode.errors import QcodeError
+from qcode.network import guard, ledger
+
+INDEX = "the package index"
+"""In place of a host, which pip's own configuration names."""
+PURPOSE = "download"
+_FETCH_BEFORE = "run `qcode local up` once without offline; what it fetched is used then"
 
 _CHECK_TIMEOUT_S = 120.0
 """For `pip --version`; generous, as `uvx pip` may first have to fetch it."""
@@ -31,7 +37,9 @@ def find_pip(scratch: Path) -> tuple[str, ...]:
 
     Raises:
         QcodeError: there is none.
+        OfflineError: nothing may be fetched.
     """
+    guard.check(INDEX, wanted=PURPOSE, hint=_FETCH_BEFORE)
     # Only looked for, not run: that alone takes half a second.
     if importlib.util.find_spec("pip"):
         return (sys.executable, "-m", "pip")
@@ -79,6 +87,7 @@ class Download:
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "tmp").mkdir(parents=True)
         self._log = folder / "pip.log"
+        self._is_counted = False
         # A session of its own: Ctrl-C is for qcode, which then ends pip.
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -92,6 +101,9 @@ class Download:
 
     def close(self) -> None:
         """End pip if it still runs, and remove the folder."""
+        if not self._is_counted:
+            self._is_counted = True
+            ledger.add(INDEX, 0, PURPOSE, sent=None, received=self.arrived())
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

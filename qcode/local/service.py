@@ -18,9 +18,9 @@ from qcode.local.process import memory_bytes, stop
 from qcode.local.progress import Progress
 from qcode.local.state import Record, Running
 from qcode.models import find
+from qcode.models.find import every
 from qcode.models.hardware import Hardware, this_machine
 from qcode.models.model import Model as KnownModel
-from qcode.models.reading import registry as known_models
 from qcode.models.tuning import Tuning
 from qcode.paths import data_dir
 from qcode.record import replace as record_replace
@@ -39,7 +39,7 @@ class Registry:
     all: Callable[[], Iterable[KnownModel]]
 
 
-REGISTRY = Registry(find, lambda: known_models().values())
+REGISTRY = Registry(find, lambda: every().values())
 """Those that come with qcode."""
 
 

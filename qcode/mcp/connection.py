@@ -14,6 +14,7 @@ from qcode.mcp.errors import LoginNeeded, ServerError, in_words, is_closed, root
 from qcode.mcp.listing import Listing, harmless
 from qcode.mcp.servers import Server
 from qcode.mcp.transports import Surroundings, streams
+from qcode.network.guard import offline_in
 from qcode.record import replace
 
 if TYPE_CHECKING:
@@ -218,6 +219,10 @@ class Connection:
         name, cause = self.server.name, root(error)
         if isinstance(cause, ServerError):
             return cause
+        if (refused := offline_in(error)) is not None:
+            return ServerError(
+                f"the MCP server `{name}` cannot be used: {refused.message}", hint=refused.hint
+            )
         if isinstance(cause, FileNotFoundError):
             missing = cause.filename or self.server.place
             return ServerError(

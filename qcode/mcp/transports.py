@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from qcode.mcp.offline import check_here
 from qcode.mcp.servers import Server
+from qcode.network import ledger, purpose
+from qcode.network.watching import counting
 from qcode.sandbox.launching import Launcher
 
 if TYPE_CHECKING:
@@ -61,21 +65,34 @@ async def streams(
         OSError, SandboxError: the program cannot be started.
         ServerError: no login can be kept.
     """
+    purpose.begin(f"mcp:{server.name}")
     if server.transport == "stdio":
         from qcode.mcp.stdio import child_streams, tied
 
         launcher = around.inside if server.sandbox else around.outside
+        if not server.sandbox:
+            ledger.unseen(f"mcp:{server.name}")
         cwd = around.cwd / server.cwd if server.cwd else around.cwd
         env = {**launcher.environment, **server.env}
         argv = server.command if server.sandbox else tied(server.command, cwd, env)
         async with child_streams(launcher, argv, cwd=cwd, env=env, printed=printed) as both:
             yield both
         return
+    check_here(server)
     from mcp.shared._httpx_utils import create_mcp_http_client
 
     from qcode.mcp.oauth import auth_for
 
     auth = auth_for(server, around.tokens, around.login)
+
+    def wanted(request: Any) -> str:
+        """Return what a request is for; what is not the server's own address is about a login."""
+        is_own = str(request.url) == server.url or (
+            server.transport == "sse"
+            and request.url.host == urlsplit(server.url).hostname
+            and "/.well-known/" not in request.url.path
+        )
+        return f"mcp:{server.name}" if is_own else "oauth"
 
     async def saw(response: Any) -> None:
         if response.request.url == server.url:  # and not those of a login's pages
@@ -84,7 +101,8 @@ async def streams(
     def watched(headers: Any = None, timeout: Any = None, auth: Any = None) -> AsyncClient:
         """Return a client whose answers are seen; the errors that come of them do not tell."""
         made = create_mcp_http_client(headers, timeout, auth)
-        made.event_hooks = {"response": [saw]}
+        counted = counting(wanted)
+        made.event_hooks = {**counted, "response": [saw, *counted["response"]]}
         return made
 
     headers = dict(server.headers)

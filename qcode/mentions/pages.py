@@ -9,7 +9,10 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from qcode.errors import ToolError
+from qcode.errors import OfflineError, ToolError
+from qcode.network import purpose
+from qcode.network.guard import offline_in
+from qcode.network.watching import counting
 
 if TYPE_CHECKING:
     import httpx
@@ -20,6 +23,7 @@ CHARACTERS = 24_000
 """Of its text that are told: as many as of a file."""
 TIMEOUT_S = 20.0
 """For all of it."""
+PURPOSE = "fetch"
 HOPS = 5
 """Redirections that are followed."""
 _TEXT = re.compile(r"text/|application/(?:.*\+)?(?:json|xml|yaml|toml|javascript)|application/x-sh")
@@ -39,12 +43,19 @@ async def page(url: str, refusal: Refusal = lambda _host, _port: "") -> str:
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
-            httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
+            httpx.AsyncClient(
+                timeout=TIMEOUT_S,
+                follow_redirects=False,
+                event_hooks=counting(lambda _request: PURPOSE),
+            ) as client,
         ):
-            return await _page(client, url, refusal)
+            with purpose.meant_for(PURPOSE):
+                return await _page(client, url, refusal)
     except TimeoutError:
         raise ToolError(f"it did not come within {TIMEOUT_S:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OfflineError) as error:
+        if (refused := offline_in(error)) is not None:
+            raise ToolError(refused.message) from error
         raise ToolError(f"it cannot be fetched: {str(error) or type(error).__name__}") from error
 
 

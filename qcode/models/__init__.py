@@ -6,8 +6,8 @@ models.toml ─▶ own.py ───────┼─▶ find.py: by any name th
 litellm's file ─▶ table.py ──┘
 ```
 
-`naming.py` says which names are the same; `pricing.py` takes prices out of litellm's table into the
-registry, and holds them against it. Nothing here asks a server or imports litellm.
+`naming.py` says which names are the same; `renewing.py` takes prices over from litellm's table and
+holds the registry against it. Nothing here asks a server or imports litellm.
 """
 
 from qcode.models.find import every, find, find_own, says

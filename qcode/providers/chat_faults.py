@@ -199,6 +199,8 @@ def error_below_http(endpoint: Endpoint, error: HttpError, *, heard: bool) -> Pr
     """Return the error for a connection that failed; `heard`: after a reply had begun."""
     place = endpoint.place
     match error.trouble:
+        case Trouble.OFFLINE:
+            return endpoint.error(ProviderFault.REFUSED, str(error))
         case Trouble.REFUSED:
             message, hint = f"cannot reach {place}: {error}", "is a server running there?"
         case Trouble.UNRESOLVED | Trouble.UNREACHABLE:

@@ -7,12 +7,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from enum import Enum, auto
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from qcode.errors import UsageError
+from qcode.errors import OfflineError, UsageError
 from qcode.record import Record
 
 READ_BYTES = 1 << 18
@@ -32,6 +33,8 @@ class Trouble(Enum):
     BROKEN = auto()
     """The connection ended before the reply was whole."""
     NOT_HTTP = auto()
+    OFFLINE = auto()
+    """qcode was told to reach nothing but this machine; the text says all there is to say."""
 
 
 class HttpError(Exception):
@@ -143,6 +146,8 @@ async def connect(host: str, port: int, *, tls: ssl.SSLContext | None = None) ->
             )
         except ssl.SSLError as error:
             raise tls_error(error) from error
+        except OfflineError as error:
+            raise HttpError(Trouble.OFFLINE, str(error)) from error
         except OSError as error:
             if failure is None or isinstance(error, ConnectionRefusedError):
                 failure = error
@@ -185,6 +190,8 @@ async def _addresses(host: str, port: int) -> Sequence[str]:
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        except OfflineError as error:
+            failure = HttpError(Trouble.OFFLINE, str(error))
         except (OSError, UnicodeError) as error:
             failure = HttpError(Trouble.UNRESOLVED, words(error))
         try:
@@ -192,7 +199,9 @@ async def _addresses(host: str, port: int) -> Sequence[str]:
         except RuntimeError:
             pass  # the loop has ended meanwhile; nobody waits for the answer
 
-    threading.Thread(target=resolve, name="resolve", daemon=True).start()
+    # With the context, which knows what the connection is for.
+    run = copy_context().run
+    threading.Thread(target=run, args=(resolve,), name="resolve", daemon=True).start()
     return await found
 
 

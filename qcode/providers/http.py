@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from qcode.network import ledger, purpose
 from qcode.providers.connection import (
     READ_BYTES,
     Connection,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from qcode.providers.proxy import Proxy
 
 _PROBE_TIMEOUT_S = 2.0
+
+PURPOSE = "model"
+"""What requests are for where nobody said otherwise."""
 
 
 class HttpClient:
@@ -97,8 +101,9 @@ class HttpClient:
         if self._proxy is not None:
             return True
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                connection = await connect(self.origin.host, self.origin.port)
+            with purpose.meant_for(purpose.here(PURPOSE)):
+                async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                    connection = await connect(self.origin.host, self.origin.port)
         except HttpError as error:
             return error.trouble is not Trouble.REFUSED
         except TimeoutError:
@@ -145,8 +150,9 @@ class HttpClient:
             HttpError: none could be made in time.
         """
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                connection = await self._connect_through()
+            with purpose.meant_for(purpose.here(PURPOSE)):
+                async with asyncio.timeout(self._connect_timeout_s):
+                    connection = await self._connect_through()
         except TimeoutError:
             raise HttpError(
                 Trouble.UNREACHABLE, f"no connection within {self._connect_timeout_s:g} s"
@@ -170,7 +176,7 @@ class HttpClient:
                     raise
             return connection
         except HttpError as error:
-            if error.trouble in (Trouble.TLS, Trouble.PROXY):
+            if error.trouble in (Trouble.TLS, Trouble.PROXY, Trouble.OFFLINE):
                 raise
             place = f"the proxy {proxy.host}:{proxy.port}"
             raise HttpError(Trouble.PROXY, f"{place}: {error}") from error
@@ -220,6 +226,8 @@ class Exchange:
         self._parser = ResponseParser()
         self._heard = False
         self._reopen = False
+        self._sent = self._received = 0
+        """Bytes of HTTP."""
 
     @property
     def head(self) -> Head | None:
@@ -236,6 +244,7 @@ class Exchange:
         """Write the request; what the socket does not take yet is sent in the background."""
         assert self._connection is not None
         head, body = self._request
+        self._sent += len(head) + len(body)
         if len(body) < 1 << 14:
             self._connection.writer.write(head + body)
         else:
@@ -274,6 +283,7 @@ class Exchange:
                 return None
             return self._broken("the connection was closed")
         self._heard = True
+        self._received += len(data)
         try:
             return self._parser.feed(data)
         except MalformedError as error:
@@ -292,9 +302,17 @@ class Exchange:
     def close(self) -> None:
         """Keep the connection if the reply is whole and it allows so; else cut it."""
         connection, self._connection = self._connection, None
+        self._account()
         if connection is None:
             return
         if self._parser.reusable and not connection.is_stale:
             self._client.keep(connection)
         else:
             connection.abort()
+
+    def _account(self) -> None:
+        """Write down once what went each way."""
+        if self._sent:
+            origin = self._client.origin
+            sent, received, self._sent = self._sent, self._received, 0
+            ledger.add(origin.host, origin.port, PURPOSE, sent=sent, received=received)

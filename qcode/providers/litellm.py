@@ -28,6 +28,8 @@ from qcode.messages import (
     Usage,
     UserMessage,
 )
+from qcode.network import metering, purpose
+from qcode.network.guard import offline_in
 from qcode.providers import (
     CallPart,
     Delta,
@@ -37,6 +39,7 @@ from qcode.providers import (
     Request,
     TextPart,
 )
+from qcode.providers.http import PURPOSE
 from qcode.providers.refusals import refuses_force
 from qcode.providers.sdk import (
     GIVE_UP_S,
@@ -47,6 +50,7 @@ from qcode.providers.sdk import (
     patient,
     retry_after,
     tool_name,
+    unreachable_offline,
 )
 
 NATIVE = "litellm"
@@ -156,6 +160,8 @@ class LiteLLMProvider(Provider):
 
     async def _ask(self, request: Request) -> AsyncGenerator[Delta, None]:
         global _open_providers
+        # It has clients of its own, so the bytes are those that the system counts.
+        purpose.begin(purpose.here(PURPOSE), meter=NATIVE)
         if self._litellm is None:
             # The import takes seconds; the event loop goes on meanwhile.
             self._litellm = await asyncio.to_thread(_load)
@@ -184,10 +190,12 @@ class LiteLLMProvider(Provider):
             chunks = await litellm.acompletion(**self.options(request))
             try:
                 async for chunk in chunks:
+                    metering.look()
                     for delta in answer.deltas(chunk):
                         started = True
                         yield delta
             finally:
+                metering.write(NATIVE, purpose.here(PURPOSE))
                 await chunks.aclose()
             if _made_up_end(chunks, self._model):
                 answer.finish = None
@@ -223,6 +231,8 @@ class LiteLLMProvider(Provider):
     def _failure(self, error: Any, *, started: bool) -> ProviderError:
         provider = self._model.partition("/")[0]
         chain = list(_chain(error))
+        if (refused := offline_in(error)) is not None:
+            return unreachable_offline(refused)
         names = {type(link).__name__ for link in chain}
         missing = next((link for link in chain if isinstance(link, ModuleNotFoundError)), None)
         if missing is not None:

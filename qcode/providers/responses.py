@@ -25,6 +25,9 @@ from qcode.messages import (
     Usage,
     UserMessage,
 )
+from qcode.network import purpose
+from qcode.network.guard import offline_in
+from qcode.network.watching import counting
 from qcode.providers import (
     OPENAI_URL,
     CallPart,
@@ -36,6 +39,7 @@ from qcode.providers import (
     TextPart,
     ToolSpec,
 )
+from qcode.providers.http import PURPOSE
 from qcode.providers.sdk import (
     GIVE_UP_S,
     SAY_EVERY_S,
@@ -45,6 +49,7 @@ from qcode.providers.sdk import (
     patient,
     retry_after,
     tool_name,
+    unreachable_offline,
 )
 
 if TYPE_CHECKING:
@@ -160,6 +165,8 @@ class ResponsesProvider(Provider):
         except openai.APIStatusError as error:
             raise self._refusal(error) from error
         except openai.APIConnectionError as error:  # timeouts are a kind of it
+            if (refused := offline_in(error)) is not None:
+                raise unreachable_offline(refused) from error
             cause = one_line(str(error.__cause__ or error), secret=self._api_key)
             raise ProviderError(
                 f"no connection to `{self._host}`: {cause}", fault=ProviderFault.UNREACHABLE
@@ -185,12 +192,19 @@ class ResponsesProvider(Provider):
         import httpx
         import openai
 
+        timeout = httpx.Timeout(self._give_up_s, connect=20.0)
         return openai.AsyncOpenAI(
             api_key=self._api_key,
             # Never None: the package would take OPENAI_BASE_URL from the environment.
             base_url=self._base_url,
-            timeout=httpx.Timeout(self._give_up_s, connect=20.0),
+            timeout=timeout,
             max_retries=0,
+            # What the package makes itself, besides that it is counted.
+            http_client=openai.DefaultAsyncHttpxClient(
+                base_url=self._base_url,
+                timeout=timeout,
+                event_hooks=counting(lambda _request: purpose.here(PURPOSE)),
+            ),
         )
 
     async def _open(

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from email.utils import parsedate_to_datetime
 from time import time
 
-from qcode.errors import ProviderError, ProviderFault
+from qcode.errors import OfflineError, ProviderError, ProviderFault
 from qcode.messages import JsonObject
 from qcode.providers import Delta, Waiting
 from qcode.providers.refusals import refuses_schemas, refuses_tools
@@ -88,6 +88,11 @@ async def patient(
     finally:
         reader.cancel()
         await asyncio.wait({reader})
+
+
+def unreachable_offline(error: OfflineError) -> ProviderError:
+    """Return what a request comes to that would have left this machine, offline."""
+    return ProviderError(error.message, fault=ProviderFault.REFUSED, hint=error.hint)
 
 
 def fault_of(status: int | None, said: str) -> ProviderFault:

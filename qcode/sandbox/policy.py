@@ -84,6 +84,8 @@ class Policy(Record):
     """Directories that are readable wherever they lie, and of which nothing is writable: not
     even git's own files of a root that is a worktree of a repository there."""
     network: Network = Network.OFF
+    is_offline: bool = False
+    """Whether no process may reach anything, even where a person allows it for one."""
     hosts: tuple[str, ...] = ()
     """For `Network.PROXY`; none means that nothing is reached."""
     caches: tuple[Path, ...] = ()

@@ -15,13 +15,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
+from qcode.network import ledger, purpose
 from qcode.record import Record
 from qcode.sandbox import proxy_requests as requests
 from qcode.sandbox.hosts import Rule, Verdict, address_refused, decide
 from qcode.sandbox.proxy_dial import Dial, Resolve, dial, is_own, look_up
-from qcode.sandbox.proxy_relay import Ended, Long, Slow, relay, until
+from qcode.sandbox.proxy_relay import Ended, Long, Passed, Slow, relay, until
 
 USER = "qcode"
+PURPOSE = "command"
+"""What connections of the proxy are for (`qcode.network`)."""
 _LONGEST_HEAD = 16 * 1024
 _LONGEST_HELLO = 64 * 1024
 _LONGEST_NAME = 300
@@ -86,6 +89,7 @@ class Proxy:
 
         self.password = secrets.token_urlsafe(24)
         self.port: int = listener.getsockname()[1]
+        self._session = purpose.session()  # of whose command the proxy is begun for
         self._rules = tuple(rules)
         self._tell = tell
         self._limits = limits
@@ -175,6 +179,8 @@ class Proxy:
                     self._free.release()
 
     def _serve(self, client: socket.socket) -> None:
+        purpose.begin(PURPOSE)
+        purpose.begin_session(self._session)
         try:
             with ExitStack() as held, suppress(OSError, Ended):
                 self._hold(held, client)
@@ -253,15 +259,20 @@ class Proxy:
                 max(0, request.body - len(rest)),
             )
         self._note(_contact(request))
-        relay(
-            client,
-            upstream,
-            rest,
-            body=body,
-            idle_s=limits.idle_s,
-            until=now + limits.total_s,
-            most=limits.bytes,
-        )
+        passed = Passed()
+        try:
+            relay(
+                client,
+                upstream,
+                rest,
+                body=body,
+                idle_s=limits.idle_s,
+                until=now + limits.total_s,
+                most=limits.bytes,
+                passed=passed,
+            )
+        finally:
+            ledger.add(verdict.host, request.port, PURPOSE, sent=passed.up, received=passed.down)
 
     def _found(self, verdict: Verdict) -> tuple[Sequence[str], str]:
         """Return the addresses to be dialled, or why there are none."""

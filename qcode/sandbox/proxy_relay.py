@@ -58,6 +58,13 @@ def until(client: socket.socket, mark: bytes, most: int, deadline: float) -> tup
             raise Long
 
 
+class Passed:
+    """How many bytes went each way; counted as they pass, however it ends."""
+
+    up = 0
+    down = 0
+
+
 class _Way:
     """One direction."""
 
@@ -97,6 +104,7 @@ def relay(
     idle_s: float,
     until: float,
     most: int,
+    passed: Passed,
 ) -> None:
     """Hand on bytes both ways until both ends are closed, or a limit is reached.
 
@@ -108,6 +116,7 @@ def relay(
         idle_s: For how long nothing may happen.
         until: When it ends, by the monotonic clock.
         most: How many bytes may go in each direction.
+        passed: Is told how many went.
 
     Raises:
         OSError: one of the ends broke.
@@ -116,39 +125,42 @@ def relay(
     down = _Way(upstream, client)
     up.left, up.is_open = body, body != 0
     gone = False
-    while up.passed <= most and down.passed <= most:
-        events = {client: 0}
-        for way in (up, down):
-            if way.waiting:
-                events[way.sink] = events.get(way.sink, 0) | select.POLLOUT
-            elif way.is_open:
-                events[way.source] = events.get(way.source, 0) | select.POLLIN
-            elif not way.is_over:
-                way.is_over = True
-                # A server may take the end of a plain request's body for the end of it all.
-                if way is down or body is None:
-                    way.sink.shutdown(socket.SHUT_WR)
-        if down.is_over:
-            return
-        if up.is_over and body is not None and not gone:
-            events[client] |= select.POLLIN
-        waiting = select.poll()
-        for connection, wanted in events.items():
-            waiting.register(connection, wanted)
-        left = min(idle_s, until - time.monotonic())
-        ready = dict(waiting.poll(left * 1000)) if left > 0 else {}
-        seen = ready.get(client.fileno(), 0)
-        if not ready or seen & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
-            return
-        if up.is_over and seen & select.POLLIN:
-            # Nothing more is handed on. Whoever says more, or hangs up, waits for no answer
-            # to come late; but one that only closed its own direction still gets one.
-            with suppress(BlockingIOError):
-                gone = not client.recv(_PIECE)
-            idle_s = min(idle_s, _PARTING_S)
-        for way in (up, down):
-            if way.waiting:
-                if ready.get(way.sink.fileno(), 0):
-                    way.write()
-            elif way.is_open and ready.get(way.source.fileno(), 0):
-                way.read()
+    try:
+        while up.passed <= most and down.passed <= most:
+            events = {client: 0}
+            for way in (up, down):
+                if way.waiting:
+                    events[way.sink] = events.get(way.sink, 0) | select.POLLOUT
+                elif way.is_open:
+                    events[way.source] = events.get(way.source, 0) | select.POLLIN
+                elif not way.is_over:
+                    way.is_over = True
+                    # A server may take the end of a plain request's body for the end of it all.
+                    if way is down or body is None:
+                        way.sink.shutdown(socket.SHUT_WR)
+            if down.is_over:
+                return
+            if up.is_over and body is not None and not gone:
+                events[client] |= select.POLLIN
+            waiting = select.poll()
+            for connection, wanted in events.items():
+                waiting.register(connection, wanted)
+            left = min(idle_s, until - time.monotonic())
+            ready = dict(waiting.poll(left * 1000)) if left > 0 else {}
+            seen = ready.get(client.fileno(), 0)
+            if not ready or seen & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                return
+            if up.is_over and seen & select.POLLIN:
+                # Nothing more is handed on. Whoever says more, or hangs up, waits for no answer
+                # to come late; but one that only closed its own direction still gets one.
+                with suppress(BlockingIOError):
+                    gone = not client.recv(_PIECE)
+                idle_s = min(idle_s, _PARTING_S)
+            for way in (up, down):
+                if way.waiting:
+                    if ready.get(way.sink.fileno(), 0):
+                        way.write()
+                elif way.is_open and ready.get(way.source.fileno(), 0):
+                    way.read()
+    finally:
+        passed.up, passed.down = up.passed, down.passed

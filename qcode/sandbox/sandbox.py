@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from qcode.errors import SandboxError
+from qcode.network import ledger
 from qcode.record import Record
 from qcode.sandbox.blocked import Block, blocked
 from qcode.sandbox.child import Child
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from qcode.sandbox.proxy import Proxy
 
 PROXY_PORT = 3128
+NETWORK_PURPOSE = "command"
+"""What connections of commands are for (`qcode.network`)."""
 _ATTEMPTS = 3
 """So often a process is started whose paths something else moves in that moment."""
 
@@ -230,8 +233,11 @@ class Sandbox:
         """
         streams = (stdin, stdout, stderr)
         tier = self.tier
+        self._check_offline(tier, grant)
         if tier is Tier.NONE or (grant is not None and grant.everything):
             open_to_all = Confinement(network=Network.ON)
+            if purpose is not Purpose.LOOK:
+                ledger.unseen(NETWORK_PURPOSE)
             return self._start(Tier.NONE, argv, cwd, env, open_to_all, streams)
         if purpose is Purpose.LOOK:
             looks = self._look_tier(tier)
@@ -246,9 +252,23 @@ class Sandbox:
         except BaseException:
             guard.after(snapshot)
             raise
+        if confinement.network is Network.ON:
+            ledger.unseen(NETWORK_PURPOSE)
         guarded = Guarded(child, confinement, str(cwd), lambda: guard.after(snapshot))
         self._children.add(guarded)
         return guarded
+
+    def _check_offline(self, tier: Tier, grant: Grant | None) -> None:
+        """Raise SandboxError where a process would reach the network that must not."""
+        if not self.policy.is_offline:
+            return
+        if tier is Tier.NONE:
+            raise SandboxError(
+                "offline, and nothing here keeps a program from the network, so none is started",
+                hint="`qcode sandbox verify` says what a sandbox would take",
+            )
+        if grant is not None and (grant.network or grant.everything):
+            raise SandboxError("offline: no program gets the network", hint="leave out offline")
 
     def _look_tier(self, tier: Tier) -> Tier:
         """Return the tier for qcode's own programs: the quickest, as they are many and short.

@@ -12,10 +12,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from qcode import __version__
 from qcode.daemon import in_daemon
 from qcode.errors import UsageError
+from qcode.network import guard, metering, purpose
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from qcode.session import Session
     from qcode.tracing.heard import Heard
 
+PURPOSE = "telemetry"
 FLUSH_S = 2.0
 """How long the end of a session waits for what is still to be sent."""
 
@@ -39,6 +42,7 @@ def trace(session: Session, environ: Mapping[str, str], note: Note) -> None:
 
     Raises:
         UsageError: what it takes is not installed, or the variables want what there is not.
+        OfflineError: the collector is on another machine, and offline none is reached.
     """
     exporting = shared(environ)
     from qcode.tracing.metrics import Metrics
@@ -75,7 +79,14 @@ class Exporting:
     """What sends spans and metrics."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Set it up; raises `UsageError`, see `trace`."""
+        """Set it up; raises `UsageError` and `OfflineError`, see `trace`."""
+        for host in _hosts(environ):
+            guard.check(
+                host,
+                wanted=PURPOSE,
+                hint="turn `tracing` off, or name a collector on this machine in "
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            )
         try:
             from opentelemetry.sdk.resources import Resource
             from opentelemetry.sdk.trace import TracerProvider
@@ -90,6 +101,8 @@ class Exporting:
                 f"tracing needs packages that are not installed ({error.name})",
                 hint="pip install 'qcode-agent[otel]', or turn `tracing` off",
             ) from error
+        for host in _hosts(environ):
+            purpose.expect(host, PURPOSE)
         # Its own log would come between a person's lines; failures are told once, below.
         logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
         self._place = _place(environ)
@@ -118,6 +131,7 @@ class Exporting:
         self.tracers.force_flush()
         if self.meters is not None:
             self.meters.force_flush()
+        metering.write(PURPOSE, PURPOSE)
 
 
 def _service(environ: Mapping[str, str]) -> dict[str, str]:
@@ -131,6 +145,21 @@ def _place(environ: Mapping[str, str]) -> str:
     names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     given = next((environ[name] for name in names if environ.get(name)), "http://localhost:4318")
     return given.rpartition("@")[2] if "@" in given else given  # without what opens the door
+
+
+def _hosts(environ: Mapping[str, str]) -> set[str]:
+    """Return where spans and metrics go."""
+    hosts: set[str] = set()
+    for signal in ("TRACES", "METRICS"):
+        if environ.get(f"OTEL_{signal}_EXPORTER") == "none":
+            continue
+        names = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        given = next((environ[name] for name in names if environ.get(name)), "//localhost")
+        try:
+            hosts.add(urlsplit(given).hostname or given)
+        except ValueError:
+            hosts.add(given)
+    return hosts
 
 
 def _protocol(environ: Mapping[str, str], signal: str) -> str:

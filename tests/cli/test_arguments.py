@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qcode import journal, profiles
+import pytest
+
+from qcode import journal, paths, profiles
 from qcode.cli.arguments import Arguments, models, sessions, usual
 from qcode.messages import UserMessage, to_json
 from qcode.profiles import Profile
@@ -40,6 +42,23 @@ def test_models_in_use_come_before_those_examined_once() -> None:
         ("p/newer", "examined by qcode doctor"),
         ("old", "http://localhost:1/v1"),
     ]
+
+
+def test_models_that_a_key_or_ones_own_file_opens_are_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert models([]) == []
+    paths.config_dir().mkdir(parents=True)
+    paths.models_file().write_text('[house]\nbase_url = "http://10.0.0.5/v1"\n')
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-x")
+
+    found = models([])
+
+    assert ("anthropic/claude-opus-4-6", "Claude Opus 4.6") in found
+    assert ("house", "http://10.0.0.5/v1") in found
+    assert {name.partition("/")[0] for name, _ in found} == {"anthropic", "house"}
+    paths.models_file().write_text("[broken")
+    assert models(["mine"])[0] == ("mine", "in use")
 
 
 def test_sessions_of_this_directory_come_first(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from qcode.cost.causes import CAUSES, is_retry, shared_out
 from qcode.messages import AssistantMessage, Image, ToolCall, ToolMessage, Usage, UserMessage
-from qcode.models.charging import cost
 from qcode.models.model import Prices
+from qcode.models.pricing import cost
 
 PRICES = Prices(3.0, 15.0, 0.3, 3.75)
 

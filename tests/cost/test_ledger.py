@@ -11,8 +11,8 @@ import scripted_server as scripted
 from program import Program, repository
 
 from qcode.messages import Usage
-from qcode.models.charging import cost
 from qcode.models.model import Prices
+from qcode.models.pricing import cost
 from qcode.providers.chat_stream import usage_from
 
 OPENAI: dict[str, Any] = {

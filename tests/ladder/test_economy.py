@@ -22,7 +22,7 @@ from qcode.headless.order import Order
 from qcode.headless.work import Work
 from qcode.messages import Usage
 from qcode.models import find
-from qcode.models.charging import cost
+from qcode.models.pricing import cost
 
 STRONG = "claude-opus-4.6"
 CHECK = "python3 check.py"

@@ -16,8 +16,8 @@ from qcode.calls import formats
 from qcode.families import family_of
 from qcode.models import Model
 from qcode.models.model import CALL_FORMATS, TIERS
-from qcode.models.pricing import text_of
 from qcode.models.reading import FILE, registered, rows
+from qcode.models.renewing import text_of
 from qcode.providers.protocol import first_protocol
 from qcode.providers.styles import _BY_NAME, STYLES
 

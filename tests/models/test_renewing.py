@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import qcode.models
-from qcode.models import pricing, table
+from qcode.models import renewing, table
 from qcode.models.reading import FILE, rows
 from qcode.models.table import Row
 
@@ -30,7 +30,7 @@ def row(name: str, provider: str, cost: float, **fields: Any) -> Row:
 
 
 def test_no_price_differs_by_more_than_a_hundredth() -> None:
-    assert [str(one) for one in pricing.differences(models(), table.rows())] == []
+    assert [str(one) for one in renewing.differences(models(), table.rows())] == []
 
 
 @pytest.mark.parametrize("factor, counts", [(1.005, 0), (1.02, 1), (0.5, 1)])
@@ -39,7 +39,7 @@ def test_a_price_that_is_another_is_told(factor: float, counts: int) -> None:
     claude = next(model for model in changed if model["id"] == "claude-opus-4.6")
     claude["prices"]["output"] *= factor
 
-    found = list(pricing.differences(changed, table.rows()))
+    found = list(renewing.differences(changed, table.rows()))
 
     assert [(one.model, one.place, one.field) for one in found] == [
         ("claude-opus-4.6", "", "output")
@@ -51,7 +51,7 @@ def test_a_place_that_is_gone_or_new_is_told() -> None:
     claude = next(model for model in changed if model["id"] == "claude-opus-4.6")
     claude["places"][0]["name"] = "acme/claude"
 
-    found = {(one.place, one.field) for one in pricing.differences(changed, table.rows())}
+    found = {(one.place, one.field) for one in renewing.differences(changed, table.rows())}
 
     assert {("acme/claude", "input"), ("anthropic/claude-opus-4-6", "input")} <= found
 
@@ -63,14 +63,14 @@ def test_the_vendors_own_price_is_first_and_else_the_median() -> None:
         row("b/x", "baseten", 2),
     )
 
-    first = pricing.prices_of("Z.ai", [other, own, third], "2026-01-01")
-    without = pricing.prices_of("Z.ai", [other, third], "2026-01-01")
+    first = renewing.prices_of("Z.ai", [other, own, third], "2026-01-01")
+    without = renewing.prices_of("Z.ai", [other, third], "2026-01-01")
 
     assert first is not None
     assert (first.input, first.date) == (4, "2026-01-01")
     assert without is not None
     assert (without.input, without.output) == (1.5, 3)
-    assert pricing.prices_of("Z.ai", [], "2026-01-01") is None
+    assert renewing.prices_of("Z.ai", [], "2026-01-01") is None
 
 
 def test_of_a_place_the_models_plainest_row_counts() -> None:
@@ -81,7 +81,7 @@ def test_of_a_place_the_models_plainest_row_counts() -> None:
         row("zai/glm-5-code", "zai", 9, short="glm-5-code"),
     ]
 
-    found = pricing.places_of({one.name: one for one in several})
+    found = renewing.places_of({one.name: one for one in several})
 
     assert {model: [one.full_name for one in each] for model, each in found.items()} == {
         "glm-5": ["bedrock/zai.glm-5"]
@@ -89,9 +89,9 @@ def test_of_a_place_the_models_plainest_row_counts() -> None:
 
 
 def test_renewing_what_is_right_changes_no_byte() -> None:
-    again = pricing.renewed(models(), table.rows(), "2099-01-01")
+    again = renewing.renewed(models(), table.rows(), "2099-01-01")
 
-    assert pricing.text_of(again) == FILE.read_text(encoding="utf-8")
+    assert renewing.text_of(again) == FILE.read_text(encoding="utf-8")
 
 
 def test_make_prices_writes_the_registry_of_a_checkout(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_make_prices_writes_the_registry_of_a_checkout(tmp_path: Path) -> None:
     right = registry.read_text(encoding="utf-8")
     changed = json.loads(right)["models"]
     changed[-1]["prices"]["input"] = 99.0
-    registry.write_text(pricing.text_of(changed), encoding="utf-8")
+    registry.write_text(renewing.text_of(changed), encoding="utf-8")
 
     def prices(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
