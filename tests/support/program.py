@@ -48,7 +48,7 @@ class Program:
     model: str | None = "scripted"
     environ: dict[str, str] = field(default_factory=dict)
     kind: str = "run"
-    """Which modules are there already if it is forked (`forking.LOADED`)."""
+    """Which modules are there already when it is forked (`forking.LOADED`); empty: it is not."""
 
     def environment(self) -> dict[str, str]:
         env = {**os.environ, **self.environ}
@@ -67,7 +67,7 @@ class Program:
             "env": self.environment(),
             **options,
         }
-        if can_fork(options):
+        if self.kind and can_fork(options):
             return Forked([*COMMAND, *args], kind=self.kind, **options)
         return subprocess.Popen([*COMMAND, *args], **options)
 
