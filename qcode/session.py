@@ -90,7 +90,8 @@ class JournalledHistory:
 
     def spent(self, asked: Asked) -> Usage:
         """Note the tokens of a request; see `Record`."""
-        asked = asked if asked.at else replace(asked, at=moment())
+        duration_s = None if asked.duration_s is None else round(asked.duration_s, 3)
+        asked = replace(asked, at=asked.at or moment(), duration_s=duration_s)
         self.journal.write(usage_to_json(asked))
         self.asked.append(asked)
         self.usage = self.usage + asked.usage
