@@ -140,6 +140,8 @@ class _Turn:
         """So often a hook had the model go on."""
         self.refused: set[str] = set()
         """Calls that were not allowed."""
+        self.substitute = ""
+        """Who gave the last answer, where that was not the session's model."""
         self.desperate = ""
         """Why the turn would end without an answer, unless a stronger model helps."""
         if agent.ladder is not None:
@@ -320,7 +322,7 @@ class _Turn:
     def _spend(self, asked: Asked) -> None:
         self.usage = self.usage + asked.usage
         self.budget.spend(asked.usage)
-        self.emit(events.UsageReported(asked.usage, self.record.spent(asked)))
+        self.emit(events.UsageReported(asked.usage, self.record.spent(asked), asked.purpose))
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
@@ -337,13 +339,15 @@ class _Turn:
         choice = protocol_choice(self.agent.provider)
         before = choice.protocol if choice else ""
         answer = await ask(self.agent, self.record, request, self.emit)
-        if choice is not None and choice.protocol != before:
+        self.substitute = self.agent.substitute(answer.done.model)
+        choice = protocol_choice(self.agent.provider)  # a fallback's, where one answered
+        if choice is not None and choice.protocol != before and before and not self.substitute:
             self.record.told_by(choice.protocol)  # the server would have no tools
         if (compactor := self.agent.compactor) is not None:
             fixed = compactor.fixed(self.agent.system, self.agent.specs)
             compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
         done = answer.done
-        self._spend(Asked(done.usage, model=done.model, duration_s=answer.duration_s))
+        self._spend(Asked(done.usage, model=self.substitute, duration_s=answer.duration_s))
         return answer
 
     def _follow(self, advice: Advice) -> None:
@@ -352,7 +356,8 @@ class _Turn:
         choice = protocol_choice(self.agent.provider)
         if advice.turnaround is Turnaround.SWITCH and choice is not None:
             protocol = choice.switch()
-            self.record.told_by(protocol)
+            if not self.substitute:
+                self.record.told_by(protocol)
             self.emit(events.ProtocolSwitched(protocol))
         if advice.nudge and not advice.give_up:
             self.record.append(UserMessage(advice.nudge, is_nudge=True))

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from qcode.ladder.ladder import Ladder
     from qcode.session import Session
 
-_KEYS_OF_THE_FIRST = ("QCODE_API_KEY",)
-"""Variables whose key is the session's endpoint's, and nobody else's."""
 _STRONGER_TOKENS = 8_000
 """Of a stronger model's answer; a step that needs more is no step."""
 _LARGEST = 200_000
@@ -40,44 +38,87 @@ def chosen_second(settings: Settings, chosen: Chosen, name: str, note: Note) -> 
     """Return another model that a person named besides the session's; blocks while it looks.
 
     Without an endpoint of its own (models.toml) it is one of the session's endpoint. Where that
-    is in this machine or network, `provider/model` and OpenAI's names are elsewhere, and get
-    keys of their own.
+    is in this machine or network, `provider/model` and OpenAI's names are elsewhere. A key is
+    sent to the endpoint that it is for: the session's nowhere else, and an endpoint of
+    models.toml gets that of its `api_key_env`, or none.
 
     Raises:
-        QcodeError: it is not known where it is served, or its key is missing.
+        QcodeError: it is not known where it is served, its key is missing, or it is elsewhere
+            and this machine is not to be left.
     """
+    found = _second(settings, chosen, name, note)
+    if settings.offline:
+        from qcode.cli.reaching import check_target
+
+        check_target(settings, found.target)
+    return found
+
+
+def _second(settings: Settings, chosen: Chosen, name: str, note: Note) -> Chosen:
     from qcode.cli.knowing import with_known
     from qcode.cli.pricing import is_near
     from qcode.cli.start import EMBEDDED_PREFIX, Chosen, choose_model, served_by
-    from qcode.models import find
+    from qcode.models import find_own
     from qcode.providers.registry import resolve
 
-    alone = replace(settings, model=name, context_window=None, fallback_models=())
-    known = find(name)
+    alone = replace(
+        settings, model=name, base_url=None, api_key_env=None, context_window=None,
+        extra_body={}, fallback_models=(),
+    )  # fmt: skip
+    own, first = find_own(name), chosen.target
+    if name.startswith(EMBEDDED_PREFIX):
+        return choose_model(alone, note, local=False, environ={})
+    if own is not None and own.base_url:
+        if own.base_url.rstrip("/") == (first.base_url or "").rstrip("/") and not own.api_key_env:
+            target = replace(first, model=own.served_as or name)
+            return with_known(Chosen(target, None))
+        return choose_model(alone, note, local=False, environ=_keys_for(chosen, own.base_url))
+    name = own.served_as if own is not None and own.served_as else name
     near = chosen.is_embedded or is_near(chosen)
-    if name.startswith(EMBEDDED_PREFIX) or (known is not None and known.base_url):
-        elsewhere = replace(alone, base_url=None, api_key_env=None, extra_body={})
-        return choose_model(elsewhere, note, local=False)
-    if is_hosted(name) and (near or settings.base_url is None):
-        environ: Mapping[str, str] = os.environ
-        if near:
-            environ = {k: v for k, v in environ.items() if k not in _KEYS_OF_THE_FIRST}
-        target = resolve(name, None, environ, None)
-        return with_known(Chosen(target, None))
-    if chosen.is_embedded or chosen.target.base_url is None:
-        return choose_model(alone, note, local=False)
-    target = replace(chosen.target, model=name)
+    if is_hosted(name) and (near or first.kind != "chat"):
+        if first.kind == "responses" and _place(name) == "openai":
+            return with_known(Chosen(replace(first, model=name.removeprefix("openai/")), None))
+        if first.kind == "litellm" and _place(name) == _place(first.model):
+            return with_known(Chosen(replace(first, model=name), None))
+        return with_known(Chosen(resolve(name, None, _keys_for(chosen), None), None))
+    if chosen.is_embedded or first.base_url is None:
+        return choose_model(alone, note, local=False, environ=_keys_for(chosen))
+    target = replace(first, model=name)
     if not near:
         return with_known(Chosen(target, None))
     # A llama.cpp server answers to any name, with the model that it has.
-    served = served_by(chosen.target)
+    served = served_by(first)
     if served and name not in served:
         raise UsageError(
-            f"{chosen.target.base_url} does not serve `{name}`",
+            f"{first.base_url} does not serve `{name}`",
             hint="name it provider/model if it is hosted (anthropic/claude-opus-4-6), or say in "
             "models.toml where it is",
         )
     return Chosen(target, None)
+
+
+def _keys_for(chosen: Chosen, base_url: str = "") -> Mapping[str, str]:
+    """Return the environment without keys that are the session's endpoint's.
+
+    `QCODE_API_KEY` is that, and `OPENAI_API_KEY` where `OPENAI_BASE_URL` says so. A `base_url`
+    that is not OpenAI's gets neither.
+    """
+    from urllib.parse import urlsplit
+
+    names = {"QCODE_API_KEY"}
+    host = urlsplit(base_url).hostname or ""
+    is_openai = not base_url or host == "api.openai.com" or host.endswith(".api.openai.com")
+    is_gateway = chosen.target.kind == "chat" and bool(os.environ.get("OPENAI_BASE_URL"))
+    if not is_openai or (is_gateway and chosen.target.key_source == "OPENAI_API_KEY"):
+        names.add("OPENAI_API_KEY")
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
+def _place(name: str) -> str:
+    """Return who serves a hosted model, by its name."""
+    from qcode.providers.registry import is_openai_model
+
+    return "openai" if is_openai_model(name) else name.partition("/")[0]
 
 
 def is_hosted(name: str) -> bool:
@@ -109,11 +150,16 @@ def lazy(settings: Settings, chosen: Chosen, name: str, key: str, note: Note) ->
     return LazyProvider(name, make)
 
 
-def with_fallback(first: Provider, chosen: Chosen, settings: Settings, key: str) -> Provider:
-    """Return a provider that asks the fallback models where the first does not answer."""
-    names = [name for name in settings.fallback_models if name != chosen.target.model]
-    others = [lazy(settings, chosen, name, key, lambda _text: None) for name in names]
-    return FallbackProvider(first, others) if others else first
+def with_fallback(
+    provider: Provider, model: str, first: Chosen, settings: Settings, key: str
+) -> Provider:
+    """Return a provider that asks the fallback models where that of `model` does not answer.
+
+    They are named beside the session's `first` model.
+    """
+    names = [name for name in settings.fallback_models if name != model]
+    others = [lazy(settings, first, name, key, lambda _text: None) for name in names]
+    return FallbackProvider(provider, others) if others else provider
 
 
 def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> None:
@@ -161,7 +207,7 @@ class _Planning:
             self._chosen = await asyncio.to_thread(
                 chosen_second, self._settings, self._first, self._settings.plan_model, self._note
             )
-        answer_with(self._session, self._settings, self._chosen)
+        answer_with(self._session, self._settings, self._chosen, self._first)
 
 
 def _ladder(session: Session, settings: Settings, chosen: Chosen, note: Note) -> Ladder:
