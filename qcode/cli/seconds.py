@@ -10,11 +10,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode.errors import UsageError
 from qcode.files_safe import read_small
-from qcode.messages import Usage
+from qcode.messages import STRONGER, Usage
 from qcode.permissions import Mode
 from qcode.providers import Provider
 from qcode.providers.fallback import FallbackProvider
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from qcode.agent import Agent
     from qcode.cli.start import Chosen, Note
     from qcode.config import Settings
-    from qcode.ladder.brief import ReadFile
     from qcode.ladder.ladder import Ladder
     from qcode.session import Session
 
@@ -214,11 +214,10 @@ def _ladder(session: Session, settings: Settings, chosen: Chosen, note: Note) ->
     from qcode.cli.start import digest_in, edit_format_of, specs_of, touching_by
     from qcode.edit_formats import told
     from qcode.families import family_of
-    from qcode.ladder.ladder import PURPOSE, Ladder, Stronger
+    from qcode.ladder.ladder import Ladder, Stronger
     from qcode.models import find
     from qcode.tiers import tier_for
     from qcode.tools.base import Effect
-    from qcode.tools.files import fingerprint
 
     agent, name = session.agent, settings.stronger_model
     known = find(name)
@@ -228,10 +227,7 @@ def _ladder(session: Session, settings: Settings, chosen: Chosen, note: Note) ->
         edit_format = edit_format_of(settings, chosen)
     names = [n for n in told(edit_format, tier.tools) if agent.tools[n].effect is Effect.EDIT]
 
-    def saw(path: str) -> None:
-        real = agent.context.path(path)
-        agent.context.seen[real] = fingerprint(real)
-
+    files = _Shown(agent)
     stronger = Stronger(
         model=name,
         make=lambda: lazy(settings, chosen, name, session.id, note),
@@ -241,27 +237,82 @@ def _ladder(session: Session, settings: Settings, chosen: Chosen, note: Note) ->
         max_cost_usd=settings.stronger_cost,
         touching=touching_by(agent.tools),
         digest=digest_in(agent.context),
-        read=_reading(agent),
-        saw=saw,
+        read=files.read,
+        saw=files.saw,
+        forget=files.forget,
+        may_change=lambda: _may_change(agent),
     )
-    earlier = (each.usage for each in session.history.asked if each.purpose == PURPOSE)
+    earlier = (each.usage for each in session.history.asked if each.purpose == STRONGER)
     return Ladder(stronger, sum(earlier, Usage()))
 
 
-def _reading(agent: Agent) -> ReadFile:
-    """Return what reads files for a brief: those that a tool might, and no secrets."""
+def _may_change(agent: Agent) -> bool:
+    """Whether a change of a file has a chance to be allowed."""
+    from qcode.approvals import Nobody
 
-    def read(path: str) -> str | None:
+    if agent.mode is Mode.DEFAULT and isinstance(agent.approver, Nobody):
+        return bool(agent.rules.allow) or agent.hooks is not None
+    return agent.mode is not Mode.PLAN
+
+
+class _Shown:
+    """Files for a brief: those that a tool might read without a word of anybody, and no secrets."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._read: dict[str, tuple[Path, bytes]] = {}
+        self._before: dict[Path, tuple[str | None, str]] = {}
+        """What was known of files that were shown, and what of them was shown."""
+
+    def read(self, path: str) -> str | None:
         from qcode.errors import ToolError
 
+        context = self._agent.context
         try:
-            real = agent.context.path(path)
-            if agent.context.is_hidden(real) or real.stat().st_size > _LARGEST:
+            real = context.path(path)
+            if not self._is_open(path, real) or context.is_hidden(real):
                 return None
-            text = read_small(real).decode("utf-8")
+            data = context.buffers.get(real)
+            if data is None:
+                if real.stat().st_size > _LARGEST:
+                    return None
+                data = read_small(real)
+            text = data.decode("utf-8")
         except (OSError, ToolError, UnicodeDecodeError):
             return None
         # What is masked could be written back over the secret.
-        return text if agent.masker.mask(text) == text else None
+        if len(data) > _LARGEST or self._agent.masker.mask(text) != text:
+            return None
+        self._read[path] = real, data
+        return text
 
-    return read
+    def _is_open(self, path: str, real: Path) -> bool:
+        """Whether no rule keeps the file from being read, or a person let the session read it."""
+        from qcode.permissions import Verdict
+
+        root = str(self._agent.context.workspace.root)
+        forms = [(os.path.normpath(os.path.join(root, path)), str(real))]
+        ruling = self._agent.rules.on_paths("read", forms, root)
+        if ruling is None or ruling.verdict is Verdict.ALLOW:
+            return True
+        return ruling.verdict is Verdict.ASK and real in self._agent.context.seen
+
+    def saw(self, path: str) -> None:
+        from qcode.tools.files import fingerprint
+
+        real, data = self._read[path]
+        seen, mark = self._agent.context.seen, fingerprint(real, data)
+        self._before.setdefault(real, (seen.get(real), mark))
+        seen[real] = mark
+
+    def forget(self) -> None:
+        seen = self._agent.context.seen
+        for real, (before, mark) in self._before.items():
+            if seen.get(real) != mark:
+                continue  # it was changed, and so is known by what it became
+            if before is None:
+                del seen[real]
+            else:
+                seen[real] = before
+        self._before.clear()
+        self._read.clear()
