@@ -140,8 +140,10 @@ def test_it_stands_below_the_ledger_and_is_asked_behind_the_same_bytes(work: Pat
     later = [model.seen[at].raw for at in range(len(model.seen)) if at not in model.questions]
     assert ASKED.encode() not in b"".join(later)
     assert notes(seen)[0].startswith("with a summary of ")
-    summed = [(each.usage, each.purpose) for each in session.history.asked if each.purpose]
-    assert summed == [(Usage(6000, 25, 5900, 0.0), "summary") for _ in model.questions]
+    summaries = [each for each in session.history.asked if each.purpose]
+    assert [(each.purpose, each.usage) for each in summaries] == [
+        ("summary", Usage(6000, 25, 5900, 0.0)) for _ in model.questions
+    ]
     end = seen[-1]
     assert isinstance(end, events.TurnFinished)
     assert end.end is TurnEnd.ANSWERED
