@@ -32,8 +32,8 @@ NAMES = {
         *("unsloth/Qwen3-Coder-30B-A3B-Instruct-1M-GGUF", "qwen.qwen3-coder-30b-a3b-v1:0"),
         *("Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8", "cpatonn/Qwen3-Coder-30B-A3B-Instruct-AWQ-4bit"),
         "accounts/fireworks/models/qwen3-coder-30b-a3b-instruct",
-        "/root/.cache/llama.cpp/unsloth_Qwen3-Coder-30B-A3B-Instruct-GGUF_"
-        "Qwen3-Coder-30B-A3B-Instruct-Q4_K_M.gguf",
+        ("/root/.cache/llama.cpp/unsloth_Qwen3-Coder-30B-A3B-Instruct-GGUF_"
+        "Qwen3-Coder-30B-A3B-Instruct-Q4_K_M.gguf"),
     ),
     "qwen3-coder-480b-a35b": (
         *("qwen/qwen3-coder:free", "qwen/qwen3-coder", "openrouter/qwen/qwen3-coder"),
