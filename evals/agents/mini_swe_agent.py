@@ -47,7 +47,7 @@ class MiniSweAgent(Outside):
         try:
             trajectory = json.loads(_trajectory(place).read_bytes())
         except (OSError, ValueError):
-            return Told(stdout.strip())
+            return Told("")  # ended before it wrote any
         info = trajectory.get("info") or {}
         messages = [one for one in trajectory.get("messages") or [] if isinstance(one, dict)]
         said = [text for one in messages if one.get("role") == "assistant" if (text := _text(one))]

@@ -163,7 +163,8 @@ class Outside(ABC):
         if conduct.calls is None and self.counts_calls:
             conduct = replace(conduct, calls=sum(one.calls for one in tally.requests))
         nothing = ""
-        if not tally.answered:
+        # A model that is too slow to answer even once is no fault of the set-up.
+        if not tally.answered and not (tally.requests and ended.why == "time"):
             nothing = _why_nothing(self.name, tally.requests and tally.requests[-1].status, ended)
         return Outcome(
             exit_code=ended.exit_code,
