@@ -71,7 +71,7 @@ class Aider(Outside):
         try:
             history = (place.home / "aider.md").read_text(encoding="utf-8", errors="replace")
         except OSError:
-            return Told(stdout.strip(), conduct=conduct)
+            return Told("", conduct=conduct)
         # Behind the last thing that was said to the model, without aider's own notes.
         last = _MESSAGE.split(history)[-1].partition("\n")[2]
         return Told(_NOTE.sub("", last).strip(), conduct=conduct)

@@ -8,6 +8,7 @@ litellm's `openai/`, costs that are not known are no error) and `…/usage/mini`
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 from qcode.evals.agents.installed import Package
@@ -46,18 +47,21 @@ class MiniSweAgent(Outside):
         try:
             trajectory = json.loads(_trajectory(place).read_bytes())
         except (OSError, ValueError):
-            return Told(stdout.strip())
+            return Told("")  # ended before it wrote any
         info = trajectory.get("info") or {}
         messages = [one for one in trajectory.get("messages") or [] if isinstance(one, dict)]
         said = [text for one in messages if one.get("role") == "assistant" if (text := _text(one))]
         submitted = str(info.get("submission") or "").strip()
         answer = "\n\n".join(part for part in (*said[-1:], submitted) if part)
-        results = [one for one in messages if one.get("role") == "tool"]
-        failed = sum(_code(one) not in (0, None) for one in results)
-        return Told(answer, str(info.get("exit_status") or ""), Conduct(failed_calls=failed))
+        ended = str(info.get("exit_status") or "")
+        failed = sum(_has(one, "exception_info") for one in messages)
+        if ended == "Submitted" and failed:
+            failed -= 1  # the command that submits is never run, which is noted as an exception
+        unread = sum(_has(one, "interrupt_type", "FormatError") for one in messages)
+        return Told(answer, ended, Conduct(failed_calls=failed, unread_calls=unread))
 
 
-def _trajectory(place: Place) -> Any:
+def _trajectory(place: Place) -> Path:
     suffix = "-retry" if place.work.is_retry else ""
     return place.work.artefacts / f"trajectory{suffix}.json"
 
@@ -69,8 +73,8 @@ def _text(message: dict[str, Any]) -> str:
     return str(content or "").strip()
 
 
-def _code(message: dict[str, Any]) -> int | None:
-    """Return the exit code of a command, which stands in its answer to the model."""
+def _has(message: dict[str, Any], name: str, value: str = "") -> bool:
+    """Whether a message has a remark of the program, and of this value if one is given."""
     extra = message.get("extra")
-    code = extra.get("returncode") if isinstance(extra, dict) else None
-    return code if isinstance(code, int) else None
+    remark = extra.get(name) if isinstance(extra, dict) else None
+    return bool(remark) and (not value or remark == value)

@@ -114,53 +114,57 @@ class Outside(ABC):
             )
         except UsageError as error:
             return Outcome(None, "", error=str(error))
-        async with counting:
-            return await self._run(work, environ, program, counting)
-
-    async def _run(
-        self, work: Work, environ: Mapping[str, str], program: Path, counting: Counting
-    ) -> Outcome:
         suffix = "-retry" if work.is_retry else ""
         stdout = work.artefacts / f"agent{suffix}.out"
         prompt = work.artefacts / f"prompt{suffix}.txt"
         prompt.write_text(work.prompt, encoding="utf-8")
-        place = Place(program, work, counting.base_url, prompt)
-        plan = self.plan(place)
-        path = installed.path_for(self.package, self._environ)
-        theirs = path.removesuffix(self._environ.get("PATH", "")) + environ.get("PATH", path)
         before = self._traces(work.folder)
         try:
-            ended = await process.run(
-                plan.argv,
-                cwd=work.folder,
-                environ=environment(
-                    work.home,
-                    {**environ, "PATH": theirs},
-                    base_url=counting.base_url,
-                    proxy=counting.origin,
-                    more={**_of_task(work), **plan.environ},
-                ),
-                stdin=prompt if plan.stdin else None,
-                stdout=stdout,
-                stderr=work.artefacts / f"agent{suffix}.err",
-                time_s=work.limits.time_s,
-                stop=counting.exhausted,
-            )
+            async with counting:
+                place = Place(program, work, counting.base_url, prompt)
+                ended = await self._run(place, environ, counting, stdout)
         except QcodeError as error:
             return Outcome(None, "", error=str(error))
         finally:
             for trace in self._traces(work.folder) - before:
                 _remove(trace)
-        told = self.told(place, stdout.read_text(encoding="utf-8", errors="replace"))
-        tally = counting.tally
-        conduct = told.conduct
-        if conduct.calls is None and self.counts_calls:
-            conduct = replace(conduct, calls=sum(one.calls for one in tally.requests))
+        # Only now, as leaving the proxy ends and notes what was still under way.
         if counting.outside:
             hosts = "\n".join(counting.outside)
             (work.artefacts / "refused-hosts.txt").write_text(f"{hosts}\n", encoding="utf-8")
+        told = self.told(place, stdout.read_text(encoding="utf-8", errors="replace"))
+        return self._outcome(told, ended, counting)
+
+    async def _run(
+        self, place: Place, environ: Mapping[str, str], counting: Counting, stdout: Path
+    ) -> process.Ended:
+        work, plan = place.work, self.plan(place)
+        path = installed.path_for(self.package, self._environ)
+        theirs = path.removesuffix(self._environ.get("PATH", "")) + environ.get("PATH", path)
+        return await process.run(
+            plan.argv,
+            cwd=work.folder,
+            environ=environment(
+                work.home,
+                {**environ, "PATH": theirs},
+                base_url=counting.base_url,
+                proxy=counting.origin,
+                more={**_of_task(work), **plan.environ},
+            ),
+            stdin=place.prompt if plan.stdin else None,
+            stdout=stdout,
+            stderr=stdout.with_suffix(".err"),
+            time_s=work.limits.time_s,
+            stop=counting.exhausted,
+        )
+
+    def _outcome(self, told: Told, ended: process.Ended, counting: Counting) -> Outcome:
+        tally, conduct = counting.tally, told.conduct
+        if conduct.calls is None and self.counts_calls:
+            conduct = replace(conduct, calls=sum(one.calls for one in tally.requests))
         nothing = ""
-        if not tally.answered:
+        # A model that is too slow to answer even once is no fault of the set-up.
+        if not tally.answered and not (tally.requests and ended.why == "time"):
             nothing = _why_nothing(self.name, tally.requests and tally.requests[-1].status, ended)
         return Outcome(
             exit_code=ended.exit_code,

@@ -51,10 +51,12 @@ async def run(
     stdin: Path | None = None,
     stop: asyncio.Event | None = None,
     grace_s: float = 20.0,
+    max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> Ended:
     """Run a program in a session of its own; all that it started has ended on return.
 
-    When `stop` is set, it has `grace_s` to end by itself. Output is appended. Programs that
+    When `stop` is set, it has `grace_s` to end by itself. Output is appended, to at most about
+    `max_output_bytes` a file. Programs that
     left the process group are found by an inherited variable on Linux alone.
 
     Raises:
@@ -81,8 +83,9 @@ async def run(
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
             raise UsageError(f"`{argv[0]}` cannot be started: {cause}") from error
+    outputs = (stdout, stderr), max_output_bytes
     try:
-        why = await _wait(process, began + time_s, (stdout, stderr), stop, grace_s)
+        why = await _wait(process, began + time_s, outputs, stop, grace_s)
         if why != "exited":
             await _ask_to_end(process)
         code = process.returncode if why == "exited" else None
@@ -96,11 +99,12 @@ async def run(
 async def _wait(
     process: asyncio.subprocess.Process,
     deadline: float,
-    outputs: Sequence[Path],
+    outputs: tuple[Sequence[Path], int],
     stop: asyncio.Event | None,
     grace_s: float,
 ) -> End:
     why: End = "time"
+    paths, most = outputs
     waiter = asyncio.ensure_future(process.wait())
     try:
         while True:
@@ -110,7 +114,7 @@ async def _wait(
                 return "exited"
             if left <= 0:
                 return why
-            if any(path.stat().st_size > MAX_OUTPUT_BYTES for path in outputs):
+            if any(path.stat().st_size > most for path in paths):
                 return "output"
             if stop is not None and stop.is_set() and why == "time":
                 why = "stopped"

@@ -9,9 +9,12 @@ The repository has `return a - b` in `calc.py`, which is to be `a + b`.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import responses_server
+from responses_server import ResponsesServer, message
 from scripted_server import Reply, Seen, call, text
 
 from qcode.evals.agents import Endpoint, Limits, Work
@@ -37,9 +40,10 @@ _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 class FixingModel:
     """First repairs the file, then says so; without tools it writes the file in its answer."""
 
-    def __init__(self, *, submits: bool = False) -> None:
-        """`submits`: the end is a command, as mini-swe-agent wants it."""
+    def __init__(self, *, submits: bool = False, for_ever: bool = False) -> None:
+        """`submits`: the end is a command, as mini-swe-agent wants it; `for_ever`: it has none."""
         self._submits = submits
+        self._for_ever = for_ever
         self._repaired = False
 
     def __call__(self, seen: Seen) -> Reply:
@@ -49,6 +53,9 @@ class FixingModel:
             fence = "```"
             whole = f"{LAST_WORDS}\n\ncalc.py\n{fence}\n{WHOLE}{fence}\n"
             return text("A title") if is_title else text(whole)
+        if self._for_ever:
+            name, arguments = _shell(tools, "sleep 1")
+            return call(name, **arguments)
         if not self._repaired:
             self._repaired = True
             name, arguments = _shell(tools, _REPAIR)
@@ -57,6 +64,17 @@ class FixingModel:
             name, arguments = _shell(tools, f"{_SUBMIT} && echo {LAST_WORDS!r}")
             return call(name, **arguments)
         return text(LAST_WORDS)
+
+
+class ResponsesModel(ResponsesServer):
+    """The same by the Responses API, with the shell that Codex tells of."""
+
+    def __init__(self) -> None:
+        arguments = json.dumps({"cmd": _REPAIR, "command": _REPAIR})
+        repair = responses_server.call("exec_command", arguments)
+        super().__init__(
+            [responses_server.answer(repair), responses_server.answer(message(LAST_WORDS))]
+        )
 
 
 def work_in(folder: Path, base_url: str, *, time_s: float = 100.0, **limits: Any) -> Work:
