@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeAlias
 
 from qcode.errors import UsageError
 from qcode.evals.harness.trial import Header, Trial
-from qcode.evals.reports.columns import UNKNOWN, count, dollars, percent, seconds
-from qcode.evals.reports.results import Arm, Results, to_json
+from qcode.evals.reports.columns import UNKNOWN
+from qcode.evals.reports.results import Arm, Results
 from qcode.evals.reports.stats import (
     ROUNDS,
     Difference,
@@ -224,9 +224,7 @@ def _matched(first: Sequence[Arm], second: Sequence[Arm]) -> list[tuple[Arm, Arm
     )
 
 
-def _pair(
-    first: Results, second: Results, one: Arm, two: Arm, shared: set[str], seed: int
-) -> Pair:
+def _pair(first: Results, second: Results, one: Arm, two: Arm, shared: set[str], seed: int) -> Pair:
     mine = [trial for trial in first.of(one) if trial.task in shared]
     theirs = [trial for trial in second.of(two) if trial.task in shared]
     tried, others = tries(mine), tries(theirs)
@@ -235,7 +233,7 @@ def _pair(
         task: (tried[task].passed / tried[task].total, others[task].passed / others[task].total)
         for task in both
     }
-    firsts, seconds_ = [rates[task][0] for task in both], [rates[task][1] for task in both]
+    firsts, seconds = [rates[task][0] for task in both], [rates[task][1] for task in both]
     won = Counter(_won(*rates[task]) for task in both)
     changed = [
         Changed(
@@ -253,10 +251,10 @@ def _pair(
         two,
         len(both),
         mean(firsts),
-        mean(seconds_),
+        mean(seconds),
         wilson_by_task([tried[task] for task in both]),
         wilson_by_task([others[task] for task in both]),
-        paired_bootstrap(firsts, seconds_, seed=seed, rounds=ROUNDS),
+        paired_bootstrap(firsts, seconds, seed=seed, rounds=ROUNDS),
         won["first"],
         won["second"],
         mcnemar(won["first"], won["second"]),
@@ -293,13 +291,6 @@ _FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
     "cost": lambda trial: trial.effort.cost_usd,
     "wall time": lambda trial: trial.effort.wall_s,
 }
-SHOWN: Mapping[str, Callable[[float | None], str]] = {
-    "tokens": count,
-    "written tokens": count,
-    "steps": lambda value: UNKNOWN if value is None else f"{value:.1f}",
-    "cost": dollars,
-    "wall time": seconds,
-}
 
 
 def _ratio(
@@ -320,9 +311,7 @@ def _ratio(
     )
 
 
-def _means(
-    figure: Callable[[Trial], float | None], trials: Sequence[Trial]
-) -> dict[str, float]:
+def _means(figure: Callable[[Trial], float | None], trials: Sequence[Trial]) -> dict[str, float]:
     """Return the mean of a figure over the judged trials of each task, where it is known."""
     values: dict[str, list[float]] = {}
     for trial in trials:
@@ -359,27 +348,3 @@ def _shown(value: object) -> str:
 def _some(names: set[str]) -> str:
     shown = ", ".join(sorted(names)[:_MOST_NAMED]) or "none"
     return f"{shown}, …" if len(names) > _MOST_NAMED else shown
-
-
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison for programs (`compare.schema.json`)."""
-    out = to_json(comparison)
-    for pair in out["pairs"]:
-        for arm in ("first", "second"):
-            pair[arm] = dict(pair[arm])
-    return {"version": 1, **out}
-
-
-def verdict(pair: Pair) -> str:
-    """Return in a line what can be said of a difference, and what cannot."""
-    difference, names = pair.difference, f"over {pair.tasks:,} tasks"
-    if pair.tasks and difference.low > 0:
-        return f"the second is better, {names}"
-    if pair.tasks and difference.high < 0:
-        return f"the first is better, {names}"
-    return f"no difference can be told {names}"
-
-
-def rate(value: float) -> str:
-    """Return a task's pass rate in the fewest signs."""
-    return {0.0: "✗", 1.0: "✓"}.get(value, percent(value))
