@@ -76,6 +76,7 @@ ONLY_IN = {
     "rich": [
         "qcode.ui",
         "qcode.evals.bench_ui",
+        "qcode.evals.reports.live",
         "qcode.evals.screens_svg",
     ],  # measured beside it; pictures
     "markdown_it": ["qcode.ui"],
