@@ -52,13 +52,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     compare = actions.add_parser("compare", help="two evaluations, task by task")
     compare.add_argument("one", metavar="A")
     compare.add_argument("other", metavar="B")
+    compare.add_argument("--first", metavar="NAME",
+        help="of A: part of the agent's or model's name, where it has several")  # fmt: skip
+    compare.add_argument("--second", metavar="NAME", help="of B")
     _common(compare, "compare")
     replay = actions.add_parser("replay", help="one run step by step")
     replay.add_argument("folder", metavar="DIR")
     replay.add_argument("task", metavar="TASK[#N]", help="N is the trial's number, from 0")
     replay.add_argument("--agent", help="where several tried it")
     replay.add_argument("-m", "--model", metavar="NAME", help="where several tried it")
+    replay.add_argument("--whole", action="store_true", help="nothing left out of long results")
     replay.add_argument("--html", metavar="FILE", help="as a page that needs nothing else")
+    replay.add_argument("--force", action="store_true", help="replace FILE if it is there")
     _common(replay, "replay")
     for name, (module, about) in _ELSEWHERE.items():
         if find_spec(module) is not None:

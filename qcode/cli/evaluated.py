@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from qcode import paths
@@ -14,12 +12,10 @@ from qcode.cli.process import require_stdout
 from qcode.errors import UsageError
 from qcode.evals.harness import suites
 from qcode.evals.harness.records import to_json
-from qcode.evals.harness.store import Read, read
 from qcode.evals.harness.task import Task
-from qcode.evals.harness.trial import Trial
-from qcode.ui.printable import printable, safe_json
-
-_REPORTS = "qcode.evals.reports"
+from qcode.evals.reports import write
+from qcode.evals.reports.results import read
+from qcode.ui.printable import encodable, printable, safe_json
 
 
 def list_tasks(args: argparse.Namespace) -> int:
@@ -99,56 +95,38 @@ def _only(task: Task) -> str:
 def report(args: argparse.Namespace) -> int:
     """Write the reports of a results folder anew, and say where they are."""
     require_stdout("where the report is")
-    folder = Path(args.folder)
-    read(folder)  # what is no results folder is told of in one way everywhere
-    written: Sequence[Path] = import_module(f"{_REPORTS}.writing").write(folder)
-    if args.json:
-        print(json.dumps([str(path) for path in written]))
-    else:
-        print("\n".join(map(str, written)))
+    written = write(Path(args.folder))
+    print(json.dumps(list(map(str, written))) if args.json else "\n".join(map(str, written)))
     return 0
 
 
 def compare(args: argparse.Namespace) -> int:
     """Print how two evaluations compare."""
+    from qcode.evals.reports.compared import comparison_json, comparison_markdown
+    from qcode.evals.reports.comparing import compare as compared
+
     require_stdout("the comparison")
-    module = import_module(f"{_REPORTS}.comparing")
-    compared = module.compare(Path(args.one), Path(args.other))
-    print(module.as_json(compared) if args.json else printable(module.as_markdown(compared)))
+    arms = (args.first or "", args.second or "")
+    found = compared(read(Path(args.one)), read(Path(args.other)), arms=arms)
+    if args.json:
+        print(json.dumps(comparison_json(found), ensure_ascii=True))
+    else:
+        print(encodable(comparison_markdown(found)), end="")
     return 0
 
 
 def replay(args: argparse.Namespace) -> int:
     """Show one run step by step."""
+    from qcode.evals.reports import replay as replaying
+
     require_stdout("the run")
-    folder = Path(args.folder)
-    trial = _trial(read(folder), args)
-    module = import_module(f"{_REPORTS}.replay")
-    code: int = module.replay(folder, trial, html=args.html, as_json=args.json)
-    return code
-
-
-def _trial(held: Read, args: argparse.Namespace) -> Trial:
-    """Return the trial that is meant.
-
-    Raises:
-        UsageError: none is, or several are.
-    """
-    name, _, number = args.task.partition("#")
-    if number and not number.isdecimal():
-        raise UsageError(f"`{args.task}` is no TASK#N", hint="N is the trial's number, from 0")
-    fit = [
-        trial
-        for trial in held.trials
-        if trial.task == name
-        and (not number or trial.number == int(number))
-        and (not args.agent or trial.agent.partition("@")[0] == args.agent.partition("@")[0])
-        and (not args.model or trial.model == args.model)
-    ]
-    if not fit:
-        known = sorted({trial.task for trial in held.trials})
-        raise UsageError(f"there is no run of {args.task}", hint=f"of {', '.join(known[:8])}, …")
-    if len({(trial.agent, trial.model) for trial in fit}) > 1:
-        who = "; ".join(f"--agent {each.agent} -m {each.model}" for each in fit[:4])
-        raise UsageError(f"several tried {name}", hint=f"say which: {who}")
-    return fit[0]
+    results = read(Path(args.folder))
+    trial = replaying.find(results, args.task, agent=args.agent or "", model=args.model or "")
+    if args.html:
+        paths = replaying.replay_html(results, trial, Path(args.html), force=args.force)
+        print("\n".join(map(str, paths)))
+    elif args.json:
+        print(json.dumps(to_json(trial), ensure_ascii=True))
+    else:
+        print(replaying.replay(results, trial, whole=args.whole), end="")
+    return 0

@@ -7,30 +7,28 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace as changed
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from qcode import paths
-from qcode.cli.eval_progress import Lines
 from qcode.cli.options import settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import choose_model, note_on_stderr
 from qcode.errors import UsageError
-from qcode.evals.agents import Agent, Endpoint
+from qcode.evals.agents import Agent, Endpoint, known
 from qcode.evals.harness import suites, versions
 from qcode.evals.harness.placing_swe import CLONES
 from qcode.evals.harness.records import digest, to_json
-from qcode.evals.harness.schedule import Bounds, Ended, Evaluation, Planned, Watching, plan
+from qcode.evals.harness.schedule import Bounds, Ended, Evaluation, Planned, plan
 from qcode.evals.harness.scripted_model import MODEL
 from qcode.evals.harness.store import Store, read_tasks
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Header
+from qcode.evals.reports import write
+from qcode.evals.reports.live import Live
 from qcode.providers.connection import parse_origin
 from qcode.record import replace
 from qcode.ui.printable import printable
@@ -72,21 +70,11 @@ def run(args: argparse.Namespace) -> int:
 def _run(
     store: Store, planned: Sequence[Planned], bounds: Bounds, args: argparse.Namespace
 ) -> Ended:
-    with _watching(store.header, len(planned)) as watching:
-        for trial in store.trials:
-            watching.end(trial)
+    with Live(store.header, len(planned), earlier=store.trials) as watching:
         clones = {CLONES: str(store.header.settings.get("clones") or "")}
         environ = {**os.environ, **{name: value for name, value in clones.items() if value}}
         evaluation = Evaluation(store, planned, bounds, environ, watching=watching, keeps=args.keep)
         return run_to_end(evaluation.run)
-
-
-def _watching(header: Header, total: int) -> AbstractContextManager[Watching]:
-    name = "qcode.evals.reports.live"
-    if find_spec(name) is not None:
-        made: AbstractContextManager[Watching] = import_module(name).Live(header, total)
-        return made
-    return Lines(total)
 
 
 # ------------------------------------------------------------------ beginning, going on
@@ -177,8 +165,7 @@ def _agents(names: Sequence[str]) -> dict[str, Agent]:
     Raises:
         UsageError: there is none of that name, or it is not installed.
     """
-    make = import_module("qcode.evals.agents.known").make
-    made: list[Agent] = [make(name.strip(), os.environ) for name in names if name.strip()]
+    made = [known.make(name.strip(), os.environ) for name in names if name.strip()]
     return {f"{agent.name}@{agent.version()}": agent for agent in made}
 
 
@@ -243,7 +230,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def _closing(store: Store, ended: Ended, total: int, args: argparse.Namespace) -> int:
-    reports = _reports(store.folder)
+    reports = write(store.folder)
     trials = store.trials
     errors = sum(trial.reason == "error" for trial in trials)
     passed = sum(trial.passed for trial in trials)
@@ -287,12 +274,3 @@ def _why(ended: Ended, errors: int, left: int, folder: Path) -> str:
     if errors:
         return f"{errors} trials could not be judged; `{on[1:-9]} --again-errors` runs them again"
     return ""
-
-
-def _reports(folder: Path) -> Sequence[Path]:
-    """Write the reports; return where they are."""
-    name = "qcode.evals.reports.writing"
-    if find_spec(name) is None:
-        return ()
-    written: Sequence[Path] = import_module(name).write(folder)
-    return written
