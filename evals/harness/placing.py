@@ -203,7 +203,7 @@ async def command(argv: list[str], cwd: Path, env: Mapping[str, str], what: str)
 
 def _readable(printed: str) -> str:
     text = printed.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return " ".join(text.split())[-300:]
+    return " ".join(text.split())[-300:] or "it said nothing"
 
 
 async def _first_commit(placed: Placed, env: Mapping[str, str]) -> str:

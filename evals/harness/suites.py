@@ -81,7 +81,7 @@ def load(
 
 def _tasks(place: str, loading: Loading) -> list[Task]:
     path = Path(place)
-    if path.suffix == ".jsonl" and path.is_file():
+    if path.suffix == ".jsonl" and "://" not in place:
         return kit.load(path, loading)
     # Public formats, which need modules of their own.
     loader = import_module("qcode.evals.loaders.registry").loader_for(place)
