@@ -100,7 +100,6 @@ def test_a_turn_its_requests_and_its_tool_calls_are_spans(
         "qcode.cost_usd": 0.0,
         "gen_ai.request.max_tokens": told["gen_ai.request.max_tokens"],
         "gen_ai.response.model": "m",
-        "qcode.cost_usd": 0.0,
         "gen_ai.response.finish_reasons": ("tool_calls",),
         "gen_ai.usage.input_tokens": 1000,
         "gen_ai.usage.output_tokens": 20,
