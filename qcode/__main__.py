@@ -46,8 +46,10 @@ _LEFT = b"qcode: interrupted before anything was begun\n"
 
 
 def _leave(_number: int, _frame: object) -> None:
-    if (first_paint := sys.modules.get("qcode.cli.first_paint")) is not None:
-        first_paint.restore()
+    # It may be half imported in that moment, and has painted nothing then.
+    restore = getattr(sys.modules.get("qcode.cli.first_paint"), "restore", None)
+    if restore is not None:
+        restore()
     os.write(2, _LEFT)
     os._exit(130)
 

@@ -1,0 +1,1 @@
+"""Results told: figures, tables, pages; pure but for writing the files."""
