@@ -394,7 +394,10 @@ class Sandbox:
         if not isinstance(child, Guarded):
             return ()
         found = [Block(violation.text) for violation in child.violations]
-        return (*found, *blocked(printed, child.cwd, child.confinement))
+        found += blocked(printed, child.cwd, child.confinement)
+        if self.policy.is_offline:  # nobody is asked about the network then
+            found = [Block(one.what) if one.access == "network" else one for one in found]
+        return tuple(found)
 
     def close(self) -> None:
         """End what still runs, and remove what was temporary; starting anew is possible."""

@@ -195,6 +195,21 @@ def test_commands_reach_nothing_whatever_is_set(
     assert seen.read_text() == ("kept" if is_offline else "reached")
 
 
+@pytest.mark.parametrize("is_offline", [False, True])
+def test_the_model_is_not_told_to_ask_for_what_nobody_can_allow(
+    work: Path, is_offline: bool
+) -> None:
+    command = call("run_shell_command", command="echo 'connect: Network is unreachable'; false")
+
+    _, requests = run(
+        work, "-y", *(["--offline"] if is_offline else []), replies=[command, text("done")]
+    )
+
+    result = requests[1].json["messages"][-1]["content"]
+    assert "[blocked by the sandbox: connecting (the network is closed)" in result
+    assert ('access="network"' in result) == (not is_offline)
+
+
 def test_nobody_can_allow_a_command_the_network(work: Path) -> None:
     command = call("run_shell_command", command="true", access="network")
 
