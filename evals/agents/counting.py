@@ -20,7 +20,9 @@ from qcode.errors import UsageError
 from qcode.evals.agents import Endpoint, Limits, asked
 from qcode.evals.agents.asked import Asked, BadRequest
 from qcode.evals.agents.tally import Counted, Price, Reading, Tally
+from qcode.providers.chat_faults import error_below_http, error_in_reply
 from qcode.providers.connection import HttpError, parse_origin
+from qcode.providers.endpoint import Endpoint as Who
 from qcode.providers.http import Exchange, HttpClient
 from qcode.record import replace
 
@@ -74,6 +76,8 @@ class Counting:
                 f"{endpoint.api_key_env} is not set", hint="it is to hold the endpoint's key"
             )
         origin = parse_origin(endpoint.base_url)
+        secrets = (self._key,) if self._key else ()
+        self._who = Who(origin, endpoint.base_url, endpoint.model, secrets=secrets)
         self._api = HttpClient(origin, connect_timeout_s=_CONNECT_S, environ=environ)
         top = replace(origin, path="", query="")
         self._top = HttpClient(top, connect_timeout_s=_CONNECT_S, environ=environ)
@@ -167,8 +171,11 @@ class Counting:
         try:
             await relay.run(body, reading)
         finally:
+            fault, problem = relay.trouble(self._who)
             self.tally.end(
                 Counted(
+                    fault=fault,
+                    problem=problem,
                     number=number,
                     path=path,
                     at_s=at_s,
@@ -232,6 +239,18 @@ class _Relay:
         self.status = 0
         self.first_at: float | None = None
         self.is_whole = False
+        self._refusal = b""
+        self._broken: HttpError | None = None
+
+    def trouble(self, who: Who) -> tuple[str, str]:
+        """Return what the endpoint did wrong, by its name in `ProviderFault` and in words."""
+        if self._broken is not None:
+            error = error_below_http(who, self._broken, heard=bool(self.status))
+        elif self.status >= 300:
+            error = error_in_reply(who, self.status, {}, self._refusal, time.time())
+        else:
+            return "", ""
+        return error.fault.value, error.message
 
     async def run(self, body: bytes, reading: Reading) -> None:
         """Pass it on; what the reply says goes to `reading`."""
@@ -242,6 +261,7 @@ class _Relay:
             )
             await self._pass_back(exchange, reading)
         except HttpError as error:
+            self._broken = error
             if self.status:
                 # The head has gone out: the agent is to see that the reply broke off.
                 self._writer.transport.abort()
@@ -277,6 +297,8 @@ class _Relay:
             self._event(events.rest, reading)
             self._writer.write(b"0\r\n\r\n")
             return
+        if exchange.head is not None and exchange.head.status >= 300:
+            self._refusal = bytes(whole)
         try:
             reading.take(json.loads(bytes(whole)))
         except ValueError:

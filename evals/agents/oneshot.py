@@ -74,7 +74,10 @@ class Oneshot:
                 spent = counting.tally.effort(time.monotonic() - began)
                 return Outcome(None, "", "time limit", spent)
             except (HttpError, ValueError) as error:
-                return Outcome(None, "", error=f"the model's endpoint: {error}")
+                failure = counting.tally.failure
+                spent = counting.tally.effort(time.monotonic() - began)
+                why = f"the endpoint failed: {failure.problem}" if failure else ""
+                return Outcome(1, "", str(error), spent, error=why)
             effort = counting.tally.effort(time.monotonic() - began)
         (work.artefacts / "agent.out").write_text(reply, encoding="utf-8")
         parts = read_parts(reply)

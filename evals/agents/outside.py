@@ -162,17 +162,19 @@ class Outside(ABC):
         tally, conduct = counting.tally, told.conduct
         if conduct.calls is None and self.counts_calls:
             conduct = replace(conduct, calls=sum(one.calls for one in tally.requests))
-        nothing = ""
-        # A model that is too slow to answer even once is no fault of the set-up.
-        if not tally.answered and not (tally.requests and ended.why == "time"):
-            nothing = _why_nothing(self.name, tally.requests and tally.requests[-1].status, ended)
+        error = ""
+        if tally.failure is not None:
+            error = f"the endpoint failed: {tally.failure.problem}"
+        elif not tally.requests:
+            how = f"exit code {ended.exit_code}" if ended.why == "exited" else ended.why
+            error = f"{self.name} asked the model nothing ({how}); its output says why"
         return Outcome(
             exit_code=ended.exit_code,
             answer=told.answer,
             ended=_ended(ended, counting.limit) or told.ended,
             effort=tally.effort(ended.seconds),
             conduct=conduct,
-            error=nothing,
+            error=error,
         )
 
     def _traces(self, folder: Path) -> set[Path]:
@@ -217,14 +219,6 @@ def _ended(ended: process.Ended, limit: str) -> str:
     return {"exited": "", "time": "time limit", "stopped": "stopped", "output": "too much output"}[
         ended.why
     ]
-
-
-def _why_nothing(name: str, status: object, ended: process.Ended) -> str:
-    """Return why a trial without any answer of the model is not to be judged."""
-    if status:
-        return f"the endpoint answered {name} with status {status} alone"
-    how = f"exit code {ended.exit_code}" if ended.why == "exited" else ended.why
-    return f"{name} asked the model nothing ({how}); its output says why"
 
 
 def _remove(path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from qcode.errors import ProviderFault
 from qcode.evals.agents import Limits
 from qcode.evals.harness.trial import Effort
 from qcode.messages import Usage
@@ -44,6 +45,11 @@ class Counted(Record):
     """Whether the reply came to its end."""
     refused: str = ""
     """The limit that was reached, so that it was not passed on."""
+    fault: str = ""
+    """What was wrong with the reply, a value of `ProviderFault`; empty: nothing, or the agent did
+    not wait for it."""
+    problem: str = ""
+    """The same in words, in one line."""
 
 
 class Reading:
@@ -129,6 +135,17 @@ class Tally:
         return [one for one in self.requests if 200 <= one.status < 300]
 
     @property
+    def failure(self) -> Counted | None:
+        """The last request, if the endpoint is why it came to nothing.
+
+        A prompt that is longer than the model's window is the agent's own doing.
+        """
+        passed = [one for one in self.requests if not one.refused]
+        last = passed[-1] if passed else None
+        is_own = last is None or last.fault in ("", ProviderFault.CONTEXT_TOO_LONG.value)
+        return None if is_own else last
+
+    @property
     def spent(self) -> Usage:
         """Tokens and cost of all of them."""
         return sum((one.usage for one in self.requests), Usage())
@@ -180,6 +197,8 @@ class Tally:
         }
         if counted.refused:
             line["refused"] = counted.refused
+        if counted.fault:
+            line |= {"fault": counted.fault, "problem": counted.problem}
         self._write("counted.jsonl", line)
 
     def _write(self, name: str, line: Mapping[str, object]) -> None:

@@ -134,7 +134,7 @@ def test_one_whose_set_up_failed_is_told_and_tried_again(tmp_path: Path, repo: P
     with ScriptedServer([fault(401), text(REPAIR)]) as server:
         assert run(server, tmp_path) == 1
         assert predictions(tmp_path) == {}
-        assert "\"error: the model's endpoint: status 401" in statuses(tmp_path)
+        assert '"error: the endpoint failed: ' in statuses(tmp_path)
         assert run(server, tmp_path) == 0
 
     assert list(predictions(tmp_path)) == ["one"]

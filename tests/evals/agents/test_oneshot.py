@@ -53,7 +53,16 @@ def test_an_endpoint_that_fails_is_no_failure_of_the_agent(tmp_path: Path) -> No
     with ScriptedServer([fault(500, "out of memory")]) as server:
         outcome = worked(work_in(tmp_path, server.base_url))
 
-    assert outcome.error == "the model's endpoint: status 500: out of memory"
+    assert outcome.error.startswith("the endpoint failed: ")
+    assert outcome.error.endswith(": out of memory")
+
+
+def test_a_model_that_the_files_are_too_long_for_has_failed_at_the_task(tmp_path: Path) -> None:
+    with ScriptedServer([fault(400, "maximum context length is 10 tokens")]) as server:
+        outcome = worked(work_in(tmp_path, server.base_url))
+
+    assert (outcome.error, outcome.exit_code) == ("", 1)
+    assert outcome.ended == "status 400: maximum context length is 10 tokens"
 
 
 def test_the_time_limit_ends_it(tmp_path: Path) -> None:

@@ -150,14 +150,40 @@ def test_the_time_limit_is_told(tmp_path: Path, peers: dict[str, str]) -> None:
     "script, error",
     [
         ("raise SystemExit(9)", "tiny asked the model nothing (exit code 9); its output says why"),
-        (ASKS + "ask()", "the endpoint answered tiny with status 500 alone"),
+        (
+            ASKS + "ask()",
+            "the endpoint failed: {place} answered 500 for model `scripted`: scripted error 500",
+        ),
     ],
 )
 def test_one_that_got_no_answer_is_not_judged(
     tmp_path: Path, peers: dict[str, str], script: str, error: str
 ) -> None:
     with ScriptedServer([fault(500)]) as server:
-        assert worked(work_in(tmp_path, server.base_url), peers, script).error == error
+        outcome = worked(work_in(tmp_path, server.base_url), peers, script)
+
+    assert outcome.error == error.format(place=f"`127.0.0.1:{server.port}`")
+
+
+def test_an_endpoint_that_fails_later_is_not_the_agents_failure(
+    tmp_path: Path, peers: dict[str, str]
+) -> None:
+    with ScriptedServer([text("x"), fault(503)]) as server:
+        outcome = worked(work_in(tmp_path, server.base_url), peers, ASKS + "ask(); ask()")
+
+    assert outcome.error.startswith("the endpoint failed: ")
+    assert outcome.effort.steps == 1
+
+
+def test_a_prompt_that_is_too_long_is_the_agents_own_doing(
+    tmp_path: Path, peers: dict[str, str]
+) -> None:
+    too_long = fault(400, "request (17363 tokens) exceeds the available context size (16384)")
+
+    with ScriptedServer([too_long]) as server:
+        outcome = worked(work_in(tmp_path, server.base_url), peers, ASKS + "ask()")
+
+    assert (outcome.error, outcome.exit_code) == ("", 1)
 
 
 def test_where_it_is_not_installed_the_hint_says_how(tmp_path: Path) -> None:
