@@ -135,7 +135,8 @@ def _head(trial: Trial, folder: Path | None) -> Iterator[str]:
     failure = classify(trial, told(folder))
     yield one_line(f"{trial.task}#{trial.number}  {Arm(trial.agent, trial.model).name}", 200)
     why = ": ".join(filter(None, (TITLES[failure.kind], failure.evidence)))
-    yield one_line(f"{mark(trial)} {trial.reason}  {why}", 300)
+    judged = "" if trial.passed else f"{trial.reason}  "
+    yield one_line(f"{mark(trial)} {judged}{why}", 300)
     effort = trial.effort
     parts = [seconds(effort.wall_s), f"seed {trial.seed}"]
     if effort.steps is not None:

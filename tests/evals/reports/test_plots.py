@@ -123,5 +123,11 @@ def test_a_plot_of_nothing_says_so() -> None:
     assert scatter([], "Cost", "cost", text) == '<p class="none">Cost: nothing is known of it.</p>'
 
 
+def test_a_plot_of_what_costs_nothing_says_so() -> None:
+    free = [Point("a", "a", 0.0, 0.5, 0.2, 0.8), Point("b", "b", 0.0, 0.9, 0.8, 1.0)]
+
+    assert scatter(free, "Cost", "cost", text) == '<p class="none">Cost: there was none.</p>'
+
+
 def test_wide_signs_are_wide() -> None:
     assert text_width("模型") > text_width("ab") * 1.5

@@ -129,6 +129,14 @@ def test_every_figure_may_be_unknown() -> None:
     assert "nothing is known of it" in page(summary)
 
 
+def test_settings_that_were_left_open_are_left_out() -> None:
+    settings = {"temperature": None, "base_url": "", "endpoints": [{"model": "m", "seed": None}]}
+
+    text = markdown(summarise(results([trial()], settings=settings)))
+
+    assert '| settings | `endpoints [{"model": "m"}]` |' in text
+
+
 def test_the_schema_knows_every_class() -> None:
     assert tuple(schema("report")["$defs"]["class"]["enum"]) == KINDS
 
