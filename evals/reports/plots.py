@@ -67,9 +67,9 @@ def scatter(
 ) -> str:
     """Return the plot of pass rates over a figure; where there is none to draw, words."""
     if not points:
-        return f'<p class="none">{escape(title)}: nothing is known of it.</p>'
+        return f'<p class="none">{escape(x_title)}: not known</p>'
     if all(point.x <= _TINY for point in points):
-        return f'<p class="none">{escape(title)}: there was none.</p>'
+        return f'<p class="none">{escape(x_title)}: 0 of all</p>'
     return "\n".join(_drawn(points, title, x_title, x_text))
 
 
