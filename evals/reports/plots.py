@@ -69,7 +69,7 @@ def scatter(
     if not points:
         return f'<p class="none">{escape(x_title)}: not known</p>'
     if all(point.x <= _TINY for point in points):
-        return f'<p class="none">{escape(x_title)}: 0 of all</p>'
+        return f'<p class="none">{escape(x_title)}: {escape(x_text(0.0))}</p>'
     return "\n".join(_drawn(points, title, x_title, x_text))
 
 
