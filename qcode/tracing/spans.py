@@ -217,6 +217,8 @@ class Tracing:
 
     def _answered(self, event: events.AnswerFinished) -> None:
         attributes: Attributes = {}
+        if event.model:
+            attributes[names.ANSWERED_BY] = event.model
         if event.finish_reason:
             attributes[names.FINISH_REASONS] = (event.finish_reason,)
         if self._tells_content:
