@@ -23,22 +23,24 @@ _NAMES: dict[Part, re.Pattern[str]] = {
     "check": re.compile(r"check.*\.(txt|log|out)|check(-output)?"),
     "output": re.compile(r"(agent|output|stdout).*\.(txt|log|out|jsonl|json)|stdout|output"),
 }
-MOST_CHARS = 4_000_000
+MOST_BYTES = 8 << 20
 """Of one file; a longer one is told of by its size."""
 MOST_FILES = 2_000
 """That are looked at below one trial's folder."""
 _HEAD = 4_096
 
 
-def text(folder: Path, part: Part) -> str:
-    """Return a part of what is kept; empty: there is nothing of it."""
-    for path in _files(folder):
+def texts(folder: Path, part: Part) -> list[tuple[str, str]]:
+    """Return what is kept of a part, a name and a text for each try, the first one first."""
+    found = []
+    for path in sorted(_files(folder), key=lambda path: (len(path.stem), path.name)):
         if path.parent == folder and _NAMES[part].fullmatch(path.name):
             try:
-                return read_small(path, MOST_CHARS).decode("utf-8", "replace")
+                text = read_small(path, MOST_BYTES).decode("utf-8", "replace")
             except OSError as error:
-                return f"({path.name} cannot be shown: {error.strerror})"
-    return ""
+                text = f"(cannot be shown: {error.strerror})"
+            found.append((path.name, text))
+    return found
 
 
 def journals(folder: Path) -> list[Path]:

@@ -38,14 +38,14 @@ def comparison_json(comparison: Comparison) -> JsonObject:
 def verdict(pair: Pair) -> str:
     """Return in a line what can be said of a difference, and what cannot.
 
-    Few tasks can have an interval without 0 by chance alone, so that both tests have to agree.
+    The interval of few tasks may be without 0 by chance alone, so that both tests have to agree.
     """
     over = f"over {pair.tasks:,} task{'' if pair.tasks == 1 else 's'}"
     if pair.difference.low > 0 or pair.difference.high < 0:
         better = "second" if pair.difference.low > 0 else "first"
         if pair.chance <= LIKELY:
             return f"the {better} is better, {over}"
-        return f"the {better} may be better, but so few tasks cannot tell, {over}"
+        return f"the {better} may be better, but that is not sure, {over}"
     return f"no difference can be told, {over}"
 
 

@@ -25,7 +25,7 @@ from qcode.evals.reports.columns import (
     seconds,
 )
 from qcode.evals.reports.markdown import by_task, facts, mark
-from qcode.evals.reports.plots import Point, form_svg, scatter
+from qcode.evals.reports.plots import COLOURS, Point, form_svg, scatter
 from qcode.evals.reports.results import Arm
 from qcode.evals.reports.style import SCRIPT, STYLE
 from qcode.evals.reports.summary import ALL, Row, Summary
@@ -47,8 +47,12 @@ class _Page:
         self._rows = summary.wholes
         agents = sorted({row.arm.agent for row in self._rows})
         models = sorted({row.arm.model for row in self._rows})
+        # Agents beyond the colours have those of others, in another form.
         self._looks = {
-            row.arm: (agents.index(row.arm.agent), models.index(row.arm.model))
+            row.arm: (
+                at := agents.index(row.arm.agent),
+                models.index(row.arm.model) + at // COLOURS,
+            )
             for row in self._rows
         }
         scaffolds = [agent.partition("@")[0] for agent in agents]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from qcode.evals.harness.trial import Header, Trial
@@ -25,7 +26,7 @@ def markdown(summary: Summary) -> str:
 def _parts(summary: Summary) -> Iterator[str]:
     header = summary.header
     yield f"# Evaluation {inline(header.id)}"
-    yield table(("", ""), [(name, inline(value)) for name, value in facts(header)])
+    yield table(("", ""), [(name, inline(value, 400)) for name, value in facts(header)], right=2)
     if summary.damaged:
         yield f"{summary.damaged:,} damaged lines of the results file were left out."
     if not summary.trials:
@@ -62,10 +63,29 @@ def facts(header: Header) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in sorted(values.items())
-    )
+    parts = []
+    for name, value in sorted(values.items()):
+        if value is None or value in ("", [], {}):
+            continue
+        if isinstance(value, float):
+            parts.append(f"{name} {value:g}")
+        elif isinstance(value, str | int):
+            parts.append(f"{name} {value}")
+        else:
+            parts.append(f"{name} {json.dumps(_told(value), ensure_ascii=False, default=str)}")
+    return ", ".join(parts)
+
+
+def _told(value: object) -> object:
+    """Return a value without what was left open in it."""
+    match value:
+        case Mapping():
+            told = {str(name): _told(each) for name, each in value.items()}
+            return {name: each for name, each in told.items() if each not in (None, "", [], {})}
+        case list() | tuple():
+            return [_told(each) for each in value]
+        case _:
+            return value
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: int = 1) -> str:

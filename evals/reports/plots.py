@@ -65,9 +65,11 @@ class Scale(Record):
 def scatter(
     points: Sequence[Point], title: str, x_title: str, x_text: Callable[[float], str]
 ) -> str:
-    """Return the plot of pass rates over a figure; with no point it says so in words."""
+    """Return the plot of pass rates over a figure; where there is none to draw, words."""
     if not points:
-        return f'<p class="none">{escape(title)}: nothing is known of it.</p>'
+        return f'<p class="none">{escape(x_title)}: not known</p>'
+    if all(point.x <= _TINY for point in points):
+        return f'<p class="none">{escape(x_title)}: {escape(x_text(0.0))}</p>'
     return "\n".join(_drawn(points, title, x_title, x_text))
 
 
@@ -80,7 +82,8 @@ def scale(values: Sequence[float], start: float, end: float) -> Scale:
     spread = high - low
     from_zero = low <= 0.6 * high or spread < 0.01 * high
     bottom = 0.0 if from_zero else low - 0.15 * spread
-    return Scale(bottom, (high + 0.15 * spread) if high > _TINY else 1.0, False, start, end)
+    top = high + max(0.15 * spread, 0.05 * high)
+    return Scale(bottom, top if high > _TINY else 1.0, False, start, end)
 
 
 def ticks(found: Scale) -> list[float]:

@@ -12,13 +12,14 @@ from qcode.evals.harness.trial import Trial
 from qcode.evals.reports import artefacts
 from qcode.evals.reports.columns import count, dollars, seconds
 from qcode.evals.reports.markdown import mark
+from qcode.evals.reports.requested import requested
 from qcode.evals.reports.results import Arm, Results
+from qcode.evals.reports.steps import Step, steps
 from qcode.evals.reports.summary import tokens
 from qcode.evals.reports.taxonomy import TITLES, classify
 from qcode.evals.reports.told import editing_tools, shown, told
 from qcode.journal import Loaded
-from qcode.messages import Asked, AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
-from qcode.record import Record
+from qcode.messages import Message, ToolCall, ToolMessage, UserMessage
 from qcode.secrets import Masker
 from qcode.ui.printable import encodable, one_line, printable
 from qcode.ui.transcript import shortened
@@ -27,20 +28,6 @@ LINES = 14
 """Of what was sent, answered or came of a call, unless all is asked for."""
 _RULE = 78
 _OLD_NEW = (("old_string", "-"), ("new_string", "+"), ("content", "+"))
-
-
-class Step(Record):
-    """One request to the model, and what came of the calls that it was answered with."""
-
-    number: int
-    sent: tuple[Message, ...]
-    """What the request had that the one before had not, without results of calls."""
-    answer: AssistantMessage
-    results: tuple[ToolMessage, ...]
-    asked: Asked | None
-    """Its tokens and time; None: not known."""
-    at: str
-    """When it ended, UTC; empty: not known."""
 
 
 def find(results: Results, name: str, *, agent: str = "", model: str = "") -> Trial:
@@ -77,35 +64,6 @@ def find(results: Results, name: str, *, agent: str = "", model: str = "") -> Tr
             f"several tried `{task}`: {'; '.join(arms)}", hint="pick one by its agent and model"
         )
     return next((trial for trial in found if not trial.passed), found[0])
-
-
-def steps(session: Loaded) -> list[Step]:
-    """Return the steps of a session."""
-    messages = session.conversation.everything()
-    answers = [each for each in messages if isinstance(each, AssistantMessage)]
-    requests = [each for each in session.asked if not each.purpose]
-    # They are noted in order; where one of them failed or was interrupted, nothing fits.
-    times = dict(zip(map(id, answers), requests, strict=False))
-    fits = len(answers) == len(requests)
-    found: list[Step] = []
-    sent: list[Message] = []
-    at = 0
-    while at < len(messages):
-        message = messages[at]
-        at += 1
-        if not isinstance(message, AssistantMessage):
-            sent.append(message)
-            continue
-        results = []
-        while at < len(messages) and isinstance(each := messages[at], ToolMessage):
-            results.append(each)
-            at += 1
-        noted = session.notes.of(message)
-        asked = times[id(message)] if fits else Asked(noted.usage) if noted.usage else None
-        step = Step(len(found) + 1, tuple(sent), message, tuple(results), asked, noted.at)
-        found.append(step)
-        sent.clear()
-    return found
 
 
 def replay(results: Results, trial: Trial, *, whole: bool = False) -> str:
@@ -146,16 +104,20 @@ def _lines(results: Results, trial: Trial, most: int | None) -> Iterator[str]:
         return
     sessions = _sessions(folder)
     if not sessions:
-        yield from _part("prompt", artefacts.text(folder, "prompt"), most)
-        yield from _part("output", artefacts.text(folder, "output"), most)
-        yield from _part("answer", artefacts.text(folder, "answer"), most)
+        yield from _parts(folder, "prompt", most)
+        asked = requested(folder)
+        for step in asked:
+            yield from _step(step, most)
+        if not asked:
+            yield from _parts(folder, "output", most)
+        yield from _parts(folder, "answer", most)
     for number, session in enumerate(sessions, 1):
         if len(sessions) > 1:
             yield _ruled(f"session {number} of {len(sessions)}", "═")
         for step in steps(session):
             yield from _step(step, most)
-    yield from _part("what it changed", artefacts.text(folder, "diff"), None)
-    yield from _part("check", artefacts.text(folder, "check"), None if most is None else 4 * most)
+    yield from _parts(folder, "diff", None)
+    yield from _parts(folder, "check", None if most is None else 4 * most)
     yield _ruled("", "═")
 
 
@@ -173,7 +135,8 @@ def _head(trial: Trial, folder: Path | None) -> Iterator[str]:
     failure = classify(trial, told(folder))
     yield one_line(f"{trial.task}#{trial.number}  {Arm(trial.agent, trial.model).name}", 200)
     why = ": ".join(filter(None, (TITLES[failure.kind], failure.evidence)))
-    yield one_line(f"{mark(trial)} {trial.reason}  {why}", 300)
+    judged = "" if trial.passed else f"{trial.reason}  "
+    yield one_line(f"{mark(trial)} {judged}{why}", 300)
     effort = trial.effort
     parts = [seconds(effort.wall_s), f"seed {trial.seed}"]
     if effort.steps is not None:
@@ -263,10 +226,11 @@ def _block(lead: str, text: str, most: int | None) -> Iterator[str]:
     yield from (f"{lead}{line}".rstrip() for line in shortened(whole, most).split("\n"))
 
 
-def _part(title: str, text: str, most: int | None) -> Iterator[str]:
-    if text.strip():
-        yield _ruled(title, "═")
-        yield from _block("", text, most)
+def _parts(folder: Path, part: artefacts.Part, most: int | None) -> Iterator[str]:
+    for name, text in artefacts.texts(folder, part):
+        if text.strip():
+            yield _ruled(one_line(name, 60), "═")
+            yield from _block("", text, most)
 
 
 def _ruled(title: str, sign: str) -> str:

@@ -36,11 +36,12 @@ code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:
 .facts dd{margin:0;overflow-wrap:anywhere}
 .none,.note{color:var(--dim);font-size:.9rem}
 /* Plots. */
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,34rem),1fr));gap:1rem}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,37.5rem),1fr));gap:1rem;
+  align-items:start}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:.5rem;
   padding:.6rem .6rem .2rem;overflow-x:auto}
 figcaption{font-weight:600;font-size:.95rem;padding:0 .3rem .2rem}
-.plot{display:block;width:100%;min-width:30rem;height:auto}
+.plot{display:block;width:100%;min-width:36rem;max-width:48rem;margin:0 auto;height:auto}
 .plot text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:var(--dim)}
 .plot .axis{fill:var(--fg)}
 .plot .name{fill:var(--fg);paint-order:stroke;stroke:var(--card);stroke-width:3px;

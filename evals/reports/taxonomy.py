@@ -158,7 +158,7 @@ def _in_the_end(trial: Trial, told: Told) -> tuple[Kind, str]:
         return "no_edit", f"{did}{words}"
     if _says_done(trial):
         check = "the check did not end" if trial.reason == "timeout" else "the check fails"
-        return "done_but_failing", trial.detail or f"{check}{words}"
+        return "done_but_failing", f"{trial.detail or check}{words}"
     ended = trial.ended or f"exit code {trial.exit_code}"
     return "gave_up", told.error or f"ended with {ended}{words}"
 

@@ -62,7 +62,8 @@ def told(folder: Path | None) -> Told:
             messages += journal.load(path).conversation.everything()
         except UsageError:
             continue  # of another version, say: what the trial counted is known all the same
-    return from_messages(messages, error=_error(artefacts.text(folder, "output")))
+    outputs = artefacts.texts(folder, "output")
+    return from_messages(messages, error=_error(outputs[-1][1]) if outputs else "")
 
 
 def from_messages(messages: Sequence[Message], *, error: str = "") -> Told:

@@ -60,7 +60,7 @@ def test_what_is_compared_with_itself_is_no_different() -> None:
     [
         ("x" * 8, "v" * 8, "the second is better, over 8 tasks"),
         ("v" * 8, "x" * 8, "the first is better, over 8 tasks"),
-        ("xxx", "vvv", "the second may be better, but so few tasks cannot tell, over 3 tasks"),
+        ("xxx", "vvv", "the second may be better, but that is not sure, over 3 tasks"),
         ("vxvx", "xvvx", "no difference can be told, over 4 tasks"),
     ],
 )

@@ -120,7 +120,13 @@ def test_a_plot_is_well_formed_and_within_its_frame(count: int) -> None:
 
 
 def test_a_plot_of_nothing_says_so() -> None:
-    assert scatter([], "Cost", "cost", text) == '<p class="none">Cost: nothing is known of it.</p>'
+    assert scatter([], "Cost", "cost", text) == '<p class="none">cost: not known</p>'
+
+
+def test_a_plot_of_what_costs_nothing_says_so() -> None:
+    free = [Point("a", "a", 0.0, 0.5, 0.2, 0.8), Point("b", "b", 0.0, 0.9, 0.8, 1.0)]
+
+    assert scatter(free, "Cost", "cost", text) == '<p class="none">cost: 0</p>'
 
 
 def test_wide_signs_are_wide() -> None:

@@ -20,8 +20,10 @@ from hostile import HOSTILE, obeyed
 
 from qcode import journal
 from qcode.errors import UsageError
-from qcode.evals.reports.replay import find, replay, replay_html, steps
+from qcode.evals.reports.replay import find, replay, replay_html
+from qcode.evals.reports.requested import requested
 from qcode.evals.reports.results import Results, read
+from qcode.evals.reports.steps import steps
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 
 PLACE = "trials/x/small-a/0"
@@ -36,7 +38,7 @@ def results(tmp_path: Path) -> Results:
     folder = write_results(tmp_path / "results", [failed])
     place = folder / PLACE
     write_journal(place, FIXING, asked=FIXING_ASKED)
-    (place / "diff.patch").write_text(DIFF)
+    (place / "changes.diff").write_text(DIFF)
     (place / "check.txt").write_text("E   assert 3 == 4\n1 failed, 1 passed\n")
     return read(folder)
 
@@ -53,8 +55,8 @@ def test_a_trial_is_shown_step_by_step(results: Results) -> None:
         "── step 2 · 03:04:03 · 1.5 s · read 200 · cached 1,200 · wrote 60 · $0.0010 ",
         "── step 3 · 03:04:05 · 1.2 s · read 100 · cached 1,400 · wrote 60 · $0.0010 ",
         "── step 4 · 03:04:07 · 0.5 s · read 100 · cached 1,500 · wrote 20 · $0.0010 ",
-        "══ what it changed ",
-        "══ check ",
+        "══ changes.diff ",
+        "══ check.txt ",
         "",
     ]
     for part in (
@@ -92,14 +94,14 @@ def test_long_results_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
 def test_what_another_agent_left_is_shown(tmp_path: Path) -> None:
     folder = write_results(tmp_path, [trial(agent=AIDER, artefacts="t")])
     (folder / "t").mkdir()
-    (folder / "t/prompt.md").write_text("Fix it.")
-    (folder / "t/output.txt").write_text("Applied edit to a.py")
+    (folder / "t/prompt.txt").write_text("Fix it.")
+    (folder / "t/agent.out").write_text("Applied edit to a.py")
     (folder / "t/answer.txt").write_text("Done.")
     found = read(folder)
 
     shown = replay(found, found.trials[0])
 
-    for part in ("══ prompt", "Fix it.", "══ output", "Applied edit", "══ answer", "Done."):
+    for part in ("══ prompt.txt", "Fix it.", "══ agent.out", "Applied", "══ answer.txt", "Done."):
         assert part in shown
 
 
@@ -137,7 +139,7 @@ def test_what_a_model_wrote_is_not_obeyed_by_the_terminal(words: str, tmp_path: 
             ToolMessage("1", "edit", words),
         ],
     )
-    (folder / "t/diff.patch").write_bytes(words.encode("utf-8", "surrogatepass"))
+    (folder / "t/changes.diff").write_bytes(words.encode("utf-8", "surrogatepass"))
     found = read(folder)
 
     shown = replay(found, found.trials[0], whole=True)
@@ -217,3 +219,66 @@ def test_a_trial_that_is_not_found_is_told_in_one_line(name: str, why: str, tmp_
 
     assert str(caught.value).startswith(why)
     assert QCODE in str(caught.value) or name == "none"
+
+
+def test_another_agents_requests_tell_its_steps(tmp_path: Path) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "bash", "arguments": '{"c": "ls"}'}}
+    first = [{"role": "system", "content": "Be good."}, {"role": "user", "content": "Fix it."}]
+    second = [
+        *first,
+        {"role": "assistant", "content": "I look.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "cart.py"}]},
+    ]
+    folder = write_results(tmp_path, [trial(agent=AIDER, artefacts="t")])
+    (folder / "t").mkdir()
+    bodies = [first, first, second]  # the first one failed, and was sent once more
+    lines = [
+        json.dumps({"number": number, "path": "/v1", "body": {"messages": body}})
+        for number, body in enumerate(bodies, 1)
+    ]
+    (folder / "t/requests.jsonl").write_text("\n".join([*lines, '"odd"', "{torn"]))
+    counted = {"number": 2, "seconds": 2.5, "read_tokens": 90, "cached_tokens": 10}
+    (folder / "t/counted.jsonl").write_text(json.dumps({**counted, "written_tokens": 7}))
+    (folder / "t/answer.txt").write_text("Done.")
+    found = read(folder)
+
+    shown = replay(found, found.trials[0]).splitlines()
+
+    at = next(number for number, line in enumerate(shown) if line.startswith("── step 1"))
+    assert [line.rstrip("─═ ") for line in shown[at:]] == [
+        "── step 1 · 2.5 s · read 90 · cached 10 · wrote 7",
+        "person> Fix it.",
+        "  I look.",
+        "▸ bash(c=ls)",
+        "  ◂ cart.py",
+        "── step 2",
+        "══ answer.txt",
+        "Done.",
+        "",
+    ]
+
+
+def test_requests_of_the_responses_api_tell_the_same(tmp_path: Path) -> None:
+    said = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Go."}]}]
+    answered = [
+        *said,
+        {"type": "message", "role": "assistant", "content": "I look."},
+        {"type": "function_call", "call_id": "1", "name": "shell", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "1", "output": "a.py"},
+    ]
+    lines = [json.dumps({"input": each}) for each in (said, answered)]
+    (tmp_path / "requests.jsonl").write_text("\n".join(lines))
+
+    found = requested(tmp_path)
+
+    assert [step.sent for step in found] == [(UserMessage("Go."),), ()]
+    assert found[0].answer == AssistantMessage("I look.", "", (ToolCall("1", "shell", "{}"),))
+    assert found[0].results == (ToolMessage("1", "", "a.py"),)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"body": 3}', '{"body": {"messages": {}}}', "\xff"])
+def test_requests_that_say_nothing_are_no_steps(content: str, tmp_path: Path) -> None:
+    (tmp_path / "requests.jsonl").write_text(content, encoding="latin-1")
+
+    assert requested(tmp_path) == []
+    assert requested(tmp_path / "none") == []

@@ -198,7 +198,7 @@ def test_what_the_model_is_told_of_unread_calls_is_known(name: str, values: dict
 
 
 def test_the_line_that_qcode_ended_with_is_evidence(tmp_path: Path) -> None:
-    (tmp_path / "output.jsonl").write_text(
+    (tmp_path / "agent-1.jsonl").write_text(
         '{"type":"system"}\n{"type":"result","error":"the budget of 9 steps is used up; '
         'the work so far is kept; raise --max-steps to go on"}\n'
     )

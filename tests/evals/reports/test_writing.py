@@ -126,7 +126,15 @@ def test_every_figure_may_be_unknown() -> None:
 
     assert faults("report", json.loads(json.dumps(rounded(report_json(summary))))) == []
     assert "–" in markdown(summary)
-    assert "nothing is known of it" in page(summary)
+    assert "cost of a trial: not known" in page(summary)
+
+
+def test_settings_that_were_left_open_are_left_out() -> None:
+    settings = {"temperature": None, "base_url": "", "endpoints": [{"model": "m", "seed": None}]}
+
+    text = markdown(summarise(results([trial()], settings=settings)))
+
+    assert '| settings | `endpoints [{"model": "m"}]` |' in text
 
 
 def test_the_schema_knows_every_class() -> None:
