@@ -16,8 +16,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from qcode.errors import SandboxError
-from qcode.evals.harness.placing import Placed, PlacingError, changed, write_files
+from qcode.errors import QcodeError
+from qcode.evals.harness.placing import Placed, changed, write_files
 from qcode.evals.harness.surroundings import environment
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import REASONS, Reason
@@ -69,9 +69,7 @@ async def judge(
         return await asyncio.to_thread(
             _judge, task, placed, environ, answer, requests, confines=confines
         )
-    except PlacingError as error:
-        return Verdict(passed=False, reason="error", detail=str(error))
-    except (OSError, SandboxError) as error:
+    except (OSError, QcodeError) as error:
         return Verdict(passed=False, reason="error", detail=f"the check could not be run: {error}")
 
 
@@ -108,7 +106,9 @@ def _judge(
     if task.more.get("base") or "fail_to_pass" in task.check.more:
         from qcode.evals.harness.judging_swe import judge_swe
 
-        verdict = judge_swe(task, placed, environ, variables, confines=confines)
+        verdict = judge_swe(
+            task, placed, environ, variables, is_changed=bool(differs), confines=confines
+        )
     else:
         verdict = _by_check(task, placed, environ, variables, confines=confines)
     return Verdict(verdict.passed, verdict.reason, verdict.detail, verdict.output, differs)

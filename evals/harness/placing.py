@@ -17,7 +17,6 @@ import fnmatch
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,9 +26,12 @@ from qcode.errors import QcodeError
 from qcode.evals.harness import processes
 from qcode.evals.harness.surroundings import GIT, environment
 from qcode.evals.harness.task import Content, Task
+from qcode.evals.loaders import swe_judge
 from qcode.record import Record
 
 SETUP_LIMIT_S = 300.0
+ORIGINALS = "originals"
+"""The folder, beside the repository, of the files that hidden tests are patched into."""
 EXCLUDED = "__pycache__/\n*.pyc\n.pytest_cache/\n*.egg-info/\n.qcode/\n"
 """For git's own list of what is not looked at, so that a run's traces are no untracked files."""
 
@@ -161,11 +163,19 @@ async def place(task: Task, top: Path, environ: Mapping[str, str]) -> Placed:
         placed = await place_swe(task, placed, environ)
     else:
         placed.repo.mkdir()
+        wanted = task.more.get("environ") or {}
+        placed = Placed(placed.top, variables={str(key): str(each) for key, each in wanted.items()})
         await asyncio.to_thread(write_files, placed.repo, task.files)
     env = environment(environ, placed.home, {**GIT, **placed.variables}, venv=placed.venv)
     if task.setup:
         await _python(task.setup, "setup", task, placed, env)
-    head = await _first_commit(placed, env) if task.git else ""
+    # What a project ignores was in its commit all the same where it was taken from one.
+    force = ("-f",) if task.more.get("base") else ()
+    head = await _first_commit(placed, env, force) if task.git else ""
+    if "fail_to_pass" in task.check.more:
+        await asyncio.to_thread(
+            swe_judge.keep_originals, task.check, placed.repo, placed.top / ORIGINALS
+        )
     if task.post_git:
         await _python(task.post_git, "post_git", task, placed, env)
     placed = Placed(placed.top, head, placed.venv, placed.variables)
@@ -206,7 +216,7 @@ def _readable(printed: str) -> str:
     return " ".join(text.split())[-300:] or "it said nothing"
 
 
-async def _first_commit(placed: Placed, env: Mapping[str, str]) -> str:
+async def _first_commit(placed: Placed, env: Mapping[str, str], force: tuple[str, ...]) -> str:
     async def git(*arguments: str) -> str:
         return await command(["git", *arguments], placed.repo, env, f"git {arguments[0]}")
 
@@ -220,7 +230,7 @@ async def _first_commit(placed: Placed, env: Mapping[str, str]) -> str:
         (placed.repo / ".git/config").write_text(config, encoding="utf-8")
         (placed.repo / ".git/info").mkdir(exist_ok=True)
         (placed.repo / ".git/info/exclude").write_text(EXCLUDED, encoding="utf-8")
-        await git("add", "-A")
+        await git("add", "-A", *force)
         await git("commit", "-q", "--no-verify", "--allow-empty", "-m", "start")
     return (await git("rev-parse", "HEAD")).strip()
 
@@ -275,16 +285,3 @@ async def diff(placed: Placed, environ: Mapping[str, str]) -> bytes:
     ]
     patch = await command([*git, *arguments], placed.repo, env, "git diff")
     return patch.encode("utf-8", "surrogateescape")
-
-
-def at_start(placed: Placed, name: str) -> bytes | None:
-    """Return a file as it was at the start; None: it was not there, or git ignores it."""
-    tree = (placed.top / "start/tree").read_text(encoding="utf-8").strip()
-    done = subprocess.run(
-        [*_start_git(placed), "cat-file", "blob", f"{tree}:{name}"],
-        cwd=placed.top,
-        env=environment(os.environ, placed.home, GIT),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
-    return done.stdout if done.returncode == 0 else None

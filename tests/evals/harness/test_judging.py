@@ -10,7 +10,6 @@ import pytest
 from trying import task
 
 from qcode.evals.harness.judging import Verdict, judge
-from qcode.evals.harness.judging_swe import outcomes
 from qcode.evals.harness.placing import Placed, place
 from qcode.evals.harness.task import Check, Task
 
@@ -225,22 +224,4 @@ def test_tests_that_do_not_apply_are_the_set_ups_fault(top: Path) -> None:
     verdict = judged(made, placed(made, top))
 
     assert (verdict.passed, verdict.reason) == (False, "error")
-    assert "do not apply" in verdict.detail
-
-
-def test_djangos_output_is_read() -> None:
-    output = (
-        "test_a (x.T.test_a) ... ok\n"
-        "test_b (x.T.test_b)\nSays what it is. ... FAIL\n"
-        "test_c (x.T.test_c) ... skipped 'no'\n"
-        "test_d (x.T.test_d) ... ok\n"
-        "======\nERROR: test_d (x.T.test_d)\n"
-    )
-
-    assert outcomes("django", output) == {
-        "test_a (x.T.test_a)": "PASSED",
-        "Says what it is.": "FAILED",
-        "test_b (x.T.test_b)": "FAILED",
-        "test_c (x.T.test_c)": "SKIPPED",
-        "test_d (x.T.test_d)": "FAILED",
-    }
+    assert "does not apply" in verdict.detail
