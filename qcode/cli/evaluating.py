@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from qcode import paths
 from qcode.cli.options import settings_from
 from qcode.cli.process import require_stdout, run_to_end
-from qcode.cli.start import choose_model, note_on_stderr
+from qcode.cli.start import choose_model, note_on_stderr, provider_for
 from qcode.errors import UsageError
 from qcode.evals.agents import Agent, Endpoint, known
 from qcode.evals.harness import suites, versions
@@ -27,6 +27,7 @@ from qcode.evals.harness.scripted_model import MODEL
 from qcode.evals.harness.store import Store, read_tasks
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Header
+from qcode.evals.loaders.base import Loading
 from qcode.evals.reports import write
 from qcode.evals.reports.live import Live
 from qcode.providers.connection import parse_origin
@@ -41,6 +42,8 @@ _SETTLED = ("suites", "models", "only", "limit", "output", "temperature", "max_s
 def run(args: argparse.Namespace) -> int:
     """Run an evaluation, or go on with one; return the exit code."""
     require_stdout("the results")
+    if any(word.startswith("bfcl:") for word in args.suites):
+        return _questions(args)
     store, tasks = _reopened(args) if args.resume else _begun(args)
     with store:
         header = store.header
@@ -65,6 +68,35 @@ def run(args: argparse.Namespace) -> int:
         )
         ended = _run(store, planned, bounds, args)
         return _closing(store, ended, len(planned), args)
+
+
+def _questions(args: argparse.Namespace) -> int:
+    """Put questions that are answered by tool calls to a model; they are no tasks for agents."""
+    from qcode.evals.loaders import bfcl_cli
+
+    if len(args.suites) > 1 or len(args.models) > 1:
+        raise UsageError("bfcl:PATH is played alone, with one model")
+    settings = settings_from(args, Path.cwd())
+    settings = changed(
+        settings,
+        model=next(iter(args.models), settings.model),
+        base_url=args.base_url or settings.base_url,
+        api_key_env=args.api_key_env or settings.api_key_env,
+    )
+    chosen = choose_model(settings, note_on_stderr, local=False)
+    provider = provider_for(chosen, settings, "bfcl")
+    folder = Path(args.output or args.resume or Path("evals-results") / versions.new_id())
+    folder.mkdir(parents=True, exist_ok=True)
+    return bfcl_cli.run(
+        args.suites[0],
+        provider,
+        folder / "answers.jsonl",
+        Loading(paths.cache_dir() / "evals", environ=os.environ),
+        slots=args.jobs or 1,
+        temperature=args.temperature,
+        only=args.limit,
+        show=not args.json,
+    )
 
 
 def _run(
