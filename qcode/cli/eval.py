@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "                               FILE.jsonl, or KIND:PATH of a public format\n"
         "  qcode eval --resume DIR      goes on after an interruption, a kill too\n"
         "Exit codes: 0 done; 1 less passed than --fail-under; 3 trials failed by their set-up or\n"
-        "endpoint; 4 a budget was reached; 130 interrupted."
+        "endpoint; 4 a budget was reached; 130, 143 interrupted."
     )
     actions = parser.add_subparsers(
         metavar="run|list|show|report|compare|replay|new|batch", required=True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
@@ -17,6 +19,7 @@ from qcode import paths
 from qcode.cli.options import settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import choose_model, note_on_stderr, provider_for
+from qcode.cli.stopping import Stopping
 from qcode.errors import UsageError
 from qcode.evals.agents import Agent, Endpoint, known
 from qcode.evals.harness import suites, versions
@@ -34,7 +37,7 @@ from qcode.providers.connection import parse_origin
 from qcode.record import replace
 from qcode.ui.printable import printable
 
-_CODES: Mapping[Ended, int] = {"cost": 4, "time": 4, "interrupted": 130}
+_CODES: Mapping[Ended, int] = {"cost": 4, "time": 4}
 _SETTLED = ("suites", "models", "only", "limit", "output", "temperature", "max_steps")
 """Options that an evaluation which is gone on with has settled already."""
 
@@ -66,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
             args.max_cost or header.limits.get("max_cost"),
             args.max_time,
         )
-        ended = _run(store, planned, bounds, args)
-        return _closing(store, ended, len(planned), args)
+        stopping = Stopping(lambda: False)
+        ended = _run(store, planned, bounds, args, stopping)
+        return _closing(store, ended, len(planned), args, stopping.signal)
 
 
 def _questions(args: argparse.Namespace) -> int:
@@ -100,13 +104,25 @@ def _questions(args: argparse.Namespace) -> int:
 
 
 def _run(
-    store: Store, planned: Sequence[Planned], bounds: Bounds, args: argparse.Namespace
+    store: Store,
+    planned: Sequence[Planned],
+    bounds: Bounds,
+    args: argparse.Namespace,
+    stopping: Stopping,
 ) -> Ended:
     with Live(store.header, len(planned), earlier=store.trials) as watching:
         clones = {CLONES: str(store.header.settings.get("clones") or "")}
         environ = {**os.environ, **{name: value for name, value in clones.items() if value}}
         evaluation = Evaluation(store, planned, bounds, environ, watching=watching, keeps=args.keep)
-        return run_to_end(evaluation.run)
+
+        async def run_all() -> Ended:
+            stopping.mind()
+            try:
+                return await evaluation.run()
+            except asyncio.CancelledError:  # a second signal, while the first one was minded
+                return "interrupted"
+
+        return run_to_end(run_all)
 
 
 # ------------------------------------------------------------------ beginning, going on
@@ -261,13 +277,17 @@ def _whole(value: float | None) -> int | None:
 # ------------------------------------------------------------------ the end
 
 
-def _closing(store: Store, ended: Ended, total: int, args: argparse.Namespace) -> int:
+def _closing(
+    store: Store, ended: Ended, total: int, args: argparse.Namespace, stopped_by: int | None
+) -> int:
     reports = write(store.folder)
     trials = store.trials
     errors = sum(trial.reason == "error" for trial in trials)
     passed = sum(trial.passed for trial in trials)
     judged = len(trials) - errors
     code = _CODES.get(ended) or (3 if errors else 0)
+    if ended == "interrupted":
+        code = 128 + (stopped_by or signal.SIGINT)
     least = args.fail_under
     if least is None:
         least = 100.0 if set(store.header.models) == {MODEL} else 0.0

@@ -78,7 +78,10 @@ def test_what_does_not_pass_makes_the_exit_code(tmp_path: Path) -> None:
     assert "I shall not." in shown.out
 
 
-def test_an_interruption_ends_it_cleanly_and_it_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_ends_it_cleanly_and_it_goes_on(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     slow = {
         "id": "slow", "suite": "own", "prompt": "Wait.",
         "script": [{"calls": [{"tool": "shell", "cmd": "sleep 60"}]}], "check": {"cmd": "true"},
@@ -91,10 +94,10 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(tmp_path: Path) -> None:
         assert time.monotonic() < until
         time.sleep(0.05)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     ended = program(tmp_path).end(process)
 
-    assert ended.code == 130
+    assert ended.code == code
     assert ended.error == (
         "qcode: interrupted, 1 trials are left; `qcode eval --resume results` goes on"
     )
