@@ -24,8 +24,7 @@ setup: $(VENV)/.installed ## make the virtual environment (PYTHON=python3.12 pic
 .PHONY: test
 test: ## all checks: formatting, lint, types, tests
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory types
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory --jobs 2 types unit
 
 .PHONY: peers
 peers: .peers/.installed ## install implementations by others that tests talk to (needs npm)
@@ -45,6 +44,7 @@ types: setup ## check types
 
 .PHONY: unit
 unit: setup peers ## run the tests, two at a time (ARGS="-n 0 -k name" picks some, one at a time)
+	@$(BIN)/python tests/support/compiled.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: prices
@@ -53,7 +53,12 @@ prices: setup ## take the models' prices anew out of the installed litellm's tab
 
 .PHONY: thorough
 thorough: setup ## run the tests with all that they can try (takes a third longer)
+	@$(BIN)/python tests/support/compiled.py
 	QCODE_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+.PHONY: slowest
+slowest: setup peers ## run the tests and say which take the most time (ARGS="tests/ui")
+	$(BIN)/python -m pytest -q -n 0 --spent 40 $(ARGS)
 
 .PHONY: attempts
 attempts: setup ## how often and how soon four attempts are verified, of a model that succeeds by chance

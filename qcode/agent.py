@@ -208,6 +208,15 @@ class Agent:
         if not self.schemas:
             self.schemas = {spec.name: spec.parameters for spec in self.specs}
 
+    def substitute(self, answered: str = "") -> str:
+        """Return who answers instead of the session's model; empty: it does so itself.
+
+        `answered` is who did by `Done.model`; a fallback, or nobody in particular.
+        """
+        who = answered or self.provider.model
+        usual = self.target.model if self.target is not None else self.provider.model
+        return "" if who == usual else who
+
     def add_tools(self, tools: Iterable[Tool[Any]]) -> None:
         """Have the model told of more tools, behind those it is told of; before the first turn.
 

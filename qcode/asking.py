@@ -119,7 +119,8 @@ class _Asking:
         else:
             self._record.append(message)
         self._agent.call_ids.update(call.id for call in calls)
-        self._emit(events.AnswerFinished(message, done.finish_reason, done.usage))
+        who = done.model or self._agent.provider.model
+        self._emit(events.AnswerFinished(message, done.finish_reason, done.usage, who))
         return Answer(message, decoded, done, failure, time.perf_counter() - self._started)
 
     def keep_partial(self) -> None:

@@ -24,6 +24,8 @@ class Budget:
     clock: Callable[[], float] = time.monotonic
     steps: int = 0
     usage: Usage = field(default_factory=Usage)
+    unpriced: bool = False
+    """Whether it is not known what some request cost."""
     _started: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +52,9 @@ class Budget:
     def spend(self, usage: Usage) -> None:
         """Count one step's tokens."""
         self.usage = self.usage + usage
+        # What came of an answer that was not read to its end is no count of the server's.
+        if usage.cost_usd is None and usage.input_tokens:
+            self.unpriced = True
         if self.shared is not None:
             self.shared.spend(usage)
 
@@ -78,7 +83,7 @@ class Budget:
         if self.max_tokens is not None and self.tokens >= self.max_tokens:
             raise _reached(f"{self.max_tokens} tokens ({self.tokens} used)", "--max-tokens")
         cost = self.usage.cost_usd
-        if self.max_cost_usd is not None and cost is None and self.tokens:
+        if self.max_cost_usd is not None and (self.unpriced or (cost is None and self.tokens)):
             raise BudgetError(
                 "the endpoint does not say what a request costs, so --max-cost cannot be kept",
                 hint="use --max-tokens",

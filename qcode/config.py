@@ -360,7 +360,7 @@ def _read(file: Path, *, required: bool = False) -> dict[str, Any]:
 
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"cannot read the configuration `{file}`: {error}", hint="mend it or pass --no-config"
         ) from error

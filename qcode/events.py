@@ -111,13 +111,17 @@ class AnswerFinished(Record):
     message: AssistantMessage
     finish_reason: str | None
     usage: Usage
+    model: str = ""
+    """Who answered; empty: the session's model."""
 
 
 class UsageReported(Record):
-    """Tokens of this step and of the session so far."""
+    """Tokens of one request and of the session so far."""
 
     step: Usage
     session: Usage
+    purpose: str = ""
+    """What it was for (`summary`, `stronger step`, `picture`); empty: a step of the model."""
 
 
 class ApprovalNeeded(Record):

@@ -49,6 +49,7 @@ from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.masked import WrittenDown
 from qcode.messages import (
+    STRONGER,
     Asked,
     AssistantMessage,
     JsonObject,
@@ -401,8 +402,9 @@ def _replay(
             loaded.asked.append(asked)
             if each is not None:
                 each(asked, loaded)
+            if not asked.purpose or asked.purpose == STRONGER:
+                loaded.notes.spent(conversation.items, asked.usage, asked.model)
             if not asked.purpose:
-                loaded.notes.spent(conversation.items, asked.usage)
                 is_said = bool(conversation.items) and isinstance(
                     conversation.items[-1], AssistantMessage
                 )
@@ -489,26 +491,35 @@ def usage_to_json(asked: Asked) -> JsonObject:
     return out
 
 
+_MOST = 1 << 53
+"""Of tokens, dollars or seconds; more is no number that somebody counted."""
+
+
 def usage_from_json(record: JsonObject) -> Asked:
     """Return the request of a `usage` record; odd values count as nothing."""
 
     def number(name: str) -> int:
         value: Any = record.get(name, 0)
-        return value if isinstance(value, int) else 0
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        return value if is_count and 0 <= value <= _MOST else 0
 
-    cost, seconds = record.get("cost_usd"), record.get("seconds")
+    def amount(name: str) -> float | None:
+        value: Any = record.get(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number and 0 <= value <= _MOST else None
+
     usage = Usage(
         number("input"),
         number("output"),
         number("cached"),
-        float(cost) if isinstance(cost, int | float) else None,
+        amount("cost_usd"),
         number("kept"),
     )
     return Asked(
         usage,
         str(record.get("purpose", "")),
         str(record.get("model", "")),
-        float(seconds) if isinstance(seconds, int | float) else None,
+        amount("seconds"),
         str(record.get("at", "")),
     )
 

@@ -23,7 +23,7 @@ from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
 from qcode.changed import Changed, in_words
-from qcode.errors import AlreadySo, ProviderError, ProviderFault, QcodeError, ToolError
+from qcode.errors import AlreadySo, BudgetError, ProviderError, ProviderFault, QcodeError, ToolError
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.interposed import NOTHING as UNRULED
@@ -140,8 +140,12 @@ class _Turn:
         """So often a hook had the model go on."""
         self.refused: set[str] = set()
         """Calls that were not allowed."""
+        self.substitute = ""
+        """Who gave the last answer, where that was not the session's model."""
         self.desperate = ""
         """Why the turn would end without an answer, unless a stronger model helps."""
+        self.last: Answer | None = None
+        """The answer that made it so."""
         if agent.ladder is not None:
             agent.ladder.begin_turn()
         self.gate = Gate(
@@ -160,9 +164,14 @@ class _Turn:
             self.steps += 1
             self.repeats.begin_step()
             self.emit(events.StepStarted(self.steps))
-            if await self._stepped_up():
+            desperate, self.desperate = self.desperate, ""
+            if await self._stepped_up(desperate):
                 self.record.boundary()
                 continue
+            if desperate:  # asked for nothing: it is as bad as it was
+                if self.last is not None and self.last.failure is not None:
+                    raise self.last.failure
+                return self._give_up(desperate)
             answer = await self._answer_in_the_window()
             if answer.decoded.calls:
                 advice = await self._run_calls(answer.decoded.calls)
@@ -177,7 +186,7 @@ class _Turn:
             self._follow(advice)
             self.record.boundary()
             if advice.give_up and self._may_step_up():
-                self.desperate = advice.give_up
+                self.desperate, self.last = advice.give_up, answer
                 continue
             if advice.give_up:
                 if answer.failure is not None:
@@ -199,34 +208,48 @@ class _Turn:
             return message
         return await self.agent.seeing.put_into_words(message, self._spend, self.emit)
 
+    async def _seen_or_told(self, message: UserMessage) -> UserMessage:
+        """Return what `_seen` does; in mid-turn, that a picture cannot be used ends nothing."""
+        try:
+            return await self._seen(message)
+        except BudgetError:
+            raise
+        except QcodeError as error:
+            words = load("pictures_unseen", why=str(error))
+            self.emit(events.Nudged(words, str(error)))
+            after = "\n\n".join(filter(None, [message.after, words]))
+            return modified(message, images=(), after=after)
+
     def _may_step_up(self) -> bool:
         ladder = self.agent.ladder
         return ladder is not None and not ladder.may_step()
 
-    async def _stepped_up(self) -> bool:
+    async def _stepped_up(self, desperate: str) -> bool:
         """Whether a stronger model took this step, since the session's is stuck."""
         ladder = self.agent.ladder
         if ladder is None:
             return False
-        why = self.desperate or ladder.stuck.why(
+        why = desperate or ladder.stuck.why(
             repeated=self.repeats.count,
             vain=self.repeats.failed,
             misread=self.recovery.misread,
         )
-        self.desperate = ""
         if not why:
             return False
-        taken = await ladder.step(self.agent, self.record, self.emit, why)
-        if taken is None:
-            return False
-        asked, calls = taken
-        self._spend(asked)
-        # What comes next is another try, and counts from nothing.
-        self.repeats = Repeats(self.agent.workspace_state)
-        self.recovery.begin_anew()
-        self.force_call = False
-        if calls:
-            await self._run_calls(calls)
+        try:
+            taken = await ladder.step(self.agent, self.record, self.emit, why)
+            if taken is None:
+                return False
+            asked, calls = taken
+            self._spend(asked)
+            # What comes next is another try, and counts from nothing.
+            self.repeats = Repeats(self.agent.workspace_state)
+            self.recovery.begin_anew()
+            self.force_call = False
+            if calls:
+                await self._run_calls(calls)
+        finally:
+            ladder.end_step()
         return True
 
     def _watch(self, item: _Prepared, result: Result) -> None:
@@ -241,7 +264,7 @@ class _Turn:
         """Take in what the person said meanwhile; return whether there was anything."""
         heard = False
         while self.agent.listen is not None and (said := await self.agent.listen()) is not None:
-            self.record.append(await self._seen(said))
+            self.record.append(await self._seen_or_told(said))
             self.emit(events.Heard(said.text))
             heard = True
         return heard
@@ -320,7 +343,7 @@ class _Turn:
     def _spend(self, asked: Asked) -> None:
         self.usage = self.usage + asked.usage
         self.budget.spend(asked.usage)
-        self.emit(events.UsageReported(asked.usage, self.record.spent(asked)))
+        self.emit(events.UsageReported(asked.usage, self.record.spent(asked), asked.purpose))
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
@@ -337,13 +360,15 @@ class _Turn:
         choice = protocol_choice(self.agent.provider)
         before = choice.protocol if choice else ""
         answer = await ask(self.agent, self.record, request, self.emit)
-        if choice is not None and choice.protocol != before:
+        self.substitute = self.agent.substitute(answer.done.model)
+        choice = protocol_choice(self.agent.provider)  # a fallback's, where one answered
+        if choice is not None and choice.protocol != before and before and not self.substitute:
             self.record.told_by(choice.protocol)  # the server would have no tools
         if (compactor := self.agent.compactor) is not None:
             fixed = compactor.fixed(self.agent.system, self.agent.specs)
             compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
         done = answer.done
-        self._spend(Asked(done.usage, model=done.model, duration_s=answer.duration_s))
+        self._spend(Asked(done.usage, model=self.substitute, duration_s=answer.duration_s))
         return answer
 
     def _follow(self, advice: Advice) -> None:
@@ -352,7 +377,8 @@ class _Turn:
         choice = protocol_choice(self.agent.provider)
         if advice.turnaround is Turnaround.SWITCH and choice is not None:
             protocol = choice.switch()
-            self.record.told_by(protocol)
+            if not self.substitute:
+                self.record.told_by(protocol)
             self.emit(events.ProtocolSwitched(protocol))
         if advice.nudge and not advice.give_up:
             self.record.append(UserMessage(advice.nudge, is_nudge=True))
@@ -378,7 +404,7 @@ class _Turn:
         if self.pictures:
             shown, self.pictures = self.pictures, ()
             pictures = UserMessage(load("pictures"), is_nudge=True, images=shown)
-            self.record.append(await self._seen(pictures))
+            self.record.append(await self._seen_or_told(pictures))
         return self.recovery.after_calls(
             # An argument that its tool refuses is as unreadable.
             [item.fault for item in prepared],

@@ -124,6 +124,14 @@ class Usage(Record):
         )
 
 
+STRONGER = "stronger step"
+"""The purpose of a step that a stronger model took: its answer is one of the conversation."""
+
+
+PICTURE = "picture"
+"""The purpose of a request that has a picture put into words."""
+
+
 class Asked(Record):
     """One request of a session, as the server counted it."""
 

@@ -34,10 +34,14 @@ class Notes:
         """Note when a message was written, and who was being asked."""
         self._of[id(message)] = message, Noted(at, model)
 
-    def spent(self, history: Sequence[Message], usage: Usage) -> None:
-        """Note the tokens of a request; the answer to it, if any, ends the history."""
+    def spent(self, history: Sequence[Message], usage: Usage, model: str = "") -> None:
+        """Note the tokens of a request; the answer to it, if any, ends the history.
+
+        `model` is who answered, where that was another than who was being asked.
+        """
         if history and isinstance(history[-1], AssistantMessage):
             noted = self.of(history[-1])
+            noted.model = model or noted.model
             noted.usage = usage if noted.usage is None else noted.usage + usage
 
     def of(self, message: Message) -> Noted:

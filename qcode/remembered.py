@@ -79,7 +79,7 @@ def _all(file: Path) -> dict[str, tuple[str, ...]]:
 
     try:
         tables = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"cannot read the remembered rules `{file}`: {error}", hint="mend or delete it"
         ) from error

@@ -10,12 +10,11 @@ from typing import cast
 from qcode import events
 from qcode.errors import QcodeError
 from qcode.events import Emit
-from qcode.messages import Asked, Image, Usage, UserMessage
+from qcode.messages import PICTURE, Asked, Image, Usage, UserMessage
 from qcode.prompts import load
 from qcode.providers import Delta, Done, Provider, Request, Retry, TextPart
 from qcode.record import replace
 
-PURPOSE = "picture"
 TOKENS = 1_500
 """Of what is said of one picture."""
 _REQUEST = 2_000
@@ -62,7 +61,7 @@ class Seeing:
                         pieces.clear()
                     case Done():
                         usage = delta.usage
-        spend(Asked(usage, PURPOSE, self._provider.model, time.perf_counter() - started))
+        spend(Asked(usage, PICTURE, self._provider.model, time.perf_counter() - started))
         if not (words := "".join(pieces).strip()):
             raise QcodeError(
                 f"{self._provider.model} said nothing of the picture {image.name}",

@@ -13,7 +13,7 @@ from qcode.conversation import Conversation
 from qcode.errors import QcodeError
 from qcode.events import Emit, ErrorRaised, Event, TurnEnd, TurnFinished
 from qcode.interposed import Said
-from qcode.journal import Journal, moment, usage_to_json
+from qcode.journal import Journal, moment, usage_from_json, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Asked, Image, Message, ToolCall, Usage, UserMessage, to_json
 from qcode.network import purpose
@@ -91,7 +91,9 @@ class JournalledHistory:
     def spent(self, asked: Asked) -> Usage:
         """Note the tokens of a request; see `Record`."""
         asked = asked if asked.at else replace(asked, at=moment())
-        self.journal.write(usage_to_json(asked))
+        # As it will be read again: a session that is reopened is the same.
+        asked = usage_from_json(record := usage_to_json(asked))
+        self.journal.write(record)
         self.asked.append(asked)
         self.usage = self.usage + asked.usage
         return self.usage

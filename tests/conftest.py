@@ -12,13 +12,15 @@ from typing import Any
 
 import hypothesis
 import pytest
-from thorough import many
+from compiled import compile_modules
+from spent import Measuring
+from thorough import examples
 
 from qcode.sandbox import house
 from qcode.sandbox.plain import Plain
 
 # Shared machines stop for a moment now and then; that is no failure.
-hypothesis.settings.register_profile("qcode", deadline=None, max_examples=many(100, 50))
+hypothesis.settings.register_profile("qcode", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("qcode")
 
 PRIVATE = re.compile(
@@ -34,6 +36,20 @@ PRIVATE = re.compile(
 
 class NetworkBlockedError(RuntimeError):
     """A test reached for an address beyond loopback."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--spent", type=int, metavar="N", help="say what the N dearest tests and files took"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # workers of xdist come after the first process
+        compile_modules()
+    shown = config.getoption("--spent")
+    if shown is not None:
+        config.pluginmanager.register(Measuring(shown))
 
 
 @pytest.fixture(autouse=True)

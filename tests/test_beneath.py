@@ -79,7 +79,7 @@ def test_reading_by_way_of_a_folder_that_is_swapped_never_leads_outside(
     before = descriptors()
     refused = 0
     with swapping(inside, outside):
-        for _ in range(many(20_000, 6_000)):
+        for _ in range(many(20_000, 2_500)):
             try:
                 got.append(beneath.read(inside / "file"))
             except OSError:
@@ -100,7 +100,7 @@ def test_writing_into_a_folder_that_is_swapped_never_leads_outside(
     written = refused = 0
     before = descriptors()
     with swapping(inside, outside):
-        for number in range(many(20_000, 6_000)):
+        for number in range(many(20_000, 2_500)):
             try:
                 commit([Write(inside / f"new{number % 2}/n", b"PWNED", None)])
             except (OSError, Conflict):
@@ -122,7 +122,7 @@ def test_deleting_and_replacing_by_way_of_a_swapped_folder_leaves_what_is_outsid
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
     state = (outside / "file").stat()
     with swapping(inside, outside):
-        for _ in range(5_000):
+        for _ in range(many(5_000, 2_000)):
             # Asked to replace the very file outside, as one that was looked at in a bad moment.
             for change in (Write(inside / "file", b"PWNED", state), Delete(inside / "file", state)):
                 with suppress(OSError, Conflict):
@@ -266,7 +266,7 @@ def test_a_walk_by_way_of_a_folder_that_is_swapped_never_leads_outside(
     (outside / "theirs").touch()
     found: set[str] = set()
     with swapping(inside, outside):
-        for _ in range(5_000):
+        for _ in range(many(5_000, 2_000)):
             found.update(entry.path for entry in walk(inside.parent, inside.parent))
     # `race` alone: as the link that it was just then.
     assert found <= {"race", "race/file", "race_/file"}

@@ -53,3 +53,14 @@ def test_time_runs_by_the_clock() -> None:
     assert budget.time_left_s() == -1
     with pytest.raises(BudgetError, match="60 s"):
         budget.begin_step()
+
+
+def test_a_cost_that_is_not_known_of_one_model_is_no_cost_of_nothing() -> None:
+    budget = Budget(max_cost_usd=1.0)
+    budget.spend(Usage(1000, 10, cost_usd=0.01))
+    budget.check()
+    budget.spend(Usage(0, 10))  # an answer that was not read to its end
+    budget.check()
+    budget.spend(Usage(1000, 10))
+    with pytest.raises(BudgetError, match="cannot be kept"):
+        budget.check()

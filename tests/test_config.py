@@ -103,6 +103,11 @@ def test_none_means_no_file_is_read(tmp_path: Path) -> None:
     assert config.load(user_file=tmp_path / "u", project=None, environ={}, none=True) == Settings()
 
 
+def test_a_file_that_is_nested_too_deeply_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the configuration"):
+        load(tmp_path, user=f"x = {'[' * 100_000}")
+
+
 def test_unreadable_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the configuration"):
         config.load(user_file=tmp_path, project=None, environ={})

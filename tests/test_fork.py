@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode import titles
 from qcode.conversation import Conversation
@@ -237,7 +238,7 @@ turns = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(turns)
 def test_whatever_happened_a_copy_is_the_same_conversation(
     tmp_path_factory: pytest.TempPathFactory, happened: list[Message | int | tuple[int]]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -158,13 +159,16 @@ def inside(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-IMPORTS = {name: imported(path) for name, path in modules()}
+@cache
+def imports() -> dict[str, set[str]]:
+    """What each module imports. Not read before a test asks: whoever collects would wait for it."""
+    return {name: imported(path) for name, path in modules()}
 
 
 def wrong(importers: str | None, target: str) -> list[str]:
     return [
         f"{name} imports {one}"
-        for name, ones in IMPORTS.items()
+        for name, ones in imports().items()
         if importers is None or inside(name, importers)
         for one in sorted(ones)
         if inside(one, target) and not (importers and inside(one, importers))
@@ -172,7 +176,7 @@ def wrong(importers: str | None, target: str) -> list[str]:
 
 
 def test_every_folder_is_read() -> None:
-    assert {"qcode.loop", "qcode.tools.base", "qcode.prompts", "qcode.evals.demo"} <= set(IMPORTS)
+    assert {"qcode.loop", "qcode.tools.base", "qcode.prompts", "qcode.evals.demo"} <= set(imports())
 
 
 @pytest.mark.parametrize("package", ONLY)
@@ -192,7 +196,7 @@ def test_layers_import_downwards(package: str) -> None:
 def test_the_core_knows_nothing_of_what_is_around_it() -> None:
     assert [
         f"{name} imports {one}"
-        for name, ones in IMPORTS.items()
+        for name, ones in imports().items()
         if not any(inside(name, package) for package in OUTSIDE)
         and name != "qcode"  # its front door
         for one in sorted(ones)
@@ -218,7 +222,7 @@ def test_each_library_is_imported_in_one_place(library: str) -> None:
 
 
 def test_the_loop_touches_nothing_outside() -> None:
-    assert IMPORTS["qcode.loop"] & LOOP_LEAVES_OUT == set()
+    assert imports()["qcode.loop"] & LOOP_LEAVES_OUT == set()
 
 
 def test_only_the_sandbox_starts_programs() -> None:

@@ -17,6 +17,7 @@ import scripted_server as scripted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from played import collect, end_of, make_session, play
+from thorough import examples
 
 from qcode import events
 from qcode.approvals import ApprovalRequest, Decision, Scope
@@ -828,7 +829,9 @@ REPLIES: list[Callable[[], Any]] = [
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.sampled_from(REPLIES), min_size=2, max_size=8))
 def test_each_request_begins_with_the_one_before(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples, many
 
 from qcode.transaction import Change, Conflict, Delete, Incomplete, Write, commit
 
@@ -359,7 +360,7 @@ def prepared(folder: Path) -> Path:
 
 def test_after_a_kill_at_any_call_each_file_is_old_or_new(tmp_path: Path) -> None:
     states = set()
-    for at in range(1, 400):
+    for at in range(1, 400, many(1, 2)):
         folder = prepared(tmp_path / str(at))
         done = subprocess.run(
             [sys.executable, "-c", KILLED, str(folder), str(at)], capture_output=True, check=False
@@ -393,7 +394,7 @@ def test_after_a_kill_at_any_time_each_file_is_old_or_new(tmp_path: Path) -> Non
         old_or_new(folder)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(st.sampled_from("abcdef"), st.binary(max_size=50), max_size=6),
     st.dictionaries(st.sampled_from("abcdef"), st.none() | st.binary(max_size=50), max_size=6),

@@ -142,7 +142,7 @@ class Held:
                             await self.send(update)
                 if isinstance(event, events.ToolFinished) and event.result.name == "todo_write":
                     await self.send(self.updates.plan(self.session.agent.context.todos))
-                if isinstance(event, events.UsageReported):
+                if isinstance(event, events.UsageReported) and not event.purpose:
                     await self._tell_room(event)
         await self.offer()
         if end in (TurnEnd.PROVIDER, TurnEnd.ERROR):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
-from qcode.cli.process import require_stdout, run_to_end
+from qcode.cli.process import require_pipes, require_stdout, run_to_end
 from qcode.cli.start import choose_model, note_on_stderr, open_session
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until stdin ends; return the exit code."""
     require_stdout("the protocol")
+    require_pipes("the Agent Client Protocol")
     enter_directory(args)
     added = added_directories(args)
 

@@ -29,7 +29,7 @@ from qcode.errors import QcodeError
 from qcode.events import Event, TurnEnd
 from qcode.files_whole import write_whole
 from qcode.headless.attempts import Attempts, Candidate
-from qcode.headless.ended import Ended
+from qcode.headless.ended import Ended, together
 from qcode.headless.order import Order
 from qcode.headless.work import Work
 from qcode.messages import JsonObject
@@ -274,6 +274,7 @@ class Apartness:
         return replace(
             ended,
             usage=self.shared.usage,
+            answered=together(each.work.answered() for each in self.places.values()),
             duration_s=time.monotonic() - self.started,
             receipt=place.teller.receipt.to_json(),
             attempts=tuple(entries) if self.wish.count > 1 else (),

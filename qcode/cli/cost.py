@@ -17,7 +17,7 @@ from qcode.cli.start import newest_session
 from qcode.cost import tables
 from qcode.cost.causes import Share, of_session
 from qcode.cost.entries import Entry, of_folder, of_journal
-from qcode.cost.reading import COMPARED, compared, local_power, local_seconds
+from qcode.cost.reading import COMPARED, compared, local_power, local_seconds, prices_by_name
 from qcode.cost.sums import KINDS, By, Sum, by, moment_of, total
 from qcode.errors import UsageError
 from qcode.models import find
@@ -71,8 +71,7 @@ def main(args: argparse.Namespace) -> int:
     if kind == "cause":
         if path is None:
             raise UsageError("--by cause is of one session", hint="give its ID, or --continue")
-        known = find(entries[-1].model) if entries else None
-        shares = of_session(path, known.prices if known else None)
+        shares = of_session(path, prices_by_name)
     else:
         rows = by(entries, cast("By", kind))  # as the parser has it
     found = _Found(kind, entries, rows, shares)

@@ -10,10 +10,9 @@ from qcode import paths
 from qcode.cost import tables
 from qcode.cost.causes import of_session
 from qcode.cost.entries import Entry, of_folder, of_journal
-from qcode.cost.reading import COMPARED, compared
+from qcode.cost.reading import COMPARED, compared, prices_by_name
 from qcode.cost.sums import by, day_of, total
 from qcode.errors import UsageError
-from qcode.models import find
 from qcode.record import replace
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ def _whole(session: Session, own: Sequence[Entry]) -> str:
         total((e for e in recent if day_of(e) == today), "today, everywhere"),
         total(project, "this directory"),
     ]
-    known = find(session.agent.provider.model)
-    shares = of_session(session.history.journal.path, known.prices if known else None)
+    shares = of_session(session.history.journal.path, prices_by_name)
     parts = [
         tables.sums(rows, ""),
         tables.causes(shares),

@@ -61,10 +61,11 @@ async def land_commit(session: Session, note: Note) -> str:
         root = session.agent.context.workspace.root
         subjects = await kept.use(lambda _its: recent_subjects(root))
         started = time.perf_counter()
-        message, usage = await write_message(session.agent, session.history, landed.paths, subjects)
+        message, done = await write_message(session.agent, session.history, landed.paths, subjects)
         taken_s = time.perf_counter() - started
-        session.history.spent(Asked(usage, "commit message", duration_s=taken_s))
-        session.budget.spend(usage)
+        who = session.agent.substitute(done.model)
+        session.history.spent(Asked(done.usage, "commit message", who, taken_s))
+        session.budget.spend(done.usage)
         making = asyncio.ensure_future(kept.use(lambda its: commit(its, message)))
         try:
             landed = await asyncio.shield(making)

@@ -39,11 +39,14 @@ async def answer_by(session: Session, extensions: Extensions, name: str) -> None
     """
     chosen = await chosen_for(extensions, name)
     if chosen is not None:
-        answer_with(session, extensions.settings, chosen)
+        answer_with(session, extensions.settings, chosen, extensions.chosen)
 
 
-def answer_with(session: Session, settings: Settings, chosen: Chosen) -> None:
-    """Have the turn that begins answered by another model; afterwards it is the one before."""
+def answer_with(session: Session, settings: Settings, chosen: Chosen, first: Chosen) -> None:
+    """Have the turn that begins answered by another model; afterwards it is the one before.
+
+    `first` is the one that the session began with.
+    """
     from qcode.cli.start import compactor_for, provider_for
 
     agent = session.agent
@@ -54,7 +57,7 @@ def answer_with(session: Session, settings: Settings, chosen: Chosen) -> None:
         agent.provider, agent.compactor, agent.max_output_tokens, agent.context.sizes = before
         await other.close()
 
-    agent.provider = provider_for(chosen, settings, session.id, None)
+    agent.provider = provider_for(chosen, settings, session.id, first=first)
     agent.context.sizes = tier_for(chosen.context_window).sizes
     agent.compactor = compactor_for(settings, chosen, agent.context, agent.tools)
     agent.max_output_tokens = chosen.output_limit(settings)

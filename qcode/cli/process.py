@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -21,6 +23,20 @@ def require_stdout(what: str) -> None:
     """
     if sys.stdout is None:
         raise UsageError(f"stdout is closed, so {what} could go nowhere", hint="redirect it")
+
+
+def require_pipes(what: str) -> None:
+    """Check that a protocol can be spoken over stdin and stdout: asyncio reads and writes no files.
+
+    Raises:
+        UsageError: one of them is a file.
+    """
+    for name, descriptor in (("stdin", 0), ("stdout", 1)):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UsageError(
+                f"{name} is a file, so {what} cannot be spoken",
+                hint="the program that speaks it starts this one, with pipes",
+            )
 
 
 def run_to_end(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

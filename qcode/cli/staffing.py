@@ -50,19 +50,18 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
         from qcode.cli.seconds import chosen_second
         from qcode.cli.start import choose_model, compactor_for, provider_for
 
-        own, other = settings, chosen
+        own, other, first = settings, chosen, chosen
         if model:
             own = replace(settings, model=model)
             other = await asyncio.to_thread(chosen_second, settings, chosen, model, note)
         elif agent.provider.model != chosen.target.model:  # the person took another meanwhile
             own = replace(settings, model=agent.provider.model)
-            other = await asyncio.to_thread(choose_model, own, note, local=False)
-        provider = provider_for(other, own, key)
+            other = first = await asyncio.to_thread(choose_model, own, note, local=False)
+        provider = provider_for(other, own, key, first=first)
         return provider, compactor_for(own, other, agent.context, agent.tools)
 
     def spend(asked: Asked) -> None:
-        same = asked.model == agent.provider.model
-        session.history.spent(modified(asked, model="") if same else asked)
+        session.history.spent(modified(asked, model=agent.substitute(asked.model)))
 
     def emit(event: Event) -> None:
         session.emit(event)  # it is another in each turn

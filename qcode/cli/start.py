@@ -91,11 +91,17 @@ class Chosen:
 
 
 def choose_model(
-    settings: Settings, note: Note, *, local: bool, progress: Progress | None = None
+    settings: Settings,
+    note: Note,
+    *,
+    local: bool,
+    progress: Progress | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> Chosen:
     """Return the model to use: the one named, the embedded one, or one found running.
 
-    `progress` is told how far the embedded one is fetched and loaded; by default stderr is.
+    Keys are those of `environ`. `progress` is told how far the embedded one is fetched and
+    loaded; by default stderr is.
 
     Where neither the settings nor the server say its window, `qcode doctor`'s profile may, and
     then what is known of models (`qcode.cli.knowing`).
@@ -111,7 +117,7 @@ def choose_model(
         from qcode.cli.reaching import check_place
 
         check_place(settings)
-    chosen = _choose(settings, note, progress, local=local)
+    chosen = _choose(settings, note, progress, environ, local=local)
     if settings.offline:
         from qcode.cli.reaching import check_target
 
@@ -123,7 +129,14 @@ def choose_model(
     return with_known(chosen)
 
 
-def _choose(settings: Settings, note: Note, progress: Progress | None, *, local: bool) -> Chosen:
+def _choose(
+    settings: Settings,
+    note: Note,
+    progress: Progress | None,
+    environ: Mapping[str, str],
+    *,
+    local: bool,
+) -> Chosen:
     window = settings.context_window
     named = settings.model
     if settings.base_url is None and named is not None and named.startswith(EMBEDDED_PREFIX):
@@ -137,16 +150,18 @@ def _choose(settings: Settings, note: Note, progress: Progress | None, *, local:
             return Chosen(target, window)
     if settings.base_url is None and (named is None or "/" not in named):
         try:
-            return Chosen(_resolve(settings, settings.base_url, named), window)
+            return Chosen(_resolve(settings, settings.base_url, named, environ), window)
         except UsageError as unresolved:
             return _found(settings, note, unresolved)
     if named is None and settings.base_url is not None:
-        named = _only_model(settings)
-    return Chosen(_resolve(settings, settings.base_url, named), window)
+        named = _only_model(settings, environ)
+    return Chosen(_resolve(settings, settings.base_url, named, environ), window)
 
 
-def _resolve(settings: Settings, base_url: str | None, model: str | None) -> Target:
-    target = resolve(model, base_url, os.environ, settings.api_key_env)
+def _resolve(
+    settings: Settings, base_url: str | None, model: str | None, environ: Mapping[str, str]
+) -> Target:
+    target = resolve(model, base_url, environ, settings.api_key_env)
     return replace(target, extra_body=settings.extra_body)
 
 
@@ -207,9 +222,9 @@ class NoModelError(UsageError):
     """No model is configured and no server runs; the message has several lines."""
 
 
-def _only_model(settings: Settings) -> str:
+def _only_model(settings: Settings, environ: Mapping[str, str]) -> str:
     """Return the first model that the endpoint lists; asked only when none was named."""
-    models = served_by(_resolve(settings, settings.base_url, "-"))
+    models = served_by(_resolve(settings, settings.base_url, "-", environ))
     if not models:
         raise UsageError(
             f"{settings.base_url} does not say which models it serves", hint="name one with -m"
@@ -496,9 +511,18 @@ def specs_of(
 
 
 def provider_for(
-    chosen: Chosen, settings: Settings, session_key: str, begun: ToolProtocol | None = None
+    chosen: Chosen,
+    settings: Settings,
+    session_key: str,
+    begun: ToolProtocol | None = None,
+    *,
+    first: Chosen | None = None,
 ) -> Provider:
-    """Return the provider; `begun` is the protocol that a reopened session had come to."""
+    """Return the provider.
+
+    `begun` is the protocol that a reopened session had come to. `first` is the session's model,
+    where another one answers: fallbacks are named beside that one.
+    """
     profile = chosen.profile
     known = begun or ("native" if chosen.is_embedded else profile.protocol if profile else None)
     policy = None
@@ -520,7 +544,7 @@ def provider_for(
         return provider
     from qcode.cli.seconds import with_fallback
 
-    return with_fallback(provider, chosen, settings, session_key)
+    return with_fallback(provider, chosen.target.model, first or chosen, settings, session_key)
 
 
 def _checkpoints(

@@ -99,8 +99,7 @@ class Teller:
         from qcode.ui import wire
 
         match event:
-            case events.AnswerFinished(message, _, usage):
-                model = self.session.agent.provider.model
+            case events.AnswerFinished(message, _, usage, model):
                 self.line(wire.assistant(self.session.id, model, message, usage))
             case events.ToolFinished(result):
                 self.line(wire.tool_result(self.session.id, result))

@@ -134,10 +134,11 @@ class _Hearing:
 
     @property
     def model(self) -> str:
-        """Who answered, as `Done` has it."""
+        """Who answered, where that is not the session's model."""
+        said = self._done.model if self._done is not None else ""
         if self._agent.summariser is not None:
-            return self._agent.summariser.model
-        return self._done.model if self._done is not None else ""
+            said = said or self._agent.summariser.model
+        return self._agent.substitute(said)
 
     async def hear(self, request: Request) -> None:
         """Take the stream to its end, or to where it is of no use any more."""

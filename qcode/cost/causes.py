@@ -8,7 +8,7 @@ stays is read anew once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -65,10 +65,15 @@ class Share(Record):
         )
 
 
-def of_session(path: Path, prices: Prices | None = None) -> list[Share]:
+Priced: TypeAlias = Callable[[str], "Prices | None"]
+"""Returns the prices of a model by its name; None: they are not known."""
+
+
+def of_session(path: Path, prices: Priced = lambda _model: None) -> list[Share]:
     """Return what a session's tokens were spent on, the greatest first.
 
-    `prices` are those by which a request's cost is shared out among its parts.
+    `prices` are those by which a request's cost is shared out among its parts; where they are not
+    known, tokens count alike.
 
     Raises:
         UsageError: the journal cannot be read.
@@ -79,9 +84,10 @@ def of_session(path: Path, prices: Prices | None = None) -> list[Share]:
 
 
 class _Book:
-    def __init__(self, prices: Prices | None) -> None:
+    def __init__(self, prices: Priced) -> None:
         self.shares: dict[Cause, Share] = {}
-        self._prices = prices
+        self._priced = prices
+        self._prices: dict[str, Prices | None] = {}
         self._parts: dict[int, tuple[Message, list[tuple[Cause, int]]]] = {}
         """Of each message, by which object it is; with it, so that no other gets its identity."""
 
@@ -92,12 +98,17 @@ class _Book:
         sent = items[:-1] if answered else items
         usage = asked.usage
         if asked.purpose or is_retry(sent):
-            cause = asked.purpose.partition(" ")[0] if asked.purpose else RETRIES
+            cause = asked.purpose or RETRIES
+            if cause.startswith("agent"):
+                cause = "agents"
             self._add(Share(cause, usage.read_anew, usage.cached_tokens, usage.output_tokens,
                             usage.cost_usd))  # fmt: skip
             return
         parts = [part for message in sent for part in self._of(message)]
-        for share in shared_out(usage, len(loaded.system), parts, self._prices):
+        who = asked.model or loaded.model
+        if who not in self._prices:
+            self._prices[who] = self._priced(who)
+        for share in shared_out(usage, len(loaded.system), parts, self._prices[who]):
             self._add(share)
 
     def _add(self, share: Share) -> None:
@@ -151,7 +162,7 @@ def shared_out(
         usage: As the server counted.
         system: Characters of the system prompt, which stands first; the tools are not known.
         parts: What stands behind, in order.
-        prices: By which the cost is shared out; without them it is not.
+        prices: By which the cost is shared out; without them each token costs the same.
     """
     told = sum(size for _, size in parts)
     total = usage.input_tokens
@@ -188,11 +199,14 @@ def shared_out(
 
 def _cost(usage: Usage, anew: int, cached: int, output: int, prices: Prices | None) -> float | None:
     """Return a part's share of what the request cost, by what its tokens cost one by one."""
-    if usage.cost_usd is None or prices is None:
+    if usage.cost_usd is None:
         return None
-    whole = cost(usage, prices)
+    whole = cost(usage, prices) if prices is not None else 0.0
+    if prices is None or whole <= 0:
+        tokens = usage.read_anew + usage.cached_tokens + usage.output_tokens
+        return usage.cost_usd * (anew + cached + output) / tokens if tokens else usage.cost_usd
     kept = usage.cache_write_tokens * anew / usage.read_anew if usage.read_anew else 0.0
     write = prices.input if prices.cache_write is None else prices.cache_write
     mine = cost(Usage(anew + cached, output, cached), prices)
     mine += kept * (write - prices.input) / 1_000_000
-    return usage.cost_usd * mine / whole if whole else usage.cost_usd
+    return usage.cost_usd * mine / whole

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from qcode.cost.entries import Entry
 from qcode.cost.sums import moment_of
-from qcode.messages import Usage
+from qcode.messages import PICTURE, STRONGER, Usage
 from qcode.models.model import Prices
 from qcode.models.pricing import cost
 from qcode.record import Record
@@ -41,8 +41,11 @@ def as_cached(entries: Iterable[Entry]) -> list[Usage]:
         usage = asked.usage
         ended = moment_of(entry.at)
         end = ended.timestamp() if ended else None
-        # Summaries and commit messages are asked for behind the conversation; agents have theirs.
-        thread = entry.session, asked.purpose if asked.purpose.startswith("agent") else ""
+        # Summaries and commit messages are asked for behind the conversation; agents have theirs,
+        # and a brief or a picture begins anew each time.
+        is_agent = asked.purpose.startswith("agent")
+        is_alone = asked.purpose in (STRONGER, PICTURE)
+        thread = entry.session, asked.purpose if is_agent or is_alone else ""
         before, before_end = last.get(thread, (0, None))
         begun = None if end is None else end - (asked.duration_s or 0.0)
         late = begun is not None and before_end is not None and begun - before_end > KEPT_S
@@ -55,7 +58,7 @@ def as_cached(entries: Iterable[Entry]) -> list[Usage]:
         cached = cached if cached >= LEAST else 0
         kept = usage.input_tokens - cached if usage.input_tokens >= LEAST else 0
         found.append(Usage(usage.input_tokens, usage.output_tokens, cached, None, kept))
-        if not asked.purpose or asked.purpose.startswith("agent"):
+        if not asked.purpose or is_agent:
             last[thread] = usage.input_tokens, end
     return found
 

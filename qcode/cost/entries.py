@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from qcode.journal import usage_from_json
@@ -39,7 +40,9 @@ def of_folder(folder: Path, *, since: float = 0.0, project: str = "") -> Iterato
     """
     for path in sorted(folder.glob("*.jsonl")):
         try:
-            if path.stat().st_mtime < since:
+            status = path.stat()
+            # Nobody writes to a pipe that lies there, and reading it would not end.
+            if status.st_mtime < since or not S_ISREG(status.st_mode):
                 continue
             yield from of_journal(path, project)
         except OSError:

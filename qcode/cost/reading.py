@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qcode.cost.elsewhere import Elsewhere, as_cached, elsewhere
 from qcode.cost.entries import Entry
-from qcode.models import find
+from qcode.models import Prices, find
 from qcode.models.energy import Power, assumed
 from qcode.models.hardware import this_machine
 
@@ -36,6 +36,12 @@ def compared(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, Elsewh
         shown = model.name or model.id if model else name
         out[shown] = elsewhere(usages, prices) if prices else None
     return out
+
+
+def prices_by_name(model: str) -> Prices | None:
+    """Return what a model costs, by its name alone; None: that is not known."""
+    known = find(model)
+    return known.prices if known else None
 
 
 def local_seconds(entries: Sequence[Entry]) -> float:

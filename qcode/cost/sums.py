@@ -48,12 +48,16 @@ def total(entries: Iterable[Entry], key: str = "") -> Sum:
 
 
 def by(entries: Iterable[Entry], kind: By) -> list[Sum]:
-    """Return the sums by day (of the local time zone), session, …; in the order of first sight."""
+    """Return the sums by day (of the local time zone), session, …
+
+    Days stand in their order, all else in that of first sight.
+    """
     groups: dict[str, list[Entry]] = {}
     name = _NAMES[kind]
     for number, entry in enumerate(entries, 1):
         groups.setdefault(str(number) if kind == "step" else name(entry), []).append(entry)
-    return [total(group, key) for key, group in groups.items()]
+    keys = sorted(groups) if kind == "day" else groups
+    return [total(groups[key], key) for key in keys]
 
 
 def moment_of(at: str) -> datetime | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from qcode.events import TurnEnd
-from qcode.messages import JsonObject, ToolCall, Usage
+from qcode.messages import Asked, JsonObject, ToolCall, Usage
 from qcode.record import Record
 from qcode.verification.outcome import Outcome
 
@@ -22,6 +23,34 @@ class Violation(Record):
     line: int = 0
     """From 1; 0 where it is about the file as a whole."""
     rolled_back: bool = False
+
+
+class Answered(Record):
+    """What one model was asked in a run."""
+
+    model: str
+    usage: Usage
+    requests: int
+
+
+def answered(asked: Iterable[Asked], usual: str) -> tuple[Answered, ...]:
+    """Return who answered requests, in order of their first one; `usual` where none is named."""
+    found: dict[str, Answered] = {}
+    for each in asked:
+        model = each.model or usual
+        before = found.get(model) or Answered(model, Usage(), 0)
+        found[model] = Answered(model, before.usage + each.usage, before.requests + 1)
+    return tuple(found.values())
+
+
+def together(several: Iterable[Sequence[Answered]]) -> tuple[Answered, ...]:
+    """Return who answered in several runs."""
+    found: dict[str, Answered] = {}
+    for each in chain.from_iterable(several):
+        before = found.get(each.model) or Answered(each.model, Usage(), 0)
+        usage, requests = before.usage + each.usage, before.requests + each.requests
+        found[each.model] = Answered(each.model, usage, requests)
+    return tuple(found.values())
 
 
 class Ended(Record):
@@ -63,3 +92,5 @@ class Ended(Record):
     """Of the duration, what was spent on asking the model."""
     denied: Sequence[ToolCall] = ()
     """Calls that were not allowed."""
+    answered: Sequence[Answered] = ()
+    """Who answered in this run; earlier ones of a session that goes on are left out."""

@@ -21,7 +21,7 @@ from qcode.boundary import Unconfined
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.errors import QcodeError
 from qcode.events import Event, TurnEnd
-from qcode.headless.ended import Ended, Violation
+from qcode.headless.ended import Answered, Ended, Violation, answered
 from qcode.headless.order import Order
 from qcode.headless.witness import Witness
 from qcode.prompts import load
@@ -103,6 +103,8 @@ class Work:
         self.boundary = session.agent.boundary or Unconfined(session.agent.context.workspace)
         self.witness = Witness()
         self.started = time.monotonic()
+        self.asked_before = len(session.history.asked)
+        """Requests of earlier runs of the session."""
         self.order = Order("")
         self.answer = ""
         self.structured: object = None
@@ -219,7 +221,14 @@ class Work:
             structured=self.structured,
             asking_s=self.witness.asking_s,
             denied=tuple(self.witness.denied),
+            answered=self.answered(),
         )
+
+    def answered(self) -> tuple[Answered, ...]:
+        """Return who answered in this run."""
+        agent = self.session.agent
+        usual = agent.target.model if agent.target is not None else agent.provider.model
+        return answered(self.session.history.asked[self.asked_before :], usual)
 
     def how_to_go_on(self) -> str:
         """Return what to do to go on from here."""

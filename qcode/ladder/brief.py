@@ -81,12 +81,15 @@ def _files(messages: Sequence[Message], touching: Touching, task: str) -> list[s
     """Return the files that matter, the likeliest first: what was last changed, then read."""
     changed: dict[str, None] = {}
     looked: dict[str, None] = {}
+    # What was not read for the one model, as rules, hooks or a person refused, is not shown to
+    # another. Edits that failed are what it is asked about.
+    failed = {m.call_id for m in messages if isinstance(m, ToolMessage) and m.is_error}
     for message in reversed(messages):
         if not isinstance(message, AssistantMessage):
             continue
         for call in message.tool_calls:
             touched = touching(call)
-            if not touched.command:
+            if not touched.command and (touched.is_change or call.id not in failed):
                 (changed if touched.is_change else looked).update(dict.fromkeys(touched.paths))
     named = [path for path in looked if path in task]
     return list(dict.fromkeys([*changed, *named, *looked]))

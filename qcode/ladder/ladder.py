@@ -14,16 +14,13 @@ from qcode.errors import QcodeError
 from qcode.events import Emit
 from qcode.ladder.brief import ReadFile, brief
 from qcode.ladder.stuck import Stuck
-from qcode.messages import Asked, AssistantMessage, Message, Usage, UserMessage
+from qcode.messages import STRONGER, Asked, AssistantMessage, Message, Usage, UserMessage
 from qcode.prompts import load
 from qcode.providers import Provider, Request, ToolSpec
 
 if TYPE_CHECKING:
     from qcode.agent import Agent, Record
     from qcode.calls.decoder import DecodedCall
-
-PURPOSE = "stronger step"
-"""What such a request was for, in the ledger."""
 
 
 @dataclass(slots=True)
@@ -44,7 +41,11 @@ class Stronger:
     digest: Digest
     read: ReadFile
     saw: Callable[[str], None]
-    """Notes that a file was shown whole, so that it may be edited."""
+    """Notes that a file was shown whole, so that it may be edited in this step."""
+    forget: Callable[[], None]
+    """Takes that back: the session's model did not see the files."""
+    may_change: Callable[[], bool]
+    """Whether a change could be made at all: the mode may be one that only reads."""
 
 
 @dataclass(slots=True)
@@ -105,10 +106,11 @@ class Ladder:
             self.stronger.saw(path)
         if self._provider is None:
             self._provider = self.stronger.make()
+        may_change = self.stronger.may_change()
         request = Request(
-            load("ladder/system"),
+            load("ladder/system" if may_change else "ladder/advising"),
             [UserMessage(agent.masker.mask(told.text))],
-            self.stronger.specs,
+            self.stronger.specs if may_change else (),
             self.stronger.max_output_tokens,
         )
         held = _Held(record)
@@ -120,14 +122,21 @@ class Ladder:
             return None
         usage = answer.done.usage
         self.spent = self.spent + usage
-        asked = Asked(usage, PURPOSE, self._provider.model, answer.duration_s)
+        asked = Asked(usage, STRONGER, self._provider.model, answer.duration_s)
         if answer.decoded.calls:
             # The reasoning is another model's; its provider alone could read it back.
             message = answer.message
+            if record.messages and isinstance(record.messages[-1], AssistantMessage):
+                # APIs refuse two answers in a row.
+                record.append(UserMessage(load("ladder/takes_over"), is_nudge=True))
             record.append(AssistantMessage(message.text, "", message.tool_calls))
         elif advice := answer.message.text.strip():
             record.append(UserMessage(load("ladder/advice", advice=advice), is_nudge=True))
         return asked, answer.decoded.calls
+
+    def end_step(self) -> None:
+        """The calls of the step are run, or it came to none."""
+        self.stronger.forget()
 
     async def close(self) -> None:
         """Give up the connection."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcode.errors import QcodeError
-from qcode.messages import Usage, UserMessage
+from qcode.messages import UserMessage
 from qcode.prompts import load
 from qcode.providers import Done, Request, Retry, TextPart
 
@@ -67,8 +67,8 @@ def recent_subjects(root: Path) -> list[str]:
 
 async def write_message(
     agent: Agent, history: History, files: Sequence[str], subjects: Sequence[str]
-) -> tuple[str, Usage]:
-    """Return a message for a change of these files, and the tokens that it cost.
+) -> tuple[str, Done]:
+    """Return a message for a change of these files, and the end of the answer with its tokens.
 
     The question goes behind the conversation, whose beginning the server still
     holds. An answer that is no message is replaced by a plain one.
@@ -82,7 +82,7 @@ async def write_message(
         min(_TOKENS, agent.max_output_tokens),
     )
     pieces: list[str] = []
-    usage = Usage()
+    done = Done()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             async with aclosing(agent.provider.stream(request)) as stream:  # type: ignore[type-var]
@@ -92,10 +92,10 @@ async def write_message(
                     elif isinstance(part, Retry):
                         pieces.clear()
                     elif isinstance(part, Done):
-                        usage = part.usage
+                        done = part
     except (QcodeError, TimeoutError):
         pieces.clear()  # the work is done; a plain message is better than no commit
-    return cleaned("".join(pieces)) or plain_message(files, subjects), usage
+    return cleaned("".join(pieces)) or plain_message(files, subjects), done
 
 
 def cleaned(text: str) -> str:

@@ -152,10 +152,14 @@ def fit(
         # Quality first among what is as good to work with: context before bits, bits before the
         # form of the cache.
         names = sorted(known, key=known.__getitem__, reverse=True)
+        # The smallest may have more bits than are worth it: of a model below a billion, tables
+        # that hardly shrink are most of the file.
         fitting = [
             name
             for name in names
-            if only or least_bits <= known[name] * 8 / weights.total_b < most_bits
+            if only
+            or least_bits <= known[name] * 8 / weights.total_b < most_bits
+            or (name == names[-1] and known[name] * 8 / weights.total_b >= most_bits)
         ]
         for tokens, name, cache in product(contexts, fitting, ("f16", "q8_0")):
             if found := _placed(weights, name, known[name], tokens, cache, place, space):

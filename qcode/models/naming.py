@@ -91,6 +91,8 @@ def _parts(name: str) -> list[str]:
             return part.split("--", 2)[1:]
     while len(parts) > 1 and _says_nothing(parts[-1]):
         parts.pop()
+    if parts:  # llama.cpp's cache: owner_repository-GGUF_file
+        parts[-1] = parts[-1].rpartition("-gguf_")[2] or parts[-1]
     return parts
 
 
@@ -141,8 +143,10 @@ def _without_form(form: str) -> str:
     words = form.split("-")
     count = _count(words)
     rest = "-".join(words[: len(words) - count])
-    # `deepseek-chat` is a model, and `deepseek` would be any of a vendor's.
-    if not rest or (words[-1] == "chat" and not any(map(str.isdigit, rest))):
+    # `deepseek-chat` is a model, and `deepseek` would be any of a vendor's; `gpt-5.2-chat` is
+    # another one than `gpt-5.2`.
+    is_another = form.startswith("gpt-") or not any(map(str.isdigit, rest))
+    if not rest or (words[-1] == "chat" and is_another):
         return form
     return rest
 

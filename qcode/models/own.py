@@ -114,7 +114,8 @@ def _models(file: Path) -> Own:
         tables = tomllib.loads(read_small(file).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read `{file}`: {error.strerror}") from error
-    except ValueError as error:  # TOML's and Unicode's own are both of that kind
+    # TOML's and Unicode's own are both ValueErrors; nested too deeply, it cannot be read either.
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"cannot read `{file}`: {' '.join(str(error).split())}", hint="mend it or move it away"
         ) from error

@@ -17,7 +17,7 @@ def cost(usage: Usage, prices: Prices) -> float:
     """
     read = prices.input if prices.cache_read is None else prices.cache_read
     write = prices.input if prices.cache_write is None else prices.cache_write
-    kept = usage.cache_write_tokens
+    kept = min(usage.cache_write_tokens, usage.read_anew)  # some servers count otherwise
     return (
         (usage.read_anew - kept) * prices.input
         + usage.cached_tokens * read

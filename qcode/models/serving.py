@@ -10,7 +10,7 @@ LM Studio lmstudio.ai/docs/cli. `qcode.models.serving_gpu` has vLLM and SGLang.
 from __future__ import annotations
 
 from qcode.models import fitting
-from qcode.models.fitting import Fit
+from qcode.models.fitting import Fit, Room
 from qcode.models.hardware import Hardware
 from qcode.models.model import Model, Weights
 from qcode.models.recipe import Command, Recipe
@@ -18,6 +18,7 @@ from qcode.models.serving_gpu import sglang, unsaid, vllm
 from qcode.models.speed import speed_of
 from qcode.models.traits import Traits, traits
 from qcode.models.tuning import llama_options, tuning
+from qcode.record import replace
 
 HOST = "127.0.0.1"
 LLAMA_CPP, OLLAMA, LM_STUDIO = "llama.cpp", "Ollama", "LM Studio"
@@ -44,17 +45,31 @@ def recipes(model: Model, hardware: Hardware) -> tuple[Recipe, ...]:
         return ()
     facts = traits(model)
     space = fitting.room(hardware)
-    found = fitting.fit(weights, model.context_window, space)
+    window = model.context_window
+    files = replace(weights, quantisations=_gguf_sizes(weights))
+    found = fitting.fit(files, window, space)
     # These two put whole layers into RAM, and not the experts of all layers.
-    in_layers = fitting.fit(weights, model.context_window, space, parts_experts=False)
+    in_layers = fitting.fit(files, window, space, parts_experts=False)
     all_ = (
-        _llama_cpp(model, weights, facts, hardware, found),
+        _llama_cpp(model, files, facts, hardware, found),
         vllm(model, weights, facts, hardware),
         sglang(model, weights, facts, hardware),
-        _ollama(model, weights, hardware, in_layers),
-        _lm_studio(model, weights, hardware, in_layers),
+        _ollama(model, files, hardware, space, in_layers),
+        _lm_studio(model, files, hardware, in_layers),
     )
     return tuple(sorted(all_, key=lambda recipe: not recipe.fits))
+
+
+def _gguf_sizes(weights: Weights) -> dict[str, float]:
+    """Return the sizes of GGUF files, and not of what the vendor published (`BF16`, `INT4`)."""
+    forms = ("Q", "IQ", "TQ", "UD-", "MXFP4")
+    return {name: size for name, size in weights.quantisations.items() if name.startswith(forms)}
+
+
+def _in_library(files: Weights) -> str:
+    """Return what Ollama's library gives for a name without a quantisation, of those known."""
+    known = fitting.sizes(files)
+    return "Q4_K_M" if "Q4_K_M" in known else min(known, key=known.__getitem__)
 
 
 def _llama_cpp(
@@ -102,7 +117,17 @@ def _offload_notes(found: Fit, facts: Traits) -> tuple[str, ...]:
     return ()
 
 
-def _ollama(model: Model, weights: Weights, hardware: Hardware, found: Fit | None) -> Recipe:
+def _ollama(
+    model: Model, weights: Weights, hardware: Hardware, space: Room, found: Fit | None
+) -> Recipe:
+    if weights.ollama:
+        # Its library has one form behind that name, whatever else would fit.
+        only = _in_library(weights)
+        whole = fitting.fit(weights, model.context_window, space, only=only, parts_experts=False)
+        if whole is not None or found is None or not weights.gguf:
+            found = whole
+        else:  # a smaller file than the library's fits
+            weights = replace(weights, ollama="")
     name = weights.ollama or (
         f"hf.co/{weights.gguf}:{found.quantisation}" if weights.gguf and found else ""
     )
@@ -120,7 +145,7 @@ def _ollama(model: Model, weights: Weights, hardware: Hardware, found: Fit | Non
         environment |= {"OLLAMA_FLASH_ATTENTION": "1", "OLLAMA_KV_CACHE_TYPE": found.cache_type}
     notes = [_OLLAMA_WINDOW]
     if weights.ollama:
-        notes.append("which quantisation its library has decides the size; `ollama show` says it")
+        notes.append("the size is that of what its library most likely has; `ollama show` says it")
     elif found.weights_gb > _WHOLE_FILE_GB:
         notes.append("Ollama takes no model that is published in several files; this one likely is")
     if not weights.ollama:

@@ -10,7 +10,7 @@ from qcode.models.model import Model, Sampling, Weights
 from qcode.models.recipe import Command, Recipe
 from qcode.models.speed import FILLED_TOKENS, speed_of, tokens_per_second
 from qcode.models.traits import Traits
-from qcode.record import Record
+from qcode.record import Record, replace
 
 VLLM, SGLANG = "vLLM", "SGLang"
 _HOST = "127.0.0.1"
@@ -18,6 +18,8 @@ _SHARE = 0.9
 """Of each GPU that they take (vLLM's `--gpu-memory-utilization`, SGLang's default)."""
 _EACH_GB = 2.5
 """Of each GPU for activations and CUDA graphs, about."""
+_FORMS = ("BF16", "INT4", "FP4", "MXFP4")
+"""In which a vendor publishes weights; sizes by such a name are of the repository itself."""
 _CONTEXTS = (131_072, 65_536, 32_768, 16_384)
 
 
@@ -88,30 +90,41 @@ def sglang(model: Model, weights: Weights, facts: Traits, hardware: Hardware) ->
 
 def _plan(model: Model, weights: Weights, facts: Traits, hardware: Hardware) -> _Plan:
     """Return the best that fits; where nothing does, the least that would."""
-    cards = _cards(hardware)
-    room = cards * min((gpu.vram_bytes / 1e9 for gpu in hardware.gpus), default=0.0)
-    repositories = [(weights.repository, facts.published_bits)]
-    if facts.has_fp8 and facts.published_bits > 8:
-        repositories.append((f"{weights.repository}-FP8", 8.0))
+    each = min((gpu.vram_bytes / 1e9 for gpu in hardware.gpus), default=0.0)
+    runs = bool(hardware.gpus) and hardware.gpus[0].kind != "apple"
     window = model.context_window
     plans = []
     for tokens in dict.fromkeys(min(each, window or each) for each in _CONTEXTS):
-        for repository, bits in repositories:
-            size = weights.total_b * bits / 8
+        for repository, bits, size in _published(weights, facts):
             cache = fitting.cache_bytes(weights) * tokens / 1e9
-            plan = _Plan(repository, bits, size, tokens, cache, max(1, cards), False)
-            plans.append(plan)
-            runs = bool(hardware.gpus) and hardware.gpus[0].kind != "apple"
-            # The largest context first, and for it the weights as published.
-            if runs and plan.needed_gb <= room:
-                return _Plan(repository, bits, size, tokens, cache, cards, True)
-    return min(plans, key=lambda plan: plan.needed_gb)
+            # The largest context first, for it the weights as published, and for these no more
+            # GPUs than they need: the heads of small models do not divide by eight.
+            for cards in _splits(hardware):
+                plan = _Plan(repository, bits, size, tokens, cache, cards, False)
+                plans.append(plan)
+                if runs and plan.needed_gb <= cards * each:
+                    return replace(plan, fits=True)
+    # The most cards, as nothing fits on fewer; of that the least.
+    return min(plans, key=lambda plan: (-plan.cards, plan.needed_gb))
 
 
-def _cards(hardware: Hardware) -> int:
-    """Return over how many GPUs to split: a power of two, as attention heads are."""
-    count = len(hardware.gpus)
-    return 1 << (count.bit_length() - 1) if count else 0
+def _published(weights: Weights, facts: Traits) -> list[tuple[str, float, float]]:
+    """Return the vendor's repositories with bits for each weight and gigabytes."""
+    known = weights.quantisations
+    name, bits = weights.repository, facts.published_bits
+    whole = next((known[one] for one in _FORMS if one in known), weights.total_b * bits / 8)
+    has_both = facts.has_fp8 and bits > 8
+    if has_both and "FP8" in known and "BF16" not in known:
+        return [(name, 8.0, known["FP8"])]  # there is nothing else
+    found = [(name, bits, whole)]
+    if has_both:
+        found.append((f"{name}-FP8", 8.0, known.get("FP8", weights.total_b)))
+    return found
+
+
+def _splits(hardware: Hardware) -> list[int]:
+    """Return over how many GPUs to split: powers of two, as attention heads are."""
+    return [1 << power for power in range(max(1, len(hardware.gpus).bit_length()))]
 
 
 def _sampling(sampling: Sampling) -> dict[str, float]:
@@ -199,8 +212,12 @@ def _refused(server: str, plan: _Plan, hardware: Hardware) -> Recipe:
     if not hardware.gpus or hardware.gpus[0].kind == "apple":
         why = f"needs NVIDIA or AMD GPUs with {needs}"
     else:
-        there = hardware.vram_bytes / 1e9
-        why = f"does not fit: {needs} are needed, {there:.0f} GB are here"
+        count = len(hardware.gpus)
+        there = f"{hardware.vram_bytes / 1e9:.0f} GB are here"
+        if count > 1:
+            each = min(gpu.vram_bytes / 1e9 for gpu in hardware.gpus)
+            there = f"{plan.cards} of {count} GPUs have {plan.cards * each:.0f} GB to share evenly"
+        why = f"does not fit: {needs} are needed, {there}"
     return Recipe(
         server,
         False,

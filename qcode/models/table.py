@@ -21,8 +21,8 @@ from qcode.paths import cache_dir
 from qcode.record import Record
 
 _NAME = "model_prices_and_context_window_backup.json"
-_FORMAT = 2
-"""Of what is kept; what is in another one is read anew."""
+_FORMAT = 3
+"""Of what is kept, plain names (`naming.plain`) among it; what is in another one is read anew."""
 
 _MODES = frozenset({"chat", "responses"})
 _MILLION = 1e6

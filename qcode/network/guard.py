@@ -99,9 +99,14 @@ def refuse_others() -> None:
         if not isinstance(name, str) or not is_own(name):
             refused(str(name), int(port) if str(port).isdecimal() else 0)
 
+    python_s = socket.socket
+
     def made(args: tuple[Any, ...]) -> None:
         if args[1] not in families:
             raise _refusal(f"a socket of the family {args[1]}", "")
+        if args[1] in internet and not isinstance(args[0], python_s):
+            # One of the C module's: it looks up the names that it is given.
+            raise _refusal("what a socket of the module `_socket` reaches", "")
 
     def sent(args: tuple[Any, ...]) -> None:
         sock, address = args[0], args[1]
@@ -117,7 +122,11 @@ def refuse_others() -> None:
         if args[0] is not None:
             checked(args[0], args[1] if len(args) > 1 else 0)
 
-    def reversed_(args: tuple[Any, ...]) -> None:
+    def named(args: tuple[Any, ...]) -> None:
+        # What is known of this machine was answered before (`names`): this asks a server.
+        refused(str(args[0]), 0)
+
+    def told(args: tuple[Any, ...]) -> None:
         checked(args[0][0] if isinstance(args[0], tuple) else args[0], 0)
 
     def imported(args: tuple[Any, ...]) -> None:
@@ -134,8 +143,8 @@ def refuse_others() -> None:
         "socket.sendmsg": sent,
         "socket.getaddrinfo": looked_up,
         "socket.gethostbyname": looked_up,
-        "socket.gethostbyaddr": reversed_,
-        "socket.getnameinfo": reversed_,
+        "socket.gethostbyaddr": named,
+        "socket.getnameinfo": told,
         "import": imported,
         "subprocess.Popen": check_start,
         "os.exec": check_start,

@@ -75,8 +75,39 @@ def never(refuse: Callable[[str, int], None]) -> None:
         return found
 
     vars(socket)["getaddrinfo"] = getaddrinfo
+    _never_backwards()
     for method in _SENDS:
         setattr(socket.socket, method, _numbers_only(getattr(socket.socket, method), refuse))
+
+
+def _never_backwards() -> None:
+    """Have the older functions, and those from address to name, ask nobody either.
+
+    The name of 127.0.0.2 stands in few files of hosts: a name server would be asked for it.
+    """
+    by_name, all_by_name = socket.gethostbyname, socket.gethostbyname_ex
+    by_address, told = socket.gethostbyaddr, socket.getnameinfo
+
+    def gethostbyname(host: Any) -> str:
+        return "127.0.0.1" if as_text(host).lower() == LOCALHOST else by_name(host)
+
+    def gethostbyname_ex(host: Any) -> tuple[str, list[str], list[str]]:
+        if as_text(host).lower() == LOCALHOST:
+            return LOCALHOST, [], ["127.0.0.1"]
+        return all_by_name(host)
+
+    def gethostbyaddr(host: Any) -> tuple[str, list[str], list[str]]:
+        text = as_text(host)
+        if not is_loopback(text):
+            return by_address(host)
+        found = "127.0.0.1" if text.lower() == LOCALHOST else text
+        return LOCALHOST, [], [found]
+
+    def getnameinfo(address: Any, flags: int) -> tuple[str, str]:
+        return told(address, flags | socket.NI_NUMERICHOST)
+
+    for one in (gethostbyname, gethostbyname_ex, gethostbyaddr, getnameinfo):
+        vars(socket)[one.__name__] = one
 
 
 def _numbers_only(does: Callable[..., Any], refuse: Callable[[str, int], None]) -> Any:
@@ -103,7 +134,8 @@ def is_name(host: str) -> bool:
         return False
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
-            socket.inet_pton(family, host.partition("%")[0])
+            # With a `%` behind it: looked up where there is no such interface.
+            socket.inet_pton(family, host)
         except (OSError, ValueError):
             continue
         return False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from qcode.errors import SandboxError
+from qcode.network import guard as network_guard
 from qcode.network import ledger
 from qcode.record import Record
 from qcode.sandbox.blocked import Block, blocked
@@ -233,7 +234,7 @@ class Sandbox:
         """
         streams = (stdin, stdout, stderr)
         tier = self.tier
-        self._check_offline(tier, grant)
+        self._check_offline(tier, grant, purpose)
         if tier is Tier.NONE or (grant is not None and grant.everything):
             open_to_all = Confinement(network=Network.ON)
             if purpose is not Purpose.LOOK:
@@ -258,10 +259,20 @@ class Sandbox:
         self._children.add(guarded)
         return guarded
 
-    def _check_offline(self, tier: Tier, grant: Grant | None) -> None:
-        """Raise SandboxError where a process would reach the network that must not."""
+    def _check_offline(self, tier: Tier, grant: Grant | None, purpose: Purpose) -> None:
+        """Raise SandboxError where a process would reach the network that must not.
+
+        Offline is said by the policy, or by another session of this process, for which it holds.
+        """
         if not self.policy.is_offline:
-            return
+            if purpose is Purpose.LOOK or not network_guard.is_offline():
+                return
+            if self.policy.network is not Network.OFF:
+                raise SandboxError(
+                    "another session of this process turned offline on, and this one's commands "
+                    "have the network",
+                    hint="open it anew",
+                )
         if tier is Tier.NONE:
             raise SandboxError(
                 "offline, and nothing here keeps a program from the network, so none is started",
@@ -383,7 +394,10 @@ class Sandbox:
         if not isinstance(child, Guarded):
             return ()
         found = [Block(violation.text) for violation in child.violations]
-        return (*found, *blocked(printed, child.cwd, child.confinement))
+        found += blocked(printed, child.cwd, child.confinement)
+        if self.policy.is_offline:  # nobody is asked about the network then
+            found = [Block(one.what) if one.access == "network" else one for one in found]
+        return tuple(found)
 
     def close(self) -> None:
         """End what still runs, and remove what was temporary; starting anew is possible."""

@@ -10,6 +10,7 @@ from qcode.providers.registry import Target
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
 MODEL: Final = "gen_ai.request.model"
+ANSWERED_BY: Final = "gen_ai.response.model"
 MAX_TOKENS: Final = "gen_ai.request.max_tokens"
 FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"

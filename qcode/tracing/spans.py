@@ -140,9 +140,9 @@ class Tracing:
                     self._asking.retries.append(event)
             case events.AnswerFinished():
                 self._answered(event)
-            case events.UsageReported(step):
+            case events.UsageReported(step, _, purpose):
                 if not self._usage_due:
-                    self._chat(step, {"qcode.purpose": "summary"})
+                    self._chat(step, {"qcode.purpose": purpose})
                     self._asking = _Asking()
                 self._usage_due = False
             case events.Compacted(before, after):
@@ -217,6 +217,8 @@ class Tracing:
 
     def _answered(self, event: events.AnswerFinished) -> None:
         attributes: Attributes = {}
+        if event.model:
+            attributes[names.ANSWERED_BY] = event.model
         if event.finish_reason:
             attributes[names.FINISH_REASONS] = (event.finish_reason,)
         if self._tells_content:

@@ -39,8 +39,9 @@ class Standing:
     def handle(self, event: Event) -> None:
         """Take one event."""
         match event:
-            case events.UsageReported(step, _):
-                self._last = step
+            case events.UsageReported(step, _, purpose):
+                if not purpose:  # others do not have the conversation as it is
+                    self._last = step
             case events.ToolFinished() | events.TurnFinished():
                 self._look()
             case events.Compacted():

@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 
 from qcode.events import TurnEnd
-from qcode.headless.ended import Ended, Violation
+from qcode.headless.ended import Answered, Ended, Violation
 from qcode.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage, Usage
 from qcode.ui.printable import safe_json
 
@@ -66,7 +66,22 @@ def usage_json(usage: Usage) -> JsonObject:
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+    }
+
+
+def model_usage(answered: Sequence[Answered]) -> JsonObject:
+    """Return who answered how much, by model, as their results name it."""
+    return {
+        each.model: {
+            "inputTokens": each.usage.input_tokens,
+            "outputTokens": each.usage.output_tokens,
+            "cacheReadInputTokens": each.usage.cached_tokens,
+            "cacheCreationInputTokens": each.usage.cache_write_tokens,
+            "costUSD": each.usage.cost_usd,
+            "requests": each.requests,
+        }
+        for each in answered
     }
 
 
@@ -161,6 +176,7 @@ def result(ended: Ended) -> JsonObject:
         "duration_api_ms": round(ended.asking_s * 1000),
         "usage": usage_json(ended.usage),
         "total_cost_usd": ended.usage.cost_usd,
+        "modelUsage": model_usage(ended.answered),
         "permission_denials": [_denial(call) for call in ended.denied],
         "files_changed": list(ended.files_changed),
         "verification": [outcome.to_json() for outcome in ended.verification],

@@ -17,7 +17,7 @@ from acp.helpers import audio_block, embedded_text_resource, resource_block
 from acp.schema import EnvVariable, McpServerStdio
 from acp_editor import Editor, connected
 from program import COMMAND, repository
-from scripted_server import call, text
+from scripted_server import Reply, Seen, call, text
 
 EDIT = call("edit", file_path="a.py", old_string="return 1", new_string="return 2")
 
@@ -344,9 +344,14 @@ def test_an_interrupted_agent_says_so_by_its_exit_code(work: Path) -> None:
 
 def test_servers_of_the_editor_are_used(work: Path) -> None:
     async def hold() -> None:
-        with scripted.ScriptedServer(
-            [call("mcp__clock__get_current_time", timezone="UTC"), text("Late.")]
-        ) as server:
+        def reply(seen: Seen) -> Reply:
+            if "UTC" in str(seen.json["messages"][-1]["content"]):
+                return text("Late.")
+            if "clock" not in json.dumps(seen.json):
+                return text("There is no clock yet.")  # a slow machine still starts it
+            return call("mcp__clock__get_current_time", timezone="UTC")
+
+        with scripted.ScriptedServer(reply) as server:
             editor = Editor()
             clock = McpServerStdio(
                 name="clock",
@@ -356,7 +361,10 @@ def test_servers_of_the_editor_are_used(work: Path) -> None:
             )
             async with connected(editor, server.base_url) as (agent, _):
                 session = (await agent.new_session(cwd=str(work), mcp_servers=[clock])).session_id
-                await agent.prompt(session_id=session, prompt=[text_block("how late is it?")])
+                for _ in range(6):
+                    await agent.prompt(session_id=session, prompt=[text_block("how late is it?")])
+                    if editor.asked:
+                        break
                 assert "outside the sandbox" in str(editor.asked[0][0].content)
                 assert "UTC" in bodies(server)[-1]["messages"][-1]["content"]
 

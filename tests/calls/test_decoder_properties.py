@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.calls.decoder import Decoded, Decoder, ReasoningShown, TextShown
 from qcode.calls.found import Fault
@@ -365,7 +366,7 @@ def calls_with(strings: st.SearchStrategy[str]) -> st.SearchStrategy[list[Call]]
 # Any answer.
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(SOUP, AT, FINISH)
 def test_the_cuts_of_the_stream_make_no_difference(
     text: str, at: list[int], finish: str | None
@@ -375,7 +376,7 @@ def test_the_cuts_of_the_stream_make_no_difference(
     assert run(*cuts(text, at), finish=finish).whole == whole.whole
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(SOUP, FINISH)
 def test_single_characters_say_the_same_as_the_whole(text: str, finish: str | None) -> None:
     text = text[:400]
@@ -383,7 +384,7 @@ def test_single_characters_say_the_same_as_the_whole(text: str, finish: str | No
     assert run(*text, finish=finish).whole == run(text, finish=finish).whole
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(FORMATS), calls_with(ANY_STRING), st.data())
 def test_the_cuts_of_a_damaged_call_make_no_difference(
     form: Renderer, calls: list[Call], data: st.DataObject
@@ -397,7 +398,7 @@ def test_the_cuts_of_a_damaged_call_make_no_difference(
     assert run(*cuts(text, data.draw(AT)), finish=finish).whole == run(text, finish=finish).whole
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(SOUP, AT, FINISH)
 def test_what_is_shown_stays_in_the_answer(text: str, at: list[int], finish: str | None) -> None:
     made = run(*cuts(text, at), finish=finish)
@@ -439,7 +440,7 @@ PARTS = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(PARTS, max_size=10), FINISH)
 def test_any_stream_is_decoded(parts: list[Part], finish: str | None) -> None:
     decoded = Run(parts, finish).decoded
@@ -455,7 +456,7 @@ def test_any_stream_is_decoded(parts: list[Part], finish: str | None) -> None:
 # Whole calls.
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(st.data())
 @formats
 def test_calls_come_back_as_they_were_written(form: Renderer, data: st.DataObject) -> None:
@@ -486,7 +487,7 @@ def test_a_long_value_comes_back_as_it_was_written(form: Renderer) -> None:
     assert made.calls == calls
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(st.data())
 @formats
 def test_a_call_that_was_cut_is_not_run(form: Renderer, data: st.DataObject) -> None:
@@ -499,7 +500,7 @@ def test_a_call_that_was_cut_is_not_run(form: Renderer, data: st.DataObject) -> 
     assert made.calls == calls[: len(made.calls)]
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(st.data())
 @formats
 def test_a_value_that_was_cut_is_not_used_even_at_a_natural_end(

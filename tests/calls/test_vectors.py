@@ -23,7 +23,7 @@ def run(path: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=path.parent,
-        env={**os.environ, "QCODE_CUTS": str(many(2000, 250))},
+        env={**os.environ, "QCODE_CUTS": str(many(2000, 100))},
         timeout=120,
     )
 

@@ -54,6 +54,23 @@ def test_a_closed_stdout_is_told_in_one_line(tmp_path: Path, command: str) -> No
     assert server.others == []
 
 
+def test_a_protocol_is_not_spoken_over_files(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+
+    with said.open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "qcode", "acp"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "stdout is a file, so the Agent Client Protocol cannot be spoken" in done.stderr
+
+
 @pytest.mark.parametrize("command", [["run", "hello"], ["doctor"]])
 def test_an_interrupt_while_the_loop_is_made_is_one_line(
     tmp_path: Path, command: list[str]

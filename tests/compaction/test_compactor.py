@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.ledger import Touched
@@ -47,7 +48,7 @@ def is_whole(messages: Sequence[Message]) -> bool:
     return list(messages) == answer_orphans(list(messages), {})
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(parts, st.sampled_from([4096, 8192, 32_768, None]))
 def test_history_stays_whole_and_gets_shorter(
     made: list[tuple[str, int, int]], window: int | None

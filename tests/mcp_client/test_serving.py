@@ -38,7 +38,7 @@ def parameters(work: Path, *more: str) -> StdioServerParameters:
         command=COMMAND[0],
         args=[*COMMAND[1:], "mcp", "serve", *more],
         cwd=work,
-        env=Program(work, None).environment(),
+        env=Program(work, None, kind="mcp").environment(),
     )
 
 
@@ -87,7 +87,7 @@ def test_another_agent_works_in_the_bounds_of_qcodes_own_model(work: Path) -> No
 
     asyncio.run(do())
     assert "return 2" in (work / "a.py").read_text()
-    assert Program(work, None).run("undo", "-y").code == 0
+    assert Program(work, None, kind="mcp").run("undo", "-y").code == 0
     assert "return 1" in (work / "a.py").read_text()
 
 
@@ -153,7 +153,7 @@ def test_the_client_of_agents_in_typescript_is_served(work: Path) -> None:
         done = subprocess.run(
             ["node", str(script), json.dumps(argv), json.dumps(EDIT)],
             cwd=work,
-            env=Program(work, None).environment(),
+            env=Program(work, None, kind="mcp").environment(),
             capture_output=True,
             timeout=60,
             check=False,

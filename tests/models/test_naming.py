@@ -32,6 +32,8 @@ NAMES = {
         *("unsloth/Qwen3-Coder-30B-A3B-Instruct-1M-GGUF", "qwen.qwen3-coder-30b-a3b-v1:0"),
         *("Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8", "cpatonn/Qwen3-Coder-30B-A3B-Instruct-AWQ-4bit"),
         "accounts/fireworks/models/qwen3-coder-30b-a3b-instruct",
+        ("/root/.cache/llama.cpp/unsloth_Qwen3-Coder-30B-A3B-Instruct-GGUF_"
+        "Qwen3-Coder-30B-A3B-Instruct-Q4_K_M.gguf"),
     ),
     "qwen3-coder-480b-a35b": (
         *("qwen/qwen3-coder:free", "qwen/qwen3-coder", "openrouter/qwen/qwen3-coder"),
@@ -131,7 +133,7 @@ NO_ONE = (
     *("qwen2.5-coder", "qwen2.5-coder:latest", "qwen2.5-coder:72b", "qwen2.5:7b", "qwen2.5-7b"),
     *("qwen3.5", "qwen3.5:latest", "qwen3.5-35b-a22b", "qwen3.5-3b", "gpt-oss", "gpt-oss:latest"),
     *("gpt-oss-safeguard-20b", "glm-5-turbo", "glm-5v-turbo", "glm-50", "deepseek"),
-    "deepseek-chat",
+    *("deepseek-chat", "gpt-5.2-chat", "azure/gpt-5.2-chat", "openai/gpt-5.2-chat-latest"),
     *("deepseek-r1-distill-qwen-32b", "kimi-k20", "claude", "claude-opus", "claude-opus-4"),
     *("gpt-5", "gpt-5.2-pro", "gpt-5.20", "devstral-small-2507", "devstral-small-2505", "devstral"),
     *("llama-4-scout", "minimax-m2", "mimo-v2", "gemini-3", "gemini-3-pro-image", "my/qwen3.5"),

@@ -151,3 +151,10 @@ def test_a_file_that_breaks_later_counts_as_it_was() -> None:
     after = find("mine")
     assert after is not None
     assert after.context_window == 2000
+
+
+def test_a_file_that_is_nested_too_deeply_is_an_error() -> None:
+    write(f"x = {'[' * 100_000}")
+
+    with pytest.raises(UsageError, match="cannot read"):
+        find("x")

@@ -216,12 +216,82 @@ def test_parameters_that_cannot_be_are_none() -> None:
 
 
 def test_several_cards_share_the_tensors() -> None:
-    four = machine(512, H100, H100, H100, H100)
-    three = machine(512, H100, H100, H100)
+    small = replace(H100, vram_bytes=24 * GIB)
 
-    assert value(words("vLLM", CODER, four), "--tensor-parallel-size") == "4"
-    assert value(words("SGLang", CODER, three), "--tp-size") == "2"
+    assert value(words("vLLM", CODER, machine(512, *[small] * 4)), "--tensor-parallel-size") == "4"
+    assert value(words("SGLang", CODER, machine(512, *[small] * 3)), "--tp-size") == "2"
     assert "--tensor-parallel-size" not in words("vLLM", CODER, machine(512, H100))
+
+
+def test_no_more_cards_are_taken_than_it_needs() -> None:
+    """Of 28 heads eight cards get no equal share: vLLM then ends with an error."""
+    heads_28 = Model(
+        "qwen2.5-coder-7b",
+        context_window=131_072,
+        weights=Weights("Qwen/Qwen2.5-Coder-7B-Instruct", 7.61, 7.61, 57_344),
+    )
+    eight = machine(512, *[CARD] * 8)
+
+    assert value(words("vLLM", heads_28, eight), "--tensor-parallel-size") == "2"
+    assert value(words("SGLang", heads_28, eight), "--tp-size") == "2"
+
+
+def test_cards_that_are_left_over_are_not_counted() -> None:
+    why = recipe("vLLM", CODER, machine(64, *[replace(CARD, vram_bytes=16 * GIB)] * 3)).why
+
+    assert why.endswith("are needed, 2 of 3 GPUs have 34 GB to share evenly")
+
+
+@pytest.mark.parametrize(
+    "known, vllm, gigabytes",
+    [
+        ({"INT4": 595.0}, "x/Kimi-K2.7-Code", 595.0),
+        ({"BF16": 2000.0, "FP8": 1000.0}, "x/Kimi-K2.7-Code", 2000.0),
+        ({}, "x/Kimi-K2.7-Code", 575.0),
+    ],
+)
+def test_what_the_vendor_published_has_its_own_size(
+    known: dict[str, float], vllm: str, gigabytes: float
+) -> None:
+    weights = Weights("x/Kimi-K2.7-Code", 1000.0, 32.0, 70_272, quantisations=known)
+    model = Model("kimi-k2.7-code", context_window=262_144, weights=weights)
+    huge = replace(H100, vram_bytes=400 * GIB)
+
+    found = recipe("vLLM", model, machine(512, *[huge] * 8))
+
+    assert (found.commands[0].argv[2], found.weights_gb) == (vllm, gigabytes)
+
+
+def test_a_size_by_the_vendor_is_not_taken_for_a_gguf_file() -> None:
+    weights = Weights("x/y", 27.0, 27.0, 65_536, "x/y-GGUF", quantisations={"BF16": 55.6})
+
+    found = recipe("llama.cpp", Model("x", weights=weights), machine(64, CARD))
+
+    assert found.quantisation == "Q5_K_M"
+    assert "the sizes of its files are not known; they are estimated" in found.notes
+
+
+def test_a_small_model_runs_though_its_smallest_file_has_many_bits() -> None:
+    weights = Weights("x/y", 0.8, 0.8, 12_288, "x/y-GGUF", quantisations={"Q8_0": 1.0})
+
+    for hardware in (machine(8), machine(64), machine(64, CARD), machine(128, MAC)):
+        for server in ("llama.cpp", "Ollama", "LM Studio"):
+            assert recipe(server, Model("x", weights=weights), hardware).fits
+
+
+def test_ollama_is_planned_with_what_it_pulls() -> None:
+    """Its library has one form behind a name, however much memory there is."""
+    found = recipe("Ollama", CODER, machine(512, H100))
+
+    assert found.commands[1].argv[-1] == "qwen3-coder:30b"
+    assert (found.quantisation, found.weights_gb) == ("Q4_K_M", 18.6)
+
+
+def test_ollama_takes_a_smaller_file_where_its_librarys_is_too_large() -> None:
+    found = recipe("Ollama", CODER, machine(18))
+
+    assert found.quantisation == "Q2_K"
+    assert found.commands[1].argv[-1] == "hf.co/unsloth/Qwen3-Coder-30B-A3B-Instruct-GGUF:Q2_K"
 
 
 def test_the_vendors_fp8_is_taken_where_16_bits_are_too_many() -> None:

@@ -120,6 +120,13 @@ def test_layers_are_known_of_some(name: str, layers: int | None) -> None:
         ("some-model-awq", 4.5, False),
         ("deepseek-v3.2", 8.0, False),
         ("gpt-oss-20b", 4.4, False),
+        ("devstral-2", 8.0, False),
+        ("devstral-small-2", 8.0, False),
+        ("devstral-small-2-24b-instruct-2512", 8.0, False),
+        ("devstral-small-2507", 16.0, False),
+        ("kimi-k2", 8.0, False),
+        ("kimi-k2.6", 4.6, False),
+        ("kimi-k2.7-code", 4.6, False),
         ("unheard-of", 16.0, False),
     ],
 )

@@ -63,6 +63,10 @@ tries = {
     "gethostbyaddr": lambda: socket.gethostbyaddr("192.0.2.1"),
     "getnameinfo": lambda: socket.getnameinfo(("192.0.2.1", 80), 0),
     "the C module": lambda: __import__("_socket").getaddrinfo("name.invalid", 443),
+    "its sockets": lambda: __import__("_socket").socket(S4, T).connect(("name.invalid", 80)),
+    "its names": lambda: __import__("_socket").gethostbyaddr("127.0.0.2"),
+    "a scope": lambda: socket.socket(S6, U).sendto(b"x", ("::1%none", 53)),
+    "a scope looked up": lambda: socket.getaddrinfo("::1%none", 53),
 }
 out = {name: said(do) for name, do in tries.items()}
 """
@@ -80,6 +84,27 @@ def test_names_are_not_looked_up() -> None:
     out = played(TRIES)
 
     assert {out["a name"], out["bytes"]} == {REFUSED.format("name.invalid:80")}
+
+
+def test_this_machine_is_not_looked_up_either() -> None:
+    """127.0.0.2 stands in no file of hosts, so that a name server would be asked for its name."""
+    out = played(
+        """
+guard.refuse_others()
+out = [
+    socket.gethostbyaddr("127.0.0.2"), socket.getnameinfo(("127.0.0.2", 80), 0)[0],
+    socket.getfqdn("127.0.0.2"), socket.gethostbyname("LOCALHOST"),
+    socket.gethostbyname_ex("localhost"), socket.gethostbyaddr("::1"),
+]
+"""
+    )
+
+    assert out == [
+        ["localhost", [], ["127.0.0.2"]],
+        *("127.0.0.2", "localhost", "127.0.0.1"),
+        ["localhost", [], ["127.0.0.1"]],
+        ["localhost", [], ["::1"]],
+    ]
 
 
 def test_this_machine_stays(tmp_path: Path) -> None:
@@ -182,6 +207,23 @@ out = [asked, bool(litellm.model_cost)]
 
     assert "raw.githubusercontent.com" in out[0]
     assert out[1]
+
+
+def test_no_model_is_fetched_from_a_hub() -> None:
+    out = played(
+        """
+guard.refuse_others()
+from qcode.local.fetch import fetch
+class Progress:
+    def update(self, *_):
+        pass
+    note = update
+out = said(lambda: fetch("owner/name", progress=Progress()))
+""",
+        HF_ENDPOINT="https://hub.invalid",
+    )
+
+    assert out.startswith("offline: hub.invalid:443 (download) is not this machine")
 
 
 def test_a_redirect_of_a_server_here_is_not_followed_elsewhere() -> None:

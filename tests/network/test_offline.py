@@ -125,14 +125,6 @@ def test_nothing_is_fetched(work: Path) -> None:
     assert "run `qcode local up` once without offline" in ended.error
 
 
-def test_no_model_is_fetched_from_a_hub(work: Path) -> None:
-    environ = {"QCODE_OFFLINE": "yes", "HF_ENDPOINT": "https://hub.invalid"}
-
-    ended = Program(work, model=None, environ=environ).run("local", "up", "owner/name")
-
-    assert (ended.code, "hub.invalid:443 (download)" in ended.err) == (3, True)
-
-
 def test_a_collector_elsewhere_is_an_error_at_the_start(work: Path) -> None:
     environ = {"QCODE_TRACING": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.invalid"}
 
@@ -201,6 +193,21 @@ def test_commands_reach_nothing_whatever_is_set(
     run(work, "-y", *(["--offline"] if is_offline else []), replies=[command, text("done")])
 
     assert seen.read_text() == ("kept" if is_offline else "reached")
+
+
+@pytest.mark.parametrize("is_offline", [False, True])
+def test_the_model_is_not_told_to_ask_for_what_nobody_can_allow(
+    work: Path, is_offline: bool
+) -> None:
+    command = call("run_shell_command", command="echo 'connect: Network is unreachable'; false")
+
+    _, requests = run(
+        work, "-y", *(["--offline"] if is_offline else []), replies=[command, text("done")]
+    )
+
+    result = requests[1].json["messages"][-1]["content"]
+    assert "[blocked by the sandbox: connecting (the network is closed)" in result
+    assert ('access="network"' in result) == (not is_offline)
 
 
 def test_nobody_can_allow_a_command_the_network(work: Path) -> None:
@@ -302,6 +309,39 @@ def test_no_grant_gives_the_network(work: Path, tmp_path: Path) -> None:
             sandbox.start(["true"], cwd=work, grant=Grant(network=True))
     finally:
         sandbox.close()
+
+
+BESIDE = """
+import os, sys
+from pathlib import Path
+from qcode.errors import SandboxError
+from qcode.network import guard
+from qcode.sandbox.policy import Level, Network, Policy
+from qcode.sandbox.sandbox import Places, Sandbox
+
+folder = Path(sys.argv[1])
+for level in (Level.WORKSPACE_WRITE, Level.EXTERNAL):
+    policy = Policy(level, (folder / "work",), Path.home(), network=Network.ON)
+    places = Places(folder / "config", folder / "state", folder / "cache")
+    sandbox = Sandbox(policy, places, os.environ)
+    guard.refuse_others()  # by another session, which was opened later
+    try:
+        sandbox.start(["true"], cwd=folder / "work")
+        print("started")
+    except SandboxError as error:
+        print(error.message)
+    sandbox.close()
+"""
+
+
+def test_a_session_that_was_there_before_loses_the_network_too(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    argv = [sys.executable, "-P", "-c", BESIDE, str(tmp_path)]
+
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100)
+
+    said = "another session of this process turned offline on, and this one's commands have the "
+    assert done.stdout.splitlines() == [f"{said}network"] * 2, done.stderr
 
 
 # Where else it is said.

@@ -7,6 +7,7 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.protection import judge, pairs, special, special_lines, tested
 from qcode.protection.named import Named
@@ -71,7 +72,7 @@ def reworded(text: str, choice: random.Random) -> str:
     return "\n".join(lines) + "\n" * choice.randrange(3)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(files(), st.randoms(use_true_random=False))
 def test_what_is_only_layout_never_counts(text: str, choice: random.Random) -> None:
     assert compare(text.encode(), reworded(text, choice).encode()) == []
@@ -88,7 +89,7 @@ def checks(tree: ast.AST) -> list[tuple[list[ast.stmt], ast.stmt]]:
     ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(files(), st.data())
 def test_an_assertion_that_is_gone_always_counts(text: str, data: st.DataObject) -> None:
     tree = ast.parse(text)
@@ -103,7 +104,7 @@ def test_an_assertion_that_is_gone_always_counts(text: str, data: st.DataObject)
     assert compare(text.encode(), ast.unparse(tree).encode()) != []
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(files(), st.data())
 def test_a_literal_that_is_another_always_counts(text: str, data: st.DataObject) -> None:
     tree = ast.parse(text)
@@ -115,7 +116,7 @@ def test_a_literal_that_is_another_always_counts(text: str, data: st.DataObject)
     assert compare(text.encode(), ast.unparse(tree).encode()) != []
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(files(), functions(77))
 def test_a_test_that_is_added_never_counts(text: str, more: str) -> None:
     more = more.replace("@fixture\n", "")
@@ -141,7 +142,7 @@ PIECES = st.lists(
 ANY = st.one_of(st.binary(max_size=60), PIECES.map(str.encode))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(PATHS), ANY, ANY)
 def test_whatever_stands_in_files_is_judged(path: str, before: bytes, after: bytes) -> None:
     commands = Named(("Makefile", "check.sh"), (), (), ("test",))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode import paths
 from qcode.repomap import ask, rank_files, render_map
@@ -125,7 +126,7 @@ def test_a_damaged_cache_is_made_anew(root: Path, damage: object) -> None:
     assert render_map(root, 500)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(at=st.floats(0, 1), junk=st.binary(min_size=1, max_size=64))
 def test_no_damage_ends_it(
     at: float, junk: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -260,7 +261,7 @@ def test_the_map_is_the_same_for_the_same(root: Path) -> None:
     assert first.startswith("pkg/m3.py:\n1: def f3()\n")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(budget=st.integers(0, 400), request=st.text(max_size=200))
 def test_the_map_fits_its_budget(
     budget: int, request: str, tmp_path_factory: pytest.TempPathFactory

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.repomap.languages import _TABLES, grammar, patterns
 from qcode.repomap.symbols import symbols
@@ -168,7 +169,7 @@ def test_the_grammar_follows_from_name_and_first_line(path: str, head: str, expe
     assert grammar(path, head) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_no_text_is_too_broken(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(SOURCES)))

@@ -192,7 +192,7 @@ def test_reference_cases_fail_where_nothing_protects() -> None:
     if not REFERENCE.exists():
         pytest.skip("the reference material is not beside this checkout")
     me = "root" if os.geteuid() == 0 else "user"
-    parts = many(1, 8)
+    parts = many(1, 16)
     failed = names_of_failed(
         run(REFERENCE, "--tier", "unprotected", "--as", me, "--part", f"1/{parts}")
     )
@@ -237,7 +237,7 @@ def test_every_case_holds(path: Path, tier: str) -> None:
     if why := why_not(tier):
         pytest.skip(f"no {tier} here: {why}")
     # All in all tiers take a quarter of an hour (`make attacks`): each tier has another part.
-    parts = len(KERNEL_TIERS) * many(1, 6)
+    parts = len(KERNEL_TIERS) * many(1, 12)
     part = f"{KERNEL_TIERS.index(tier) + 1}/{parts}"
     done = run(path, "--tier", tier, "--part", part, timeout=1800)
 

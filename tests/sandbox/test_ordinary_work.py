@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from outside_temp import outside_temp
-from thorough import many
+from thorough import many, parts
 
 from qcode.errors import SandboxError
 from qcode.sandbox.child import Child
@@ -280,6 +280,7 @@ def test_pytest(session: Session) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tier", parts(TIERS, Tier.LANDLOCK), indirect=True)
 def test_a_virtual_environment_with_a_wheel(session: Session) -> None:
     wheel(session.work / "tiny-1.0-py3-none-any.whl")
     session.run(f"{PYTHON} -m venv .venv")
@@ -293,6 +294,7 @@ def test_a_virtual_environment_with_a_wheel(session: Session) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tier", parts(TIERS, Tier.NAMESPACES), indirect=True)
 @pytest.mark.parametrize("editable", ["-e", ""][: many(2, 1)])
 def test_a_virtual_environment_with_the_project_itself(session: Session, editable: str) -> None:
     if find_spec("setuptools") is None:  # not imported: it warns, which is an error here

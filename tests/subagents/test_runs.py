@@ -172,9 +172,7 @@ def test_an_agent_that_comes_to_no_end_is_ended_and_told_of(work: Path) -> None:
         told, said = json.dumps(seen.json["messages"][1]), json.dumps(seen.json["messages"])
         if "for ever" in told:
             return call("read_file", file_path="a.py", offset=len(seen.json["messages"]) % 2)
-        if "be dead" in told:
-            return scripted.fault(404, "no such model")
-        if "no such model" in said:
+        if "does not serve" in said:
             return text("Done.")
         return task("dead", "be dead") if "did not come to an end" in said else task(
             "endless", "for ever")  # fmt: skip
@@ -185,8 +183,9 @@ def test_an_agent_that_comes_to_no_end_is_ended_and_told_of(work: Path) -> None:
     first, second = [m["content"] for m in bodies[-1]["messages"] if m["role"] == "tool"]
     assert "3 steps is used up" in first
     assert "Do the rest yourself" in first
-    assert "The agent dead-2 did not come to an end" in second
-    assert of(bodies, "be dead")[0]["model"] == "nowhere/at-all"
+    assert "The agent dead was not started: " in second
+    assert "does not serve `nowhere/at-all`" in second
+    assert not of(bodies, "be dead")
     # The budget of the run is for all together.
     ended, bodies = run(work, reply, "--max-steps", "1")
     assert ended.code == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qcode.events import TurnEnd
-from qcode.headless.ended import Ended, Violation
+from qcode.headless.ended import Answered, Ended, Violation
 from qcode.messages import ToolCall, Usage
 from qcode.receipt import Receipt
 from qcode.verification.outcome import Case, Outcome
@@ -37,6 +37,10 @@ GOOD = Ended(
     verification=[PASSED],
     receipt=Receipt().to_json(),
     asking_s=4.0,
+    answered=[
+        Answered("scripted", Usage(2000, 20, 1000, 0.0), 2),
+        Answered("stronger", Usage(1000, 10, 0, 0.125), 1),
+    ],
 )
 
 BAD = Ended(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forking import Forked, can_fork
+
 COMMAND = (sys.executable, "-P", "-m", "qcode")
 
 
@@ -45,6 +47,8 @@ class Program:
     base_url: str | None = None
     model: str | None = "scripted"
     environ: dict[str, str] = field(default_factory=dict)
+    kind: str = "run"
+    """Which modules are there already when it is forked (`forking.LOADED`); empty: it is not."""
 
     def environment(self) -> dict[str, str]:
         env = {**os.environ, **self.environ}
@@ -63,6 +67,8 @@ class Program:
             "env": self.environment(),
             **options,
         }
+        if self.kind and can_fork(options):
+            return Forked([*COMMAND, *args], kind=self.kind, **options)
         return subprocess.Popen([*COMMAND, *args], **options)
 
     def run(self, *args: str, stdin: bytes | None = None, timeout_s: float = 60) -> Ended:

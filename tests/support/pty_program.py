@@ -9,8 +9,6 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable
@@ -18,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-ROOT = Path(__file__).resolve().parents[2]
+from forking import PLAIN, in_terminal
+
 DEADLINE_S = 20.0
-_START = 'exec "$@" <"$0" >"$0" 2>&1'
 _PART = re.compile(
     r"\x1b\[([0-9;?]*)([@-~])|\x1b\][^\x07]*\x07|\x1b[()].|\x1b[=>78]|([\r\n\b])|([^\x1b\r\n\b]+)"
 )
@@ -117,7 +115,7 @@ class PtyProgram:
         *arguments: str,
         rows: int = 30,
         columns: int = 100,
-        command: tuple[str, ...] = (sys.executable, "-m", "qcode"),
+        command: tuple[str, ...] = PLAIN,
         **environment: str,
     ) -> None:
         self._master, self._slave = pty.openpty()
@@ -126,17 +124,16 @@ class PtyProgram:
         self.raw = b""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _START, os.ttyname(self._slave), *command, *arguments],
-            cwd=cwd,
-            env={
+        self._process = in_terminal(
+            os.ttyname(self._slave),
+            [*command, *arguments],
+            cwd,
+            {
                 **os.environ,
-                "PYTHONPATH": str(ROOT),
                 "PROMPT_TOOLKIT_NO_CPR": "1",
                 "TERM": "xterm-256color",
                 **environment,
             },
-            start_new_session=True,
         )
 
     def __enter__(self) -> Self:

@@ -8,8 +8,6 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +16,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyte
+from forking import PLAIN, in_terminal
 from scripted_server import Json, ScriptedServer
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 30.0
 ENTER, ESC, TAB, SHIFT_TAB = "\r", "\x1b", "\t", "\x1b[Z"
 CTRL_C, CTRL_D, CTRL_G, CTRL_O, CTRL_R = "\x03", "\x04", "\x07", "\x0f", "\x12"
 ALT_ENTER, UP, DOWN = "\x1b\r", "\x1b[A", "\x1b[B"
-PROGRAM = (sys.executable, "-m", "qcode")
-# The controlling terminal is the first one that a session leader opens.
-START = 'exec "$@" <"$0" >"$0" 2>&1'
+
 _READY = re.compile(r"^(?!.*· Esc interrupts)(?:.*\n)?>[^\n]*\n[^\n>]+ · [^\n]+\s*\Z", re.DOTALL)
 _UNKNOWN = re.compile(rb"\x1b\[[>=][0-9;]*[a-zA-Z]|\x1b\[[0-9]* q")
 """What pyte would show as text."""
@@ -42,7 +39,7 @@ class Screened:
         *arguments: str,
         rows: int = 40,
         columns: int = 100,
-        program: Sequence[str] = PROGRAM,
+        program: Sequence[str] = PLAIN,
         sees: bool = True,
         around: Mapping[str, str] = os.environ,
         **environment: str,
@@ -61,16 +58,11 @@ class Screened:
         self._stream = pyte.ByteStream(self._screen)
         self._met = ""
         """All that stood above the last thing that was waited for, and that."""
-        self._process = subprocess.Popen(
-            [*("/bin/sh", "-c", START, os.ttyname(self._slave)), *program, *arguments],
-            cwd=cwd,
-            env={
-                **around,
-                "PYTHONPATH": str(ROOT),
-                "TERM": "xterm-256color",
-                **environment,
-            },
-            start_new_session=True,
+        self._process = in_terminal(
+            os.ttyname(self._slave),
+            [*program, *arguments],
+            cwd,
+            {**around, "TERM": "xterm-256color", **environment},
         )
 
     def __enter__(self) -> Self:

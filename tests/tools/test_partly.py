@@ -9,13 +9,14 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 from tool_bench import Bench
 
 from qcode.editing.effects import Part, pieces
 from qcode.tools.schema import parse
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data())
 def test_any_part_changes_just_its_lines(data: st.DataObject) -> None:
     """Lines that change are far apart, so that what has to come out is known without a diff."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.calls.cursor import Ending
 from qcode.calls.found import Found
@@ -250,7 +251,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(["content", "count", "items", "names", "all", "text", "odd"]) | st.text()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.dictionaries(NAMES, JSON, max_size=4) | JSON)
 def test_any_json_is_understood_or_refused(data: Any) -> None:
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 from tool_bench import Bench
 
 from qcode.repomap.references import references
@@ -256,7 +257,7 @@ def test_comments_and_strings_are_no_code(path: str, text: str, lines: list[int]
     assert [line for line, _ in references(path, text.encode(), name)] == lines
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(text=st.text(alphabet="foo_ \n\"'#(){}:", max_size=80))
 def test_a_reference_is_on_its_line(text: str) -> None:
     rows = text.split("\n")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 from tool_bench import Bench
 
 from qcode.tools import all_tools
@@ -325,7 +326,7 @@ def test_new_python_that_does_not_parse_is_told(bench: Bench) -> None:
     assert "Warning" not in bench.text("write_file", file_path="c.txt", content="def f(:\n")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(50))
 @given(
     st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), max_size=8), max_size=6),
     st.sampled_from(["\n", "\r\n"]),

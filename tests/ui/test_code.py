@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 import qcode.loop
 from qcode.ui.code import (
@@ -38,7 +39,7 @@ BITS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(LANGUAGES), st.lists(BITS, max_size=60).map("".join))
 def test_no_character_is_lost(language: str, text: str) -> None:
     lines = text.split("\n")

@@ -10,6 +10,7 @@ import pytest
 from hostile import HOSTILE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.ui.diffs import diff_lines
 from qcode.ui.patch import Row, rows
@@ -186,7 +187,7 @@ LINES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(LINES, st.integers(12, 80), st.sampled_from([TRUE, FEW, NONE]), st.integers(-2, 2))
 def test_no_character_of_a_change_is_left_out(
     lines: list[tuple[str, str]], columns: int, theme: Theme, lie: int

@@ -9,6 +9,7 @@ import pytest
 from hostile import HOSTILE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from qcode.ui.flow import LINE_CHARACTERS, Flow
 from qcode.ui.leaves import PART_CHARACTERS, TABLE_ROWS
@@ -44,7 +45,7 @@ MARKS = st.sampled_from([
 MARKDOWN = st.lists(WORDS | MARKS, max_size=60).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(MARKDOWN, st.data(), st.integers(4, 90))
 def test_pieces_make_no_difference(text: str, data: st.DataObject, columns: int) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
@@ -53,7 +54,7 @@ def test_pieces_make_no_difference(text: str, data: st.DataObject, columns: int)
     assert printed(pieces, columns) == printed([text], columns)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(MARKDOWN, st.integers(4, 90))
 def test_no_line_is_wider_than_the_columns(text: str, columns: int) -> None:
     flow = Flow(DARK, columns)
@@ -66,7 +67,7 @@ def test_no_line_is_wider_than_the_columns(text: str, columns: int) -> None:
     assert len(tail) <= 6
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(MARKDOWN)
 def test_no_word_is_lost_or_doubled(text: str) -> None:
     numbered = iter(range(10_000))
@@ -79,7 +80,7 @@ def test_no_word_is_lost_or_doubled(text: str) -> None:
     assert found == wanted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(MARKDOWN, st.integers(0, 200), st.integers(1, 8))
 def test_looking_at_the_tail_changes_nothing(text: str, at: int, rows: int) -> None:
     flow = Flow(DARK, 50)

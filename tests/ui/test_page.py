@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 from hostile import HOSTILE, obeyed
+from thorough import many
 
 from qcode.conversation import Conversation
 from qcode.journal import Loaded
@@ -293,16 +294,17 @@ def test_a_long_session_has_a_list_of_what_was_asked() -> None:
     assert [given["id"] for given in read.all("article")] == ["p1", "p2", "p3"]
 
 
-def test_ten_thousand_messages_take_seconds() -> None:
+def test_thousands_of_messages_take_seconds() -> None:
     code = "".join(f"def f{n}(a, b):\n    return a + {n}  # sum\n" for n in range(20))
     step: list[Message] = [
         UserMessage("Please do it. " * 20),
         *calling("I do **it**:\n\n- a\n- b\n\n```python\n" + code + "```", code, content=code),
         AssistantMessage("It is `done`. " * 30),
     ]
+    times = many(2500, 500)
     began = time.process_time()
 
-    text = page(session(*(step * 2500)))
+    text = page(session(*(step * times)))
 
-    assert time.process_time() - began < 20
-    assert text.count("<article") == 7500
+    assert time.process_time() - began < times * 0.008
+    assert text.count("<article") == 3 * times

@@ -45,3 +45,12 @@ def test_what_matters_least_goes_first(tmp_path: Path) -> None:
     assert standing.line(42) == "some-model · default · 2 % of 64k · $0.25"
     assert standing.line(5) == "some-model · default"
     assert Standing(tmp_path).line(80) == ""
+
+
+def test_the_room_is_that_of_the_sessions_model(tmp_path: Path) -> None:
+    standing = Standing(tmp_path)
+    standing.of(session(cost=0.25))
+    standing.handle(events.UsageReported(Usage(32_768, 0, 16_384), Usage()))
+    standing.handle(events.UsageReported(Usage(600, 0, 0), Usage(), "stronger step"))
+
+    assert standing.line(200).endswith("50 % of 64k · 50 % reused · $0.25")

@@ -46,6 +46,7 @@ def report_json(ended: Ended, details: Details = NONE) -> JsonObject:
         "duration_api_ms": result["duration_api_ms"],
         "usage": result["usage"],
         "total_cost_usd": result["total_cost_usd"],
+        "modelUsage": result["modelUsage"],
         "calls_repaired": ended.calls_repaired,
         "permission_denials": result["permission_denials"],
         "receipt": ended.receipt,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from qcode.headless.ended import Ended
+from qcode.headless.ended import Answered, Ended
 from qcode.ui.reports.details import NONE, Details
 from qcode.ui.reports.machine import changed_files
 from qcode.ui.reports.quoting import block, inline
@@ -120,6 +120,8 @@ def _facts(ended: Ended) -> Iterator[tuple[str, str]]:
     usage = ended.usage
     yield "Task", inline(ended.task, 500)
     yield "Model", inline(ended.model)
+    if [each.model for each in ended.answered] not in ([], [ended.model]):
+        yield "Answered by", ", ".join(map(_answered, ended.answered))
     yield "Steps", f"{ended.steps}"
     yield "Time", f"{ended.duration_s:.0f} s"
     read = f"{usage.input_tokens:,} read ({usage.cached_tokens:,} of them cached)"
@@ -132,6 +134,11 @@ def _facts(ended: Ended) -> Iterator[tuple[str, str]]:
         yield "Calls not allowed", f"{len(ended.denied)}"
     if ended.commit:
         yield "Commit", inline(ended.commit)
+
+
+def _answered(each: Answered) -> str:
+    cost = "" if each.usage.cost_usd is None else f", {each.usage.cost_usd:.4f} USD"
+    return f"{inline(each.model)} ({each.requests} request{'s' * (each.requests != 1)}{cost})"
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

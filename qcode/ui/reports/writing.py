@@ -20,7 +20,6 @@ from qcode.ui.reports.annotations import code_quality
 from qcode.ui.reports.details import NONE, Details
 from qcode.ui.reports.machine import report_json
 from qcode.ui.reports.summary import MOST_BYTES, summary_markdown
-from qcode.verification.junit import to_junit
 
 R = TypeVar("R", bound=Record)
 
@@ -73,6 +72,9 @@ def write_reports(ended: Ended, wanted: Wanted, masker: Masker, details: Details
     if wanted.code_quality:
         attempt(_write_json, wanted.code_quality, code_quality(ended, wanted.prefix))
     if wanted.junit:
+        # Few runs want it, and what escapes XML loads 25 ms of the standard library.
+        from qcode.verification.junit import to_junit
+
         attempt(_write_bytes, wanted.junit, to_junit(ended.verification))
     if wanted.summary:
         attempt(_append_summary, wanted.summary, ended, details)

@@ -34,6 +34,8 @@ def test_the_verdict_is_first_and_the_way_on_is_last() -> None:
         "| --- | --- |\n"
         "| Task | `fix it` |\n"
         "| Model | `scripted` |\n"
+        "| Answered by | `scripted` (2 requests, 0.0000 USD), "
+        "`stronger` (1 request, 0.1250 USD) |\n"
         "| Steps | 3 |\n"
         "| Time | 12 s |\n"
         "| Tokens | 3,000 read (1,000 of them cached), 30 written |\n"
