@@ -16,6 +16,7 @@ from typing import Any
 
 from qcode.errors import UsageError
 from qcode.evals.harness.task import Check, Content, Task
+from qcode.evals.loaders import bundles
 from qcode.evals.loaders.base import Loading, read_lines
 
 _TEXT = ("id", "suite", "prompt", "category", "difficulty", "setup", "post_git", "retry_prompt",
@@ -30,7 +31,7 @@ _CHECK_FIELDS = ("cmd", "timeout_s", "overlay", "files", *_CHECK_MORE, "more")
 
 
 def load(path: Path, loading: Loading | None = None) -> list[Task]:
-    """Return the tasks of a file; with relative paths in them made absolute.
+    """Return the tasks of a file; what one has in a bundle is taken out of it at its setup.
 
     Raises:
         UsageError: a line is wrong; its number is told, and what is wrong.
@@ -65,8 +66,8 @@ def parse(value: Mapping[str, Any], where: str, *, folder: Path | None = None) -
     if "check" not in value:
         raise UsageError(f"{where}: a task needs `check`", hint="without one, all would pass")
     more = {name: value[name] for name in _MORE if name in value} | see.mapping(value, "more")
-    if folder is not None:
-        more = _placed(more, folder)
+    if folder is not None and (unpacks := _from_bundle(more, folder, where)):
+        texts["setup"] = unpacks + texts.get("setup", "")
     only = value.get("only_change")
     return Task(
         **texts,
@@ -86,8 +87,11 @@ def line(task: Task) -> str:
     """Return a task as a line of a task file, without its line break."""
     out: dict[str, Any] = {"id": task.id, "suite": task.suite}
     for name in ("category", "difficulty", "prompt", "setup", "post_git", "retry_prompt"):
-        if getattr(task, name):
-            out[name] = getattr(task, name)
+        value = getattr(task, name)
+        if name == "setup":
+            value = bundles.without(value)
+        if value:
+            out[name] = value
     if task.files:
         out["files"] = dict(task.files)
     if task.time_limit_s != 600.0:
@@ -121,16 +125,16 @@ def _flat(more: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
     return {**out, "more": others} if others else out
 
 
-def _placed(more: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Find the bundle of a task beside the file that names it."""
-    base = more.get("base")
-    if not isinstance(base, Mapping):
-        return dict(more)
-    bundle = base.get("bundle")
-    if not isinstance(bundle, Mapping) or not isinstance(bundle.get("file"), str):
-        return dict(more)
-    file = str(folder / bundle["file"])
-    return {**more, "base": {**base, "bundle": {**bundle, "file": file}}}
+def _from_bundle(more: Mapping[str, Any], folder: Path, where: str) -> str:
+    """Return the code that takes a task's files out of the bundle beside its task file."""
+    bundle = more.get("bundle")
+    if bundle is None:
+        return ""
+    if not isinstance(bundle, Mapping) or not all(
+        isinstance(bundle.get(name), str) for name in ("file", "sha256", "commit")
+    ):
+        raise UsageError(f"{where}: `more.bundle` has `file`, `sha256` and `commit`")
+    return bundles.setup(folder / bundle["file"], bundle["sha256"], bundle["commit"])
 
 
 def _check(see: _See, value: Mapping[str, Any]) -> Check:

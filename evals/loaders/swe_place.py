@@ -1,7 +1,7 @@
 """Repositories of SWE-bench's kind laid out: one commit without a history, and an environment.
 
 A task says in `more["base"]` where its files come from, tried in this order: a person's clone
-(`Loading.clones`), a bundle, a source distribution with its SHA-256, a git URL. Whatever it was,
+(`Loading.clones`), a source distribution with its SHA-256, a git URL. Whatever it was,
 the agent gets files and, of git, one fresh commit: no object, ref, reflog or pack of the
 repository it was taken from, so that the fix cannot be looked up.
 """
@@ -59,8 +59,6 @@ def lay_out(task: Task, folder: Path, loading: Loading) -> str:
     if clone is not None:
         check_out(clone, wanted["commit"], folder)
         return f"git {wanted['commit']}"
-    if bundle := base.get("bundle"):
-        return _bundle(bundle, folder)
     if sdist := base.get("sdist"):
         return _sdist(task, sdist, folder)
     if wanted.get("url") and wanted.get("commit"):
@@ -208,22 +206,6 @@ def _clone(task: Task, wanted: Mapping[str, Any], loading: Loading) -> Path | No
             continue
         return place.resolve()
     return None
-
-
-def _bundle(bundle: Mapping[str, Any], folder: Path) -> str:
-    file = Path(bundle["file"])
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise QcodeError(f"{file} cannot be read: {error.strerror}") from error
-    if digest != bundle.get("sha256"):
-        raise QcodeError(f"{file} has the SHA-256 {digest}, the task says {bundle.get('sha256')}")
-    with tempfile.TemporaryDirectory(prefix="qcode-bundle-") as top:
-        inside = Path(top) / "repository"
-        source.git("init", "-q", "--bare", "--template=", inside)
-        source.git("fetch", "-q", str(file.resolve()), "refs/heads/main", folder=inside)
-        check_out(inside, bundle["commit"], folder)
-    return f"bundle {digest}"
 
 
 def _sdist(task: Task, sdist: Mapping[str, Any], folder: Path) -> str:

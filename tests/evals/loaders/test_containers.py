@@ -97,6 +97,7 @@ def test_tests_that_write_no_reward_are_an_error_and_no_failure(tmp_path: Path) 
     assert '"reason": "error", "detail": "its tests wrote no reward (exit code 3)"' in done.stdout
 
 
+@pytest.mark.slow
 def test_pytest_is_run_directly_where_the_script_would_install_it(tmp_path: Path) -> None:
     script = "apt-get install -y curl\nuvx -w pytest==8.4.1 pytest /tests/test_state.py -rA\n"
     case = (
@@ -237,6 +238,7 @@ def task_of_terminal_bench(top: Path) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_a_task_of_terminal_bench_is_played_in_a_folder(tmp_path: Path) -> None:
     task_of_terminal_bench(tmp_path / "tasks/greet")
     (task,) = terminal_bench.load(tmp_path, loading(tmp_path))

@@ -74,6 +74,7 @@ def test_an_exercise_has_its_stub_and_words_and_hides_its_tests(tmp_path: Path) 
     assert task.check.more == {"retry_lines": 50}
 
 
+@pytest.mark.slow
 def test_the_check_fails_at_first_and_passes_with_an_answer(tmp_path: Path) -> None:
     python_track(tmp_path / "track")
     (task,) = exercism.load(tmp_path / "track/exercises/practice/twice", loading(tmp_path))
@@ -309,6 +310,7 @@ def test_the_corrected_version_is_laid_out_nowhere(tmp_path: Path) -> None:
         assert task.only_change == (next(n for n in task.files if not n.endswith("node.py")),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, answer",
     [

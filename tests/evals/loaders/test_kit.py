@@ -126,10 +126,3 @@ def test_broken_lines_and_empty_files_are_told(tmp_path: Path) -> None:
         kit.load(path)
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         kit.load(tmp_path / "none.jsonl")
-
-
-def test_a_bundle_is_looked_for_beside_its_file(tmp_path: Path) -> None:
-    base = {"bundle": {"file": "x.bundle", "sha256": "0", "commit": "1"}}
-    (task,) = kit.load(file(tmp_path, {**GOOD, "base": base}))
-
-    assert task.more["base"]["bundle"]["file"] == str(tmp_path / "x.bundle")
