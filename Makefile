@@ -115,6 +115,32 @@ edits: setup ## edit real files with the faults models make (ARGS="--n 100000 --
 localise: setup ## whether the map finds the file an issue is about (ARGS="--commits 300")
 	$(BIN)/python evals/localise.py $(ARGS)
 
+# Other people's programs, in the versions that evals/agents was tried with; never in CI.
+.PHONY: eval-peers
+eval-peers: setup ## install other agents and try each on a small task (ARGS="aider pi"; needs npm)
+	$(BIN)/python -m qcode.evals.agents.installing .eval-peers $(ARGS)
+	PEERS_ROOT=.eval-peers $(BIN)/python -m pytest -q -n 0 tests/evals/agents/test_peers.py
+
+# In an environment of its own, as it pins what qcode needs newer. What it loads of qcode needs no
+# more than the standard library and it. Of Terminal-Bench only what its agents import is there.
+HARBOR := harbor==0.25.0 docker mcp psycopg2-binary pytest ruamel-yaml sqlalchemy streamlit tabulate
+TERMINAL_BENCH := terminal-bench==0.2.18
+HARBOR_PYTHON ?= python3.12
+
+.PHONY: harbor
+harbor: setup .eval-harbor/.installed ## try qcode in Harbor and Terminal-Bench, as far as that goes without Docker
+	QCODE_PROGRAM=$(CURDIR)/$(BIN)/qcode PYTHONPATH=$(CURDIR):$(CURDIR)/tests/support \
+		LITELLM_LOCAL_MODEL_COST_MAP=True \
+		.eval-harbor/bin/python -m pytest -q -c /dev/null --rootdir=. --import-mode=importlib \
+		-p no:cacheprovider --confcutdir=tests/evals/harbor $(ARGS) \
+		tests/evals/harbor/test_agent.py tests/evals/harbor/test_terminal_bench.py
+
+.eval-harbor/.installed: Makefile
+	@python=$$(.ci/find-python $(HARBOR_PYTHON)); $$python -m venv .eval-harbor
+	.eval-harbor/bin/python -m pip install --quiet --disable-pip-version-check $(HARBOR)
+	.eval-harbor/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(TERMINAL_BENCH)
+	@touch $@
+
 .PHONY: build
 build: setup ## make dist/: the sdist, and the wheel from the sdist
 	rm -rf build dist
@@ -144,7 +170,7 @@ PEERS := @agentclientprotocol/sdk@2.4.0 zod@4 acpx@0.19.1 @modelcontextprotocol/
 
 .PHONY: clean
 clean: ## remove everything made here, virtual environments too
-	rm -rf .venv .venv-lock .peers "$(VENV)" .demo .localise build dist *.egg-info
+	rm -rf .venv .venv-lock .peers .eval-* "$(VENV)" .demo .localise build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

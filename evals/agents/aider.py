@@ -29,7 +29,9 @@ class Aider(Outside):
     """One message; it sends more by itself where edits do not apply or the linter complains."""
 
     name: ClassVar[str] = "aider"
-    package: ClassVar[Package] = Package("pip", "aider-chat", "aider", "aider", python="3.12")
+    package: ClassVar[Package] = Package(
+        "pip", "aider-chat", "aider", "aider", "0.86.2", python="3.11"
+    )
     traces: ClassVar[tuple[str, ...]] = (".aider*",)
     counts_calls: ClassVar[bool] = False
 

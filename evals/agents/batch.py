@@ -160,7 +160,7 @@ def main(args: argparse.Namespace) -> int:
     """
     todo = chosen(instances.load(args.instances), args.filter, args.slice)
     environ = dict(os.environ)
-    agent = known.make(args.agent, environ)
+    agent = known.make(args.agent, environ, counted=True)
     agent.version()
     output: Path = args.output.absolute()
     output.mkdir(parents=True, exist_ok=True)

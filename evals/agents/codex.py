@@ -22,7 +22,7 @@ class Codex(Outside):
     """`exec` with one prompt."""
 
     name: ClassVar[str] = "codex"
-    package: ClassVar[Package] = Package("npm", "@openai/codex", "codex", "codex")
+    package: ClassVar[Package] = Package("npm", "@openai/codex", "codex", "codex", "0.171.0")
 
     def plan(self, place: Place) -> Plan:
         folder = place.home / ".codex"

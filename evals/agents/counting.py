@@ -279,14 +279,13 @@ class _Relay:
             head = exchange.head
             if head is None:
                 continue
-            if data and self.first_at is None:
-                self.first_at = time.monotonic()
             if events is None and head.headers.get("content-type", "").startswith(
                 "text/event-stream"
             ):
                 events = EventSplitter()
                 self._begin(exchange, {"Transfer-Encoding": "chunked"})
             if events is None:
+                self._heard(bool(data))
                 whole += data
                 continue
             for event in events.feed(data):
@@ -322,10 +321,15 @@ class _Relay:
         self.status = head.status
         self._writer.write(asked.head(head.status, {**kept, **framing}, reason=head.reason))
 
+    def _heard(self, is_answer: bool) -> None:
+        if is_answer and self.first_at is None:
+            self.first_at = time.monotonic()
+
     def _event(self, event: bytes, reading: Reading) -> None:
         data = b"\n".join(
             line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")
         )
+        self._heard(bool(data))  # not what only keeps the connection alive
         try:
             chunk = json.loads(data) if data.startswith(b"{") else None
         except ValueError:

@@ -28,6 +28,8 @@ class Package(Record):
     folder: str
     """Its own below the root, without `venv-` or `npm-`."""
     program: str
+    tried: str
+    """The version that its adapter was tried with."""
     version_option: str = "--version"
     """Empty: it has none, and the package's own record is read."""
     beside: tuple[str, ...] = ()
@@ -65,8 +67,7 @@ def find(package: Package, environ: Mapping[str, str]) -> Path:
         where = f"not below {ROOT} and not on the path" if root else "not on the path"
         raise UsageError(
             f"`{package.program}` is not installed: {where}",
-            hint=f"`make eval-peers ARGS={package.folder}` and {ROOT}=.eval-peers, or"
-            f" `{package.command}`",
+            hint=f"`make eval-peers` and {ROOT}=.eval-peers, or `{package.command}`",
         )
     return Path(found)
 

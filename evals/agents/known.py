@@ -32,8 +32,8 @@ OUTSIDE = tuple(name for name in AGENTS if name not in ("qcode", "oneshot"))
 """Those whose programs others wrote."""
 
 
-def make(name: str, environ: Mapping[str, str]) -> Agent:
-    """Return an agent.
+def make(name: str, environ: Mapping[str, str], *, counted: bool = False) -> Agent:
+    """Return an agent; `counted`: qcode, too, goes through the proxy that all others have.
 
     Raises:
         UsageError: nobody has this name.
@@ -44,6 +44,10 @@ def make(name: str, environ: Mapping[str, str]) -> Agent:
         raise UsageError(f"no agent is called `{name}`", hint=hint)
     module, _, kind = AGENTS[name].partition(":")
     made: Agent = getattr(import_module(f"qcode.evals.agents.{module}"), kind)(environ)
+    if counted and name == "qcode":
+        from qcode.evals.agents.counted import Counted
+
+        return Counted(made)
     return made
 
 

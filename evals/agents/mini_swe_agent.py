@@ -22,7 +22,13 @@ class MiniSweAgent(Outside):
     name: ClassVar[str] = "mini-swe-agent"
     # Its litellm imports `mcp` and does not ask for it.
     package: ClassVar[Package] = Package(
-        "pip", "mini-swe-agent", "mini", "mini", version_option="", beside=("mcp",), python="3.12"
+        "pip",
+        "mini-swe-agent",
+        "mini",
+        "mini",
+        "2.4.6",
+        version_option="",
+        beside=("mcp",),
     )
 
     def plan(self, place: Place) -> Plan:

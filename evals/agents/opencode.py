@@ -24,7 +24,7 @@ class OpenCode(Outside):
     """It asks the model for a title besides, which counts as a request as all do."""
 
     name: ClassVar[str] = "opencode"
-    package: ClassVar[Package] = Package("npm", "opencode-ai", "opencode", "opencode")
+    package: ClassVar[Package] = Package("npm", "opencode-ai", "opencode", "opencode", "1.18.33")
 
     def plan(self, place: Place) -> Plan:
         name = f"{_PROVIDER}/{place.model}"

@@ -23,7 +23,9 @@ class Pi(Outside):
     """`-p` in its JSON mode."""
 
     name: ClassVar[str] = "pi"
-    package: ClassVar[Package] = Package("npm", "@mariozechner/pi-coding-agent", "pi", "pi")
+    package: ClassVar[Package] = Package(
+        "npm", "@mariozechner/pi-coding-agent", "pi", "pi", "0.73.1"
+    )
 
     def plan(self, place: Place) -> Plan:
         model = {

@@ -19,7 +19,7 @@ class QwenCode(Outside):
     """`-y` and one prompt."""
 
     name: ClassVar[str] = "qwen-code"
-    package: ClassVar[Package] = Package("npm", "@qwen-code/qwen-code", "qwen", "qwen")
+    package: ClassVar[Package] = Package("npm", "@qwen-code/qwen-code", "qwen", "qwen", "0.24.4")
 
     def plan(self, place: Place) -> Plan:
         model = {

@@ -37,7 +37,7 @@ class Counted(Record):
     seconds: float = 0.0
     """From passing it on to the last byte of the reply."""
     first_s: float | None = None
-    """To the first byte of the reply's body."""
+    """To the first piece of the answer; signs of life before it do not count."""
     usage: Usage = Usage()
     calls: int = 0
     """Tool calls that the model made in the API's own field."""

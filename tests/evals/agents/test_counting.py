@@ -13,6 +13,8 @@ from responses_server import call as response_call
 from scripted_server import (
     DONE,
     Cut,
+    Pause,
+    Raw,
     ScriptedServer,
     Stall,
     Stream,
@@ -190,6 +192,19 @@ def test_a_stream_arrives_while_the_model_still_writes(tmp_path: Path) -> None:
 
     with ScriptedServer(script) as server:
         assert b"two" in through(server, tmp_path, use)
+
+
+def test_signs_of_life_are_no_first_piece_of_an_answer(tmp_path: Path) -> None:
+    quiet = Stream((Raw(b": ping\n\n"), Pause(0.3), delta(content="x"), DONE))
+
+    async def use(counting: Counting) -> float | None:
+        await post(counting.base_url, {**HELLO, "stream": True})
+        return counting.tally.requests[0].first_s
+
+    with ScriptedServer([quiet]) as server:
+        first_s = through(server, tmp_path, use)
+
+    assert first_s >= 0.3
 
 
 def test_model_key_seed_and_temperature_are_the_endpoints(tmp_path: Path) -> None:

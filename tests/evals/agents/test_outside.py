@@ -48,7 +48,7 @@ class Tiny(Outside):
     """Runs a Python script as if it were an agent."""
 
     name: ClassVar[str] = "tiny"
-    package: ClassVar[Package] = Package("pip", "tiny-agent", "tiny", "tiny")
+    package: ClassVar[Package] = Package("pip", "tiny-agent", "tiny", "tiny", "1.2.3")
     traces: ClassVar[tuple[str, ...]] = (".tiny-*",)
     script: ClassVar[str] = WORKS
 
@@ -191,7 +191,7 @@ def test_where_it_is_not_installed_the_hint_says_how(tmp_path: Path) -> None:
         Tiny({"PATH": str(tmp_path)}).version()
 
     assert str(caught.value) == (
-        "`tiny` is not installed: not on the path; `make eval-peers ARGS=tiny` and "
+        "`tiny` is not installed: not on the path; `make eval-peers` and "
         "PEERS_ROOT=.eval-peers, or `pipx install tiny-agent`"
     )
 
@@ -205,7 +205,7 @@ def test_a_version_without_an_option_is_the_packages(tmp_path: Path) -> None:
     place.mkdir(parents=True)
     (place / "x").touch(0o755)
     (tmp_path / "venv-x/lib/python3.12/site-packages/x_agent-4.5.dist-info").mkdir(parents=True)
-    package = Package("pip", "x-agent", "x", "x", version_option="")
+    package = Package("pip", "x-agent", "x", "x", "1", version_option="")
 
     assert installed.version(package, {"PEERS_ROOT": str(tmp_path)}) == "4.5"
 
