@@ -22,7 +22,7 @@ from qcode.evals.loaders.base import Loading, read_lines
 _TEXT = ("id", "suite", "prompt", "category", "difficulty", "setup", "post_git", "retry_prompt",
          "source")  # fmt: skip
 _MORE = ("base", "env", "instance_id", "repo", "problem_statement", "verified_with",
-         "swebench_difficulty", "swebench_tests", "reference")  # fmt: skip
+         "swebench_difficulty", "swebench_tests", "reference", "trap")  # fmt: skip
 """What only one kind of task has; they are `Task.more`."""
 _FIELDS = (*_TEXT, *_MORE, "check", "files", "time_limit_s", "git", "protect", "only_change",
            "script", "license", "licence", "more")  # fmt: skip
