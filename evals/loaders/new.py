@@ -172,8 +172,10 @@ def check_free(task_id: str, out: Path) -> None:
     """See that a file of tasks, if it is there, has none of that name.
 
     Raises:
-        UsageError: it has one, or is none of tasks.
+        UsageError: it has one, or is none of tasks; or the name is none.
     """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", task_id):
+        raise UsageError(f"{task_id!r} is no id of a task", hint="take letters, digits, . _ -")
     if out.exists() and any(task.id == task_id for task in kit.load(out)):
         raise UsageError(f"{out} has a task {task_id} already", hint="name another: --id NAME")
 

@@ -212,7 +212,7 @@ def _all_java(path: Path, loading: Loading) -> list[Task]:
     if lacking:
         reason = f"{' and '.join(lacking)} not installed"
     elif not jars:
-        reason = "JUnit 4 is not here: put junit-4*.jar and hamcrest-core-1.3.jar into its lib/"
+        reason = "its tests need junit-4*.jar, hamcrest*.jar and gson*.jar: put them into its lib/"
     tasks = []
     for program in sorted(folder.glob("*.java")):
         name = program.stem
@@ -228,16 +228,17 @@ def _all_java(path: Path, loading: Loading) -> list[Task]:
 
 
 def junit(path: Path, loading: Loading) -> tuple[Path, ...]:
-    """Return the jars of JUnit 4 and Hamcrest that are on this machine; none: they are not both."""
+    """Return the jars that the tests need and that are here; none: one of them is missing."""
     places = (
         path / "lib",
         Path("/usr/share/java"),
         loading.home / ".m2/repository/junit",
         loading.home / ".m2/repository/org/hamcrest",
+        loading.home / ".m2/repository/com/google/code/gson",
         loading.home / ".gradle/caches",
     )
     found: list[Path] = []
-    for form in ("junit-4*.jar", "hamcrest*.jar"):
+    for form in ("junit-4*.jar", "hamcrest*.jar", "gson*.jar"):
         jars = (jar for place in places if place.is_dir() for jar in sorted(place.rglob(form)))
         one = next((jar for jar in jars if "sources" not in jar.name), None)
         if one is None:

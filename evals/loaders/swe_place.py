@@ -60,7 +60,7 @@ def lay_out(task: Task, folder: Path, loading: Loading) -> str:
         check_out(clone, wanted["commit"], folder)
         return f"git {wanted['commit']}"
     if sdist := base.get("sdist"):
-        return _sdist(task, sdist, folder)
+        return _sdist(task, sdist, folder, loading)
     if wanted.get("url") and wanted.get("commit"):
         kept = loading.cache / f"commit-{wanted['commit']}"
         if not kept.is_dir():
@@ -208,35 +208,55 @@ def _clone(task: Task, wanted: Mapping[str, Any], loading: Loading) -> Path | No
     return None
 
 
-def _sdist(task: Task, sdist: Mapping[str, Any], folder: Path) -> str:
-    """Fetch a source distribution, see that it is the one, and unpack it."""
+def _sdist(task: Task, sdist: Mapping[str, Any], folder: Path, loading: Loading) -> str:
+    """Unpack a source distribution that is the one the task means, fetched if it is not kept."""
+    wanted = str(sdist.get("sha256") or "")
+    kept = loading.cache / f"sdist-{wanted}"
+    if wanted and kept.is_file() and _digest(kept) == wanted:
+        unpack_sdist(kept, folder)
+        return f"sdist {wanted}"
     _refuse_offline(task)
-    wanted = f"{sdist['package']}=={sdist['version']}"
-    with tempfile.TemporaryDirectory(prefix="qcode-sdist-") as name:
-        top = Path(name)
-        # Building tells pip its metadata, for which it wants the builders in an environment.
-        venv = top / "venv"
-        python = find_python(str((task.more.get("env") or {}).get("python") or ""), os.environ)
-        inside = environment(task, venv, os.environ)
-        _must([python, "-m", "venv", str(venv)], top, os.environ)
-        inside = environment(task, venv, os.environ)
-        pip = [str(venv / "bin/python"), "-m", "pip"]
-        build = (task.more.get("env") or {}).get("build", ["setuptools<70", "wheel"])
-        _must([*pip, "install", "-q", *map(str, build)], top, inside)
-        isolated = (task.more.get("env") or {}).get("no_isolation", True)
-        _must(
-            [*pip, "download", "-q", "--no-deps", "--no-binary", ":all:",
-             *(["--no-build-isolation"] if isolated else []), "-d", str(top / "came"), wanted],
-            top, inside,
-        )  # fmt: skip
-        (archive,) = (top / "came").iterdir()
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        if sdist.get("sha256") and digest != sdist["sha256"]:
-            raise QcodeError(
-                f"{archive.name} has the SHA-256 {digest}, the task says {sdist['sha256']}"
-            )
+    with tempfile.TemporaryDirectory(prefix="qcode-sdist-") as top:
+        archive = _fetched(task, sdist, Path(top))
+        digest = _digest(archive)
+        if wanted and digest != wanted:
+            raise QcodeError(f"{archive.name} has the SHA-256 {digest}, the task says {wanted}")
         unpack_sdist(archive, folder)
+        if wanted:
+            loading.cache.mkdir(parents=True, exist_ok=True)
+            # Side by side with other trials: each puts a whole file in place.
+            fresh = loading.cache / f".sdist-{wanted}-{os.getpid()}-{id(folder)}"
+            shutil.copyfile(archive, fresh)
+            fresh.replace(kept)
     return f"sdist {digest}"
+
+
+def _fetched(task: Task, sdist: Mapping[str, Any], top: Path) -> Path:
+    """Have pip download a source distribution.
+
+    It asks the package for its metadata, for which it wants what builds it in an environment.
+    """
+    env: Mapping[str, Any] = task.more.get("env") or {}
+    venv = top / "venv"
+    _must(
+        [find_python(str(env.get("python") or ""), os.environ), "-m", "venv", str(venv)],
+        top,
+        os.environ,
+    )
+    inside = environment(task, venv, os.environ)
+    pip = [str(venv / "bin/python"), "-m", "pip"]
+    if build := [str(each) for each in env.get("build", ["setuptools<70", "wheel"])]:
+        _must([*pip, "install", "-q", *build], top, inside)
+    isolated = ["--no-build-isolation"] if env.get("no_isolation", True) else []
+    words = ["download", "-q", "--no-deps", "--no-binary", ":all:", *isolated]
+    what = f"{sdist['package']}=={sdist['version']}"
+    _must([*pip, *words, "-d", str(top / "came"), what], top, inside)
+    (archive,) = (top / "came").iterdir()
+    return archive
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def unpack_sdist(archive: Path, folder: Path) -> None:

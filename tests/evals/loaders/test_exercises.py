@@ -377,7 +377,7 @@ def test_java_is_compiled_and_judged_by_junit(tmp_path: Path) -> None:
     subprocess.run(["javac", "-d", str(tmp_path / "classes"), *sources], check=True)
     lib = bugs(tmp_path / "bugs") / "lib"
     lib.mkdir()
-    for name in ("junit-4.0.jar", "hamcrest-core-1.3.jar"):
+    for name in ("junit-4.0.jar", "hamcrest-core-1.3.jar", "gson-2.0.jar"):
         subprocess.run(
             ["jar", "--create", "--file", str(lib / name), "-C", str(tmp_path / "classes"), "."],
             check=True,

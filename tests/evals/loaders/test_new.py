@@ -160,6 +160,7 @@ def test_commits_that_judge_nothing_are_refused(project: Path, tmp_path: Path) -
     assert "has no commit nowhere" in refused("commit", "nowhere", *here)
     with pytest.raises(UsageError, match="'-x' is no git revision"):
         new_commit.read(project, "-x")
+    assert "'../x' is no id of a task" in refused("commit", "HEAD", *here, "--id", "../x")
     repository(project, {"calc.py": FIXED + "\n"})
     assert "changes no tests; they are what judges a task" in refused("commit", "HEAD", *here)
     repository(project, {"test_calc.py": NEW_TEST + "\n"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -217,6 +218,27 @@ def test_a_source_distribution_is_unpacked_without_what_was_built(tmp_path: Path
     swe_place.unpack_sdist(archive, tmp_path / "work")
 
     assert sorted(path.name for path in (tmp_path / "work").rglob("*")) == ["calc.py", "src"]
+
+
+def test_a_source_distribution_that_is_kept_is_not_fetched_again(tmp_path: Path) -> None:
+    write(tmp_path / "s/calc-1", {"calc.py": CALC})
+    archive = tmp_path / "calc-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "s/calc-1", "calc-1")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (tmp_path / "cache").mkdir()
+    archive.rename(tmp_path / f"cache/sdist-{digest}")
+    sdist = {"package": "no-such-package", "version": "1", "sha256": digest}
+    row = {
+        "id": "a", "suite": "s", "prompt": "p", "check": {"cmd": "true"},
+        "base": {"sdist": sdist},
+    }  # fmt: skip
+    (tmp_path / "work").mkdir()
+
+    said = swe_place.lay_out(kit.parse(row, "here"), tmp_path / "work", Loading(tmp_path / "cache"))
+
+    assert said == f"sdist {digest}"
+    assert (tmp_path / "work/calc.py").read_text() == CALC
 
 
 def plain(command: str, folder: Path, timeout_s: float) -> swe_judge.Ran:
