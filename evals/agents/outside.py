@@ -23,6 +23,10 @@ from qcode.messages import Usage
 from qcode.providers.connection import parse_origin
 from qcode.record import Record, replace
 
+RECORD = "agent-running"
+"""In the artefacts while the program runs; `process.kill_recorded` ends what a killed evaluation
+left of it."""
+
 WINDOW = 32768
 """Told of models whose window nobody knows."""
 
@@ -156,6 +160,7 @@ class Outside(ABC):
             stderr=stdout.with_suffix(".err"),
             time_s=work.limits.time_s,
             stop=counting.exhausted,
+            record=work.artefacts / RECORD,
         )
 
     def _outcome(self, told: Told, ended: process.Ended, counting: Counting) -> Outcome:

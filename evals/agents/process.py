@@ -52,18 +52,22 @@ async def run(
     stop: asyncio.Event | None = None,
     grace_s: float = 20.0,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
+    record: Path | None = None,
 ) -> Ended:
     """Run a program in a session of its own; all that it started has ended on return.
 
     When `stop` is set, it has `grace_s` to end by itself. Output is appended, to at most about
-    `max_output_bytes` a file. Programs that
-    left the process group are found by an inherited variable on Linux alone.
+    `max_output_bytes` a file. Programs that left the process group are found by an inherited
+    variable, on Linux alone. While it runs, `record` holds what `kill_recorded` ends it by, should
+    this process be killed.
 
     Raises:
         UsageError: it cannot be started.
     """
     mark = uuid.uuid4().hex
     began = time.monotonic()
+    if record is not None:
+        record.write_text(mark, encoding="utf-8")
     process: asyncio.subprocess.Process | None = None
     with (
         stdout.open("ab") as out,
@@ -94,6 +98,8 @@ async def run(
         # Without any await before it, so that a cancellation cannot come between.
         _kill_group(process.pid)
         await asyncio.shield(_sweep(process, mark))
+        if record is not None:
+            record.unlink(missing_ok=True)
 
 
 async def _wait(
@@ -146,6 +152,17 @@ async def _sweep(process: asyncio.subprocess.Process, mark: str) -> None:
         if not kill_marked(mark):
             return
         await asyncio.sleep(0.05)
+
+
+def kill_recorded(record: Path) -> int:
+    """End what a run left that was itself killed; return how many programs there were."""
+    try:
+        mark = record.read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    found = kill_marked(mark) if mark.isalnum() else 0
+    record.unlink(missing_ok=True)
+    return found
 
 
 def kill_marked(mark: str) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -159,3 +160,32 @@ def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="`/nowhere/agent` cannot be started: no such file"):
         asyncio.run(run())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="found by /proc")
+def test_what_a_killed_evaluation_left_is_ended_by_its_record(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    code = CHILD.format("") + "; sys.stdout.flush(); import time; time.sleep(600)"
+    runner = (
+        "import asyncio, sys; from pathlib import Path; from qcode.evals.agents import process\n"
+        "at = Path(sys.argv[1])\n"
+        "asyncio.run(process.run((sys.executable, '-I', '-c', sys.argv[2]), cwd=at, environ={},"
+        " stdout=at / 'out', stderr=at / 'err', time_s=600, record=at / 'record'))"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", runner, str(tmp_path), code])
+    wait_for_output(tmp_path / "out")
+    killed.kill()
+    killed.wait()
+    left = int((tmp_path / "out").read_text())
+    assert is_running(left)
+
+    assert process.kill_recorded(record) >= 1
+
+    assert not is_running(left)
+    assert process.kill_recorded(record) == 0
+
+
+def test_a_run_that_ended_leaves_no_record(tmp_path: Path) -> None:
+    python(tmp_path, "pass", record=tmp_path / "record")
+
+    assert not (tmp_path / "record").exists()
