@@ -27,6 +27,7 @@ PRIVATE = re.compile(
     r"""
     (QCODE|OPENAI|ANTHROPIC|LITELLM|HF|XDG|GIT)_.*
     | .*_API_KEY | .*_PROXY | .*_proxy | NO_COLOR | .*COLOR.* | COLUMNS | LINES
+    | MAKEFLAGS | MFLAGS | MAKELEVEL
     | TERM_PROGRAM.* | KITTY_.* | VTE_VERSION | WT_SESSION | NVIM | VISUAL | EDITOR
     """,
     re.VERBOSE,
