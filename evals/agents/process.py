@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import time
@@ -166,7 +167,7 @@ def kill_recorded(record: Path) -> int:
 
 
 def kill_marked(mark: str) -> int:
-    """Kill every process whose environment has the mark; return how many there were."""
+    """End every process whose environment has the mark; return how many there were."""
     if sys.platform != "linux":
         return 0
     needle = f"{MARK}={mark}".encode()
@@ -182,6 +183,8 @@ def kill_marked(mark: str) -> int:
         try:
             if needle in Path(entry.path, "environ").read_bytes().split(b"\0"):
                 signal.pidfd_send_signal(held, signal.SIGKILL)
+                # It is readable once the process has ended, waited for by its parent or not.
+                select.select([held], [], [], _TERM_S)
                 found += 1
         except OSError:
             pass  # gone, or another user's
