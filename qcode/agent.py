@@ -19,6 +19,7 @@ from qcode.providers.registry import Target
 from qcode.record import Record as Frozen
 from qcode.rules import Rules
 from qcode.secrets import Masker
+from qcode.showing.approach import Approach
 from qcode.tools.base import Context, Tool
 
 if TYPE_CHECKING:
@@ -167,6 +168,13 @@ class Agent:
     """Keeps allowing rules for later sessions in this workspace; None: they are not kept."""
     temperature: float | None = None
     """Of every request; None leaves it to the endpoint."""
+    in_answer: bool = False
+    """Whether the model writes files and commands in its answer instead of calling tools
+    (`qcode.edit_formats`); an answer with files that could be written ends the turn."""
+    approach: Approach = field(default_factory=Approach)
+    """With `in_answer`: how the next first message has it go at the task."""
+    owner: Callable[[str], str] = lambda _code: ""
+    """With `in_answer`: the path of the file that code without a path is of; empty: unclear."""
     after_edit: Callable[[], Awaitable[Checked]] | None = None
     """How the checks go now; asked after each call that changed a file."""
     guard: Callable[[], Awaitable[str]] | None = None

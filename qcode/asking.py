@@ -83,7 +83,10 @@ class _Asking:
         self._text, self._reasoning = io.StringIO(), io.StringIO()
         self._length = 0
         self._decoder = Decoder(
-            self._agent.schemas, self._agent.new_call_id, taken=self._agent.call_ids
+            self._agent.schemas,
+            self._agent.new_call_id,
+            taken=self._agent.call_ids,
+            owner=self._agent.owner if self._agent.in_answer else None,
         )
 
     async def hear(self, request: Request) -> Done:

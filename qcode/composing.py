@@ -85,8 +85,10 @@ class Composing:
 
     async def compose(self, text: str, *, is_first: bool, said: str | None = None) -> UserMessage:
         """Return what the model gets; `said` is what a person typed of it, by default all."""
+        typed = text if said is None else said
         found = [
-            await self._told(part, text if said is None else said, is_first) for part in self.parts
+            await self._told(part, text if getattr(part, "reads_all", False) else typed, is_first)
+            for part in self.parts
         ]
         return UserMessage(
             text,

@@ -16,6 +16,8 @@ def system_prompt(edit_format: EditFormat = DEFAULT, name: str = "system") -> st
     schemas follow it in the model's context, and a server's cache of both is
     only good while every byte before them is the same.
     """
+    if edit_format == "answer":
+        return load(f"{name}_answer")
     form = "replace" if edit_format == "multi" else edit_format
     return load(name, editing=load(f"editing/{form}")).strip()
 

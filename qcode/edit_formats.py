@@ -10,24 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
-EditFormat: TypeAlias = Literal["replace", "multi", "patch", "whole"]
+EditFormat: TypeAlias = Literal["replace", "multi", "patch", "whole", "answer"]
 """What the model is told of:
 
 - `replace`: text replaced by another, one place a call
 - `multi`: the same, and several places and files in one call
 - `patch`: the patches that OpenAI trains its models on
 - `whole`: short files written whole, for models that cannot copy text exactly
+- `answer`: files and commands written in the answer itself, for models that write no calls well;
+  such a model is told of no tools at all (`qcode.calls.written`)
 """
 
 DEFAULT: EditFormat = "replace"
-EMBEDDED: EditFormat = "replace"
-"""For the models of `qcode local`, whatever their size."""
-
 _TOLD: Mapping[EditFormat, tuple[str, ...]] = {
     "replace": ("edit",),
     "multi": ("edit", "multi_edit"),
     "patch": ("apply_patch",),
     "whole": ("edit",),
+    "answer": (),
 }
 
 
@@ -36,6 +36,8 @@ def told(edit_format: EditFormat, default: Sequence[str]) -> tuple[str, ...]:
 
     `default` are those without a choice of form; what stands there for `edit` is replaced.
     """
+    if edit_format == "answer":
+        return ()
     at = default.index("edit")
     return (*default[:at], *_TOLD[edit_format], *default[at + 1 :])
 

@@ -31,6 +31,8 @@ class Family(Record):
     edit_format: EditFormat = DEFAULT
     surroundings: bool = True
     """Whether the first message says where it takes place."""
+    shown: bool = False
+    """Whether messages come with the files that they are about (`qcode.showing`)."""
     map: bool = False
     """Whether the first message comes with a map of the repository."""
 

@@ -22,6 +22,7 @@ from qcode.budget import Budget
 from qcode.calls.decoder import DecodedCall
 from qcode.calls.feedback import answer_to, mistaken, repaired
 from qcode.calls.found import Fault
+from qcode.calls.written import FORMAT as WRITTEN
 from qcode.changed import Changed, in_words
 from qcode.errors import AlreadySo, BudgetError, ProviderError, ProviderFault, QcodeError, ToolError
 from qcode.escapes import with_tags_seen
@@ -58,6 +59,9 @@ _HOLDS = 10
 
 _COMPACTIONS = 3
 """In a row, each harder, where the server still finds the request too long."""
+
+_WRITES = ("write_file", "apply_patch")
+"""What a file in an answer is a call of (`qcode.calls.written`)."""
 
 _MAY_CHANGE_FILES = (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL)
 
@@ -175,6 +179,11 @@ class _Turn:
             answer = await self._answer_in_the_window()
             if answer.decoded.calls:
                 advice = await self._run_calls(answer.decoded.calls)
+                if self._is_written(answer):
+                    self.record.boundary()
+                    if await self._hear() or await self._is_held():
+                        continue
+                    return self._judge(answer)
             else:
                 found = self.recovery.after_text(answer.decoded, answer.done.finish_reason)
                 if found is None:
@@ -201,6 +210,18 @@ class _Turn:
                     f"{self.repeats.problem} and was stopped; "
                     "say what to do differently, or take another model"
                 )
+
+    def _is_written(self, answer: Answer) -> bool:
+        """Whether an answer wrote files, and it was done as it says: no more is to be asked."""
+        calls = answer.decoded.calls
+        if not self.agent.in_answer:
+            return False
+        if any(call.format != WRITTEN for call in calls):
+            return False
+        if not any(call.call.name in _WRITES for call in calls):
+            return False
+        results = self.record.messages[-len(calls) :]
+        return not any(getattr(result, "is_error", True) for result in results)
 
     async def _seen(self, message: UserMessage) -> UserMessage:
         """Return a message with its pictures in words, where the model sees none."""

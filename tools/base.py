@@ -150,6 +150,12 @@ class Context:
     """Real path -> what an editor has of a file and did not save; read instead of the file."""
     failures: dict[Path, int] = field(default_factory=dict)
     """Real path -> how many edits of the file failed since the last that did not."""
+    whole_files: bool = False
+    """Whether the model writes files whole whatever they are, and forgets parts of them."""
+    named: set[str] = field(default_factory=set)
+    """Identifiers that a person has named; known with `whole_files` alone."""
+    told_lost: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    """Real path -> definitions whose loss was refused; the same again is meant."""
     rehearsal: Callable[[Sequence[FileEffect]], None] | None = None
     """Takes what an edit would do instead of its being done; None: it is done. Of one call."""
     part: Part | None = None

@@ -8,7 +8,7 @@ from typing import Annotated
 from qcode import beneath
 from qcode.editing.placeholder import left_out
 from qcode.errors import ToolError
-from qcode.record import Record
+from qcode.record import Record, replace
 from qcode.tools.base import Context, Result, Touch
 from qcode.tools.change import (
     Opened,
@@ -25,12 +25,15 @@ from qcode.tools.files import (
     binary_kind,
     changed_since_seen,
     decode,
+    fingerprint,
     line_count,
     read_existing,
 )
 from qcode.tools.notebooks import check_whole
 from qcode.tools.rehearsed import FileTool
 from qcode.tools.schema import HIDDEN
+
+_SHOWN_LINES = 300
 
 
 class Params(Record):
@@ -63,12 +66,41 @@ class WriteFile(FileTool[Params]):
                 f"replace that code; {before.path} was not changed. "
                 "Write it out whole, or use edit."
             )
-        content = like(before.text, params.content)
+        written, kept = params.content, ""
+        if context.whole_files and not params.insist:
+            written, kept = _with_the_rest(context, real, before, params.content)
+        content = like(before.text, written)
         if before.coding.encode(content) == before.data:
             shown = context.workspace.show(real)
             return Result(f"{shown} already has exactly this content.", "unchanged")
         plan = Planned(real, before, content, is_whole=True)
-        return await carry_out(context, [plan], insist=params.insist)
+        result = await carry_out(context, [plan], insist=params.insist)
+        return replace(result, text=f"{result.text}{kept}") if kept else result
+
+
+def _with_the_rest(context: Context, real: Path, before: Opened, content: str) -> tuple[str, str]:
+    """Return the content with definitions that were left out, and what is said of them.
+
+    Raises:
+        ToolError: it is not clear where they belong; the same content again is taken as it is.
+    """
+    from qcode.editing.lost import lost
+
+    gone = lost(before.path, before.text, content, context.named)
+    if gone and before.path.endswith((".py", ".pyi")):
+        from qcode.editing.merged import merged
+
+        whole = merged(before.text, content, context.named)
+        if whole is not None:
+            names = ", ".join(whole.kept[:8])
+            return whole.text, f"\n[{names}: left out of what you wrote, and still there.]"
+    if gone and context.told_lost.get(real) != gone:
+        context.told_lost[real] = gone
+        raise ToolError(
+            f"{before.path} was not changed: what you wrote leaves out {', '.join(gone[:8])}, "
+            "which it has now. Write all of the file again, with what is to stay."
+        )
+    return content, ""
 
 
 async def _known(context: Context, real: Path, path: str) -> Opened:
@@ -79,14 +111,29 @@ async def _known(context: Context, real: Path, path: str) -> Opened:
             raise ToolError(
                 f"{path} exists and is {kind}. If it has to go, remove it with a shell command."
             )
-        raise ToolError(
-            f"{path} exists ({len(data):,} bytes) and you have not read it. "
-            "Read it first, or change it with edit."
+        raise _not_known(
+            context, real, path, data, f"exists ({len(data):,} bytes) and you have not read it"
         )
     if changed_since_seen(context, real, data):
-        raise ToolError(f"{path} has changed since you read it. Read it again.")
+        raise _not_known(context, real, path, data, "has changed since you read it")
     text, coding = await aside(is_large(data), decode, data) if data else ("", Coding())
     return Opened(real, path, data, text, coding, status, is_changed=False)
+
+
+def _not_known(context: Context, real: Path, path: str, data: bytes, why: str) -> ToolError:
+    """Return why a file is not replaced, with what it has where the model cannot ask for it."""
+    if context.whole_files:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = ""
+        if text and text.count("\n") <= _SHOWN_LINES:
+            context.seen[real] = fingerprint(real, data)
+            return ToolError(f"{path} {why}, so it was not changed. It has:\n{text}")
+        return ToolError(f"{path} {why}. Look at it first, by a command.")
+    if why.startswith("exists"):
+        return ToolError(f"{path} {why}. Read it first, or change it with edit.")
+    return ToolError(f"{path} {why}. Read it again.")
 
 
 def like(old: str, new: str) -> str:

@@ -81,7 +81,9 @@ class Decoder:
 
     `schemas` are the offered tools: name to JSON Schema of the arguments; with
     none, text is text. `new_id` makes an id for a call that has none of its own
-    or one that was used before in the session (`taken`).
+    or one that was used before in the session (`taken`). With an `owner`, files and commands
+    that stand in the text are calls where no other is found (`qcode.calls.written`); the text
+    keeps them, so that the model finds its words again as it wrote them.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class Decoder:
         new_id: Callable[[], str],
         *,
         taken: Collection[str] = (),
+        owner: Callable[[str], str] | None = None,
     ) -> None:
         self._offered = Offered(schemas)
+        self._owner = owner
         self._new_id = new_id
         self._taken = taken
         self._structured = Assembler(self._offered)
@@ -168,6 +172,8 @@ class Decoder:
         calls: list[tuple[Settled, str]] = [(call, "structured") for call in structured]
         text, written = self._written(said, structured, ending)
         calls = calls or written
+        if self._owner is not None and not calls:
+            calls = self._in_text(text, ending)
         promoted = False
         kept = len(thoughts)
         if not calls and not text.strip() and ending is Ending.NATURAL:
@@ -211,6 +217,14 @@ class Decoder:
                 pieces.append(item.text)
         text = "".join(pieces)
         return (strays.strip(text) if calls or removed else text), calls
+
+    def _in_text(self, text: str, ending: Ending) -> list[tuple[Settled, str]]:
+        """Return the files and commands that stand in the text as such."""
+        assert self._owner is not None
+        from qcode.calls.written import FORMAT, written
+
+        found = written(text, self._owner, cut=ending is Ending.CUT)
+        return [(self._settled(call, ending), FORMAT) for call in found]
 
     def _promoted(self, thoughts: list[Item]) -> tuple[int, list[tuple[Settled, str]]]:
         """Return how many items of the reasoning stay, and the whole, valid calls at its end."""

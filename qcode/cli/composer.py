@@ -54,6 +54,12 @@ def composer_for(
     pointed = PointedAt(lambda: _pointing(settings, agent, note, budgets.mentions))
     lasting = sum(isinstance(part, Memory) for part in told)
     told[lasting:lasting] = more
+    if family.shown and agent.in_answer:
+        from qcode.showing.telling import Shown
+
+        shown = Shown(context, agent.masker, budgets.mentions, lambda: agent.approach)
+        agent.owner = shown.owner
+        told.append(shown)
     # Masked as the results of tools are.
     return Composing([*told, pointed], note, lambda text: with_tags_seen(agent.masker.mask(text)))
 

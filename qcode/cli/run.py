@@ -15,18 +15,22 @@ from qcode.cli.options import add_shared, added_directories, enter_directory, se
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.reports import Reports, add_reports
 from qcode.cli.start import (
+    Chosen,
     NoModelError,
     Note,
     choose_model,
+    edit_format_of,
     newest_session,
     note_on_stderr,
     open_session,
 )
 from qcode.cli.task import read_prompt, typed
+from qcode.config import Settings
 from qcode.context import estimate_tokens
 from qcode.errors import QcodeError, UsageError
 from qcode.events import TurnEnd
 from qcode.headless.order import Order
+from qcode.permissions import Mode
 from qcode.record import replace
 
 if TYPE_CHECKING:
@@ -43,8 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser)
     add("-o", "--output", choices=["text", "json", "stream-json"], default="text")
     add("--verify", metavar="CMD", action="append", default=[],
-        help="done only when this exits 0 (`auto`: what tests the project); what fails goes "
-        "back to the model")  # fmt: skip
+        help="done only when this exits 0 (`auto`: what tests the project; `none`: nothing is "
+        "run); what fails goes back to the model")  # fmt: skip
     add("--json-schema", metavar="SCHEMA",
         help="the answer has to be JSON that fits it: a file, or the schema itself")  # fmt: skip
     add("--protect", metavar="GLOB", action="append", default=[],
@@ -153,6 +157,7 @@ def _main(args: argparse.Namespace) -> int:
         prompt,
         typed(args.prompt),
         verify=_commands(args.verify, cwd, note),
+        look=_look(args, settings, chosen, cwd),
         protect=tuple(args.protect),
         guard_tests=not args.no_protect,
         may_change=tuple(args.may_change),
@@ -175,10 +180,29 @@ def _main(args: argparse.Namespace) -> int:
     return run_to_end(lambda: front.run(order))
 
 
+def _look(args: argparse.Namespace, settings: Settings, chosen: Chosen, cwd: Path) -> str:
+    """Return the command that shows a small model how the tests go; empty: none does.
+
+    Only where commands run without a question, and nothing was said of verifying.
+    """
+    if args.verify or edit_format_of(settings, chosen) != "answer":
+        return ""
+    if settings.approval_mode is not Mode.YOLO:
+        return ""
+    from qcode.verification.detecting import detect
+
+    try:
+        return detect(cwd).command
+    except UsageError:
+        return ""
+
+
 def _commands(given: Sequence[str], cwd: Path, note: Note) -> tuple[str, ...]:
     """Return the commands to verify by; `auto` among them is what tests the project."""
     out: list[str] = []
     for command in given:
+        if command.strip() == "none":
+            continue
         if command.strip() != "auto":
             out.append(command)
             continue

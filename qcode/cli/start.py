@@ -28,7 +28,7 @@ from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
 from qcode.config import Settings
 from qcode.context import output_limit, system_prompt
-from qcode.edit_formats import DEFAULT, EMBEDDED, EditFormat, prompt_of, told
+from qcode.edit_formats import DEFAULT, EditFormat, prompt_of, told
 from qcode.errors import ToolError, UsageError
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
@@ -327,6 +327,7 @@ def open_session(
         sizes=tier.sizes,
         put_aside=lambda: history.conversation.archived,
         guarded=boundary,
+        whole_files=edit_format == "answer",
     )
     checkpoints = _checkpoints(settings, context.workspace, session_id, note)
     used = {call.id for m in history.items for call in getattr(m, "tool_calls", ())}
@@ -352,6 +353,7 @@ def open_session(
         remember=remember,
         workspace_state=checkpoints.state if checkpoints else partial(_workspace_state, cwd),
         target=chosen.target,
+        in_answer=edit_format == "answer",
     )
     agent.add_tools(tools)
     if history.conversation.archived:
@@ -488,7 +490,9 @@ def edit_format_of(settings: Settings, chosen: Chosen) -> EditFormat:
     """Return the form in which the model is told to change files."""
     if settings.edit_format != "auto":
         return settings.edit_format
-    return EMBEDDED if chosen.is_embedded else family_for(chosen.target.model).edit_format
+    its = family_for(chosen.target.model).edit_format
+    # Who wants tools told in a certain way wants them told.
+    return "whole" if its == "answer" and settings.tool_protocol != "auto" else its
 
 
 def specs_for(edit_format: EditFormat, tier: Tier | None = None) -> tuple[ToolSpec, ...]:
@@ -524,7 +528,10 @@ def provider_for(
     where another one answers: fallbacks are named beside that one.
     """
     profile = chosen.profile
+    style, wanted = (profile.style or None) if profile else None, settings.tool_protocol
     known = begun or ("native" if chosen.is_embedded else profile.protocol if profile else None)
+    if edit_format_of(settings, chosen) == "answer":
+        style, wanted = "answer", "prompted"
     policy = None
     if settings.fallback_models:
         from qcode.providers.retry import RetryPolicy
@@ -533,9 +540,9 @@ def provider_for(
     provider = make_provider(
         chosen.target,
         session_key=session_key,
-        tool_protocol=settings.tool_protocol,
+        tool_protocol=wanted,
         protocol=known,
-        style=(profile.style or None) if profile else None,
+        style=style,
         plain_schemas=profile.plain_schemas if profile else False,
         price=price_of(chosen),
         policy=policy,

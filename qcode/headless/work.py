@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from qcode import events
+from qcode import beneath, events
 from qcode.boundary import Unconfined
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.errors import QcodeError
@@ -26,11 +26,14 @@ from qcode.headless.order import Order
 from qcode.headless.witness import Witness
 from qcode.prompts import load
 from qcode.repeats import RUT_TEMPERATURE
+from qcode.showing.approach import Approach, Kind
 from qcode.tools.base import Effect
 
 if TYPE_CHECKING:
     from qcode.agent import Checked
+    from qcode.headless.looking import Looking
     from qcode.headless.shaping import Shape
+    from qcode.messages import AssistantMessage
     from qcode.session import Session
     from qcode.verification.outcome import Outcome
 
@@ -40,6 +43,10 @@ ROUNDS = 3
 """How often failing output goes back to the model before the run has failed; an answer that
 does not fit, as often. Where there is a budget, only turns in which nothing was done count:
 the budget ends the others."""
+
+TRY_TEMPERATURES = (0.8, 0.5, 1.0)
+"""Of further tries of a small model, after one at its usual temperature: a server that counts
+from the same seed gives another answer only at another one."""
 
 VIOLATED = 6
 """The exit code of a run that changed what is protected (command-line contract)."""
@@ -115,6 +122,10 @@ class Work:
         self.outcomes: list[Outcome] = []
         self.violations: list[Violation] = []
         self.guarding: Guarding | None = None
+        self.looking: Looking | None = None
+        self.tries = 0
+        self.first_step = 0
+        """The first step of the try under way that changed files; 0: none did."""
         self.acted = False
         """Whether this turn did anything that may have changed a file."""
 
@@ -137,6 +148,14 @@ class Work:
             await self._verify()
             self.baseline = self.outcomes
             self._check_edits_if_quick()
+        elif order.look and self.looking is None:
+            from qcode.headless.looking import TIMEOUT_S, Looking
+
+            async def run(command: str) -> list[Outcome]:
+                return await self._run_commands((command,), TIMEOUT_S)
+
+            self.looking = Looking(order.look, order.prompt, run)
+            await self.looking.begin()
 
     def adopt(self, other: Work) -> None:
         """Take over the baseline of another one that begins from the same files."""
@@ -147,6 +166,8 @@ class Work:
     def _check_edits_if_quick(self) -> None:
         from qcode.verification.running import QUICK_S
 
+        if self.session.agent.in_answer:
+            return  # an answer with files ends the turn, and all is checked then
         if self.baseline and sum(each.duration_s for each in self.baseline) <= QUICK_S:
             self.session.agent.after_edit = self._check_edit
 
@@ -177,8 +198,11 @@ class Work:
                 if is_over or verify_rounds == ROUNDS:
                     return code if self.end is TurnEnd.BUDGET else self._unverified()
                 is_at_it = self.acted and self.session.budget.is_limited
+                is_at_it = is_at_it and not self.session.agent.in_answer
                 verify_rounds = 0 if is_at_it else verify_rounds + 1
-                text = self._next_try(failing)
+                text = await self._next_try(failing)
+            elif not is_over and (seen := await self._look()):
+                text = seen
             elif self.end is not TurnEnd.ANSWERED and not (
                 order.verify and self.end is TurnEnd.GAVE_UP
             ):
@@ -243,20 +267,97 @@ class Work:
             prompt = f"{prompt}\n\n{kept}"
         return self.shape.ask(prompt) if self.shape is not None else prompt
 
-    def _first(self) -> str:
-        failing = self._failing()
+    def _first(self, broke: str = "") -> str:
+        failing = self.looking.failing if self.looking is not None else self._failing()
+        agent = self.session.agent
+        if agent.in_answer:
+            if self.tries == 0 and failing:
+                agent.approach = Approach(Kind.THINK)
+            if agent.approach.kind is Kind.ANEW:
+                return self._task()  # what fails would show the lines that are left out
+            if failing or broke:
+                name = "look_first" if failing else "look_broke"
+                return load(name, prompt=self._task(), failing=failing or broke)
         if not failing:
             return self._task()
         return load("verify_first", prompt=self._task(), failing=failing)
 
-    def _next_try(self, failing: str) -> str:
+    async def _next_try(self, failing: str) -> str:
+        if self.session.agent.in_answer:
+            await self._start_over()
+            self._choose_approach(failing)
+            return self._first()
         if self.end is TurnEnd.GAVE_UP:
-            # A model that went in circles copies its own mistakes from the history. It gets
-            # the task anew, on the files as they are, and picks its words with more chance.
-            self.session.history.begin_anew()
-            self.session.agent.temperature = RUT_TEMPERATURE
+            self._begin_anew()
             return load("verify_first", prompt=self._task(), failing=failing)
         return load("verify_again" if self.acted else "verify_unchanged", failing=failing)
+
+    def _begin_anew(self) -> None:
+        """Forget what was said.
+
+        A model that went in circles copies its own mistakes from the history. It gets the
+        task anew, on the files as they are, and picks its words with more chance.
+        """
+        self.session.history.begin_anew()
+        self.session.agent.temperature = RUT_TEMPERATURE
+
+    async def _look(self) -> str:
+        """Return what the model is told of the tests that nobody asked for; empty: nothing."""
+        if self.looking is None or not (text := await self.looking.again(acted=self.acted)):
+            return ""
+        await self._start_over()
+        self._choose_approach(text)
+        return self._first(text)
+
+    def _choose_approach(self, failing: str) -> None:
+        """Have a small model go at it in another way than before."""
+        agent = self.session.agent
+        if self.tries % 2 == 1 and (anew := self._anew(failing)) is not None:
+            agent.approach = anew
+        elif failing:
+            agent.approach = Approach(Kind.THINK)
+
+    def _anew(self, failing: str) -> Approach | None:
+        """Return how the functions at fault are written anew, where it is clear which they are."""
+        from qcode.repomap.standing import is_test
+        from qcode.repomap.words import identifiers
+        from qcode.showing.approach import MOST_ANEW, described
+
+        context = self.session.agent.context
+        names = set(identifiers(f"{failing}\n{self.order.prompt}"))
+        found = []
+        for real in context.seen:
+            path = context.workspace.show(real)
+            if not path.endswith(".py") or is_test(path):
+                continue
+            try:
+                text = beneath.read(real).decode("utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if its := described(text, names):
+                found.append((path, its))
+        if len(found) != 1 or len(found[0][1]) > MOST_ANEW:
+            return None
+        return Approach(Kind.ANEW, *found[0])
+
+    async def _start_over(self) -> None:
+        """Have a small model try anew, from the files as they were.
+
+        Shown its own mistake it makes it again; the tests tell which of several tries is right.
+        """
+        self._begin_anew()
+        self.tries += 1
+        self.session.agent.temperature = TRY_TEMPERATURES[self.tries % len(TRY_TEMPERATURES)]
+        kept, step = self.session.agent.checkpoints, self.first_step
+        self.first_step = 0
+        reason = "it still fails; trying anew"
+        if isinstance(kept, SessionCheckpoints) and step:
+            try:
+                await kept.use(lambda all_: all_.go(all_.undo_plan(step)))
+                reason = "it still fails; trying anew, with the files as they were"
+            except QcodeError as error:
+                reason = f"it still fails; trying anew, with the files as they are ({error})"
+        self.watcher.handle(events.Nudged("", reason))
 
     async def _turn(self, text: str, said: str) -> int:
         self.answer = ""
@@ -273,12 +374,14 @@ class Work:
         self.witness.handle(event)
         match event:
             case events.AnswerFinished(message):
-                if message.text.strip():
-                    self.answer = message.text.strip()
+                if said := self._said(message):
+                    self.answer = said
             case events.ToolFinished(result):
                 tool = self.session.agent.tools.get(result.name)
                 if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL):
                     self.acted |= not result.is_error
+            case events.CheckpointMade(_, step):
+                self.first_step = self.first_step or step
             case events.ErrorRaised(message_text, exit_code):
                 self.error = message_text
                 self.error_code = exit_code
@@ -288,23 +391,36 @@ class Work:
                 pass
         self.watcher.handle(event)
 
+    def _said(self, message: AssistantMessage) -> str:
+        """Return an answer's words, without the files that were written in it."""
+        if not self.session.agent.in_answer or not message.tool_calls:
+            return message.text.strip()
+        from qcode.calls.written import files_in, prose
+
+        owner = self.session.agent.owner
+        wrote = ", ".join(dict.fromkeys(files_in(message.text, owner)))
+        return prose(message.text, owner) or (f"Wrote {wrote}." if wrote else "")
+
     # What has to hold.
 
     def _is_out_of_time(self) -> bool:
         left = self.session.budget.time_left_s()
         return left is not None and left <= 0
 
-    async def _run_commands(self, commands: Sequence[str] = ()) -> list[Outcome]:
+    async def _run_commands(
+        self, commands: Sequence[str] = (), longest_s: float | None = None
+    ) -> list[Outcome]:
         from qcode.verification.running import TIMEOUT_S, verify
 
         context = self.session.agent.context
         left = self.session.budget.time_left_s()
+        most = TIMEOUT_S if longest_s is None else longest_s
         return await verify(
             commands or self.order.verify,
             cwd=context.workspace.root,
             launcher=context.launcher,
             spill_dir=context.spill_dir,
-            timeout_s=TIMEOUT_S if left is None else min(TIMEOUT_S, max(0.0, left)),
+            timeout_s=most if left is None else min(most, max(0.0, left)),
         )
 
     async def _verify(self) -> None:
@@ -367,7 +483,7 @@ class Work:
         failing = self.session.agent.masker.mask(describe(self.outcomes))
         context = self.session.agent.context
         found = excerpt(failing, context.workspace, context.is_hidden) if failing else None
-        if found is None:
+        if found is None or self.session.agent.in_answer:  # such a model is shown files anyway
             return failing
         if found.whole:
             real = context.workspace.root / found.path

@@ -148,9 +148,10 @@ class Conversation:
     def _answer(self, message: AssistantMessage) -> None:
         self._calls = {call.id: call for call in message.tool_calls}
         text = message.text
-        if message.tool_calls:
+        calls = [call for call in message.tool_calls if not self._style.stands_in(call, text)]
+        if calls:
             gap = "" if not text or text.endswith("\n") else "\n"
-            text += gap + self._style.calls(message.tool_calls)
+            text += gap + self._style.calls(calls)
         if not text.strip():
             return  # cut short before anything was said; what follows joins what was before
         last = self._rendered[-1] if self._rendered else None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from qcode.calls.example import example
+from qcode.calls.written import stands_in
 from qcode.messages import ToolCall, ToolMessage
 from qcode.paths import models_file
 from qcode.prompts import load
@@ -30,6 +31,8 @@ class Style(Record):
     """Gets the call that is answered, too, if it is known."""
     around: tuple[str, str] = ("", "")
     """What stands before and behind all calls of one answer."""
+    stands_in: Callable[[ToolCall, str], bool] = lambda _call, _text: False
+    """Whether the text of an answer has a call in it already, so that it is not written again."""
     shows_example: bool = False
     """Whether the prompt has a place for a call, `{{example}}`.
 
@@ -175,6 +178,15 @@ def _minimax_result(result: ToolMessage, _: ToolCall | None) -> str:
     return f"<response>{result.text}</response>"
 
 
+def _answer_result(result: ToolMessage, call: ToolCall | None) -> str:
+    """Return what came of a command, as a terminal shows it, or of a file."""
+    if call is None or call.name != "run_shell_command":
+        return result.text
+    command = str(json.loads(safe_arguments(call.arguments)).get("command", ""))
+    fence = _fence_around(result.text)
+    return f"{fence}\n$ {command}\n{result.text}\n{fence}"
+
+
 def _fenced_result(result: ToolMessage, call: ToolCall | None) -> str:
     """Return the result in a block; what was read stands under its file's name.
 
@@ -183,10 +195,15 @@ def _fenced_result(result: ToolMessage, call: ToolCall | None) -> str:
     label = result.name
     if call is not None and call.name == "read_file":
         label = str(json.loads(safe_arguments(call.arguments)).get("file_path") or label)
-    fence = "```"
-    while fence in result.text:
-        fence += "`"
+    fence = _fence_around(result.text)
     return f"{label}:\n{fence}\n{result.text}\n{fence}"
+
+
+def _fence_around(text: str) -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return fence
 
 
 STYLES = {
@@ -194,6 +211,14 @@ STYLES = {
     "qwen3-coder": Style("qwen3-coder", _xml_tool, _qwen_call, _tagged_result),
     "qwen3.5": Style("qwen3-coder", _wrapped_tool, _qwen_call, _tagged_result),
     "fenced": Style("fenced", _bare_tool, _fenced_call, _fenced_result, shows_example=True),
+    "answer": Style(
+        "fenced",
+        _bare_tool,
+        _fenced_call,
+        _answer_result,
+        stands_in=stands_in,
+        shows_example=True,
+    ),
     "glm": Style("glm", _wrapped_tool, _glm_call, _tagged_result),
     "minimax": Style(
         "minimax",

@@ -1,0 +1,73 @@
+"""In which way a small model is to go at a task; each further try takes another one.
+
+A model of a few billion parameters that fixed a bug wrongly fixes it so again. Asked to reason
+first, or to write the function anew from its description, it does something else.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from enum import Enum
+
+from qcode.record import Record
+
+
+class Kind(Enum):
+    """What the model is asked for."""
+
+    PLAIN = "plain"
+    """The files alone."""
+    THINK = "think"
+    """First what is wrong, then the files."""
+    ANEW = "anew"
+    """A function from its description; it is shown without its body."""
+
+
+class Approach(Record):
+    """How one try goes at it."""
+
+    kind: Kind = Kind.PLAIN
+    path: str = ""
+    """With ANEW: the file, relative to the workspace."""
+    names: tuple[str, ...] = ()
+    """With ANEW: the functions that are written anew."""
+
+
+MOST_ANEW = 2
+"""Functions that are written anew at once."""
+
+
+def described(text: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return which of the names are functions of a Python text that say what they do."""
+    found = [name for name, _ in _functions(text) if name in names]
+    return tuple(dict.fromkeys(found))
+
+
+def without_bodies(text: str, names: Collection[str]) -> str:
+    """Return a Python text with the bodies of these functions left out, but their descriptions."""
+    lines = text.splitlines(keepends=True)
+    for _, node in reversed([pair for pair in _functions(text) if pair[0] in names]):
+        first, last = node.body[0], node.body[-1]
+        begin, end = first.end_lineno, last.end_lineno
+        if begin is None or end is None or begin == end:
+            continue
+        blanks = " " * first.col_offset
+        lines[begin:end] = [f"{blanks}raise NotImplementedError\n"]
+    return "".join(lines)
+
+
+def _functions(text: str) -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    nodes = [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    nodes.sort(key=lambda node: node.lineno)
+    return [
+        (node.name, node)
+        for node in nodes
+        if len(node.body) > 1 and ast.get_docstring(node, clean=False)
+    ]

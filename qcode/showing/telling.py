@@ -1,0 +1,160 @@
+"""The files that are shown with a message, and how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from qcode import beneath
+from qcode.composing import Told
+from qcode.context import estimate_tokens
+from qcode.editing.lost import defined
+from qcode.errors import ToolError
+from qcode.prompts import load
+from qcode.repomap.standing import is_test
+from qcode.repomap.words import identifiers
+from qcode.secrets import Masker
+from qcode.showing.approach import Approach, Kind, without_bodies
+from qcode.showing.choosing import Files, choose, listed, paths_in
+from qcode.showing.excerpts import LONG_LINES, parts
+from qcode.tools.base import Context
+from qcode.tools.files import fingerprint
+
+MOST_TOKENS = 3_500
+"""Of all that is shown: more than two minutes of reading on two cores."""
+
+_LARGEST = 2 << 20
+"""Bytes of a file that is looked at."""
+
+
+class Shown:
+    """Shows files with the first message, and later ones that are named and not known as they are.
+
+    What is shown whole counts as read, so that it may be written whole.
+    """
+
+    reads_all = True
+    """It goes by all of the message: a failing test's output names files as well."""
+
+    def __init__(
+        self, context: Context, masker: Masker, tokens: int, approach: Callable[[], Approach]
+    ) -> None:
+        """`approach` returns how the model is to go at the task of the next first message."""
+        self._context = context
+        self._approach = approach
+        self._masker = masker
+        self._tokens = min(tokens, MOST_TOKENS)
+        self._task = ""
+
+    async def tell(self, said: str, *, is_first: bool) -> Told:
+        """Choose, read and tell; what cannot be read is left out."""
+        from qcode.daemon import in_daemon
+
+        self._context.named.update(identifiers(said))
+        self._task = said
+        root, is_hidden = self._context.workspace.root, self._context.is_hidden
+
+        def find() -> Files:
+            return choose(root, said, is_hidden, self._tokens * 3)
+
+        files = await in_daemon(find)
+        return await asyncio.to_thread(self._told, files, said, is_first)
+
+    def _told(self, files: Files, said: str, is_first: bool) -> Told:
+        left = self._tokens
+        shown: list[str] = []
+        unseen: list[str] = []
+        is_partial = ""
+        for path in (*files.named, *files.likely) if is_first else files.named:
+            real = self._context.workspace.root / path
+            if not is_first and self._is_known(real):
+                continue
+            text, whole = self._read(real, path, said, is_first=is_first)
+            if not text:
+                continue
+            if (size := estimate_tokens(text)) > left:
+                unseen.append(path)
+                continue
+            left -= size
+            shown.append(text)
+            is_partial = is_partial or ("" if whole else path)
+        how = self._how(files, is_partial) if is_first else ""
+        if not shown:
+            return Told(after=how)
+        rest = sorted({*unseen, *files.rest}) if is_first else []
+        others = load("shown/others", paths=listed(rest)) if rest else ""
+        told = load("shown/files", files="\n\n".join(shown))
+        return Told(before="\n\n".join(filter(None, (told, others))), after=how)
+
+    def _how(self, files: Files, is_partial: str) -> str:
+        """Return the form of an answer, told last and with a path that fits, as it is copied."""
+        new = paths_in(self._task)
+        code = [path for path in (*files.named, *new) if not is_test(path)]
+        path = next(iter((*code, *files.named, *files.likely)), "name.py")
+        approach = self._approach()
+        if approach.kind is Kind.ANEW:
+            path = approach.path
+        how = load(f"shown/{approach.kind.value}", form=load("shown/form", path=path))
+        if approach.kind is Kind.ANEW:
+            names = " and ".join(approach.names)
+            how = f"{load('shown/left_out', names=names, path=path)}\n\n{how}"
+        part = load("shown/part", path=is_partial) if is_partial else ""
+        return "\n\n".join(filter(None, (how, part)))
+
+    def owner(self, code: str) -> str:
+        """Return whose code it is: of the one file with its definitions, or the one to be made.
+
+        For `Agent.owner`; empty where that is not clear.
+        """
+        root = self._context.workspace.root
+        path_of = {self._context.workspace.show(real): real for real in self._context.seen}
+        having = []
+        for path, real in path_of.items():
+            try:
+                text = beneath.read(real).decode("utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if set(defined(path, code)).intersection(defined(path, text)):
+                having.append(path)
+        if having:
+            return having[0] if len(having) == 1 else ""
+        named = [path for path in paths_in(self._task) if not is_test(path)]
+        known = [path for path in named if path in path_of]
+        made = [path for path in named if not beneath.exists(root / path)]
+        for choice in (known, made):
+            if len(choice) == 1 and len(named) == 1 and code.count("\n") > 1:
+                return choice[0]
+        return ""
+
+    def _is_known(self, real: Path) -> bool:
+        try:
+            return self._context.seen.get(real) == fingerprint(real)
+        except (OSError, ToolError):
+            return True  # it is no file any more
+
+    def _read(self, real: Path, path: str, said: str, *, is_first: bool) -> tuple[str, bool]:
+        """Return a file as it is shown, and whether that is all of it; nothing: it cannot be."""
+        try:
+            data = beneath.read(self._context.path(path))
+            text = data.decode("utf-8")
+        except (OSError, ToolError, UnicodeDecodeError):
+            return "", False
+        if len(data) > _LARGEST or "\0" in text or self._masker.mask(text) != text:
+            return "", False  # what has a secret in it cannot be written back as it was
+        fence = "```"
+        while fence in text:
+            fence += "`"
+        if text.count("\n") <= LONG_LINES:
+            self._context.seen[real] = fingerprint(real, data)
+            if is_first and path == (approach := self._approach()).path:
+                text = without_bodies(text, approach.names)
+            gap = "" if text.endswith("\n") else "\n"
+            return f"{path}\n{fence}\n{text}{gap}{fence}", True
+        total = text.count("\n") + 1
+        pieces = [
+            f"{path} (lines {part.first} to {part.first + len(part.lines) - 1} of {total:,})\n"
+            f"{fence}\n" + "\n".join(part.lines) + f"\n{fence}"
+            for part in parts(text, said)
+        ]
+        return "\n\n".join(pieces), False
