@@ -69,6 +69,9 @@ class Agent(Protocol):
     """One scaffold."""
 
     name: str
+    keeps_requests: bool
+    """Whether it leaves in the artefacts what the model was sent (`requests.jsonl`), as all do that
+    are asked through the counting proxy."""
 
     def version(self) -> str:
         """Return its version, for the record.

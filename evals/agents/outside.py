@@ -20,7 +20,6 @@ from qcode.evals.agents.surroundings import environment
 from qcode.evals.agents.tally import Price
 from qcode.evals.harness.trial import Conduct
 from qcode.messages import Usage
-from qcode.providers.connection import parse_origin
 from qcode.record import Record, replace
 
 RECORD = "agent-running"
@@ -80,6 +79,7 @@ class Outside(ABC):
     """An agent whose program somebody else wrote."""
 
     name: ClassVar[str]
+    keeps_requests: bool = True
     package: ClassVar[Package]
     traces: ClassVar[tuple[str, ...]] = ()
     """Globs of what it keeps for itself in the folder; removed, unless it was there before."""
@@ -189,20 +189,22 @@ class Outside(ABC):
 def price_of(endpoint: Endpoint) -> Price | None:
     """Return what says the cost of a request at an endpoint; None: it is not known.
 
-    What this machine or its network serves is free.
+    Prices are those of qcode's own sessions: what this machine or its network serves is free,
+    unless the person says otherwise, or it is a gateway to a model that nobody runs themselves.
+
+    Raises:
+        UsageError: the person's own file of models cannot be read.
     """
-    from qcode.models import find
-    from qcode.models.pricing import FREE, cost
+    from qcode.cli.pricing import prices_of
+    from qcode.cli.start import Chosen
+    from qcode.models.pricing import cost
+    from qcode.providers.registry import Target
 
     if not endpoint.base_url:
         return None
-    if parse_origin(endpoint.base_url).is_local:
-        prices = FREE
-    else:
-        known = find(endpoint.model)
-        if known is None or known.prices is None:
-            return None
-        prices = known.prices
+    prices = prices_of(Chosen(Target(endpoint.model, endpoint.base_url, None, "chat"), None))
+    if prices is None:
+        return None
 
     def price(usage: Usage) -> float | None:
         return cost(usage, prices)

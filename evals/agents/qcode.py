@@ -19,7 +19,12 @@ from qcode.settings_file import written
 
 PATIENCE_S = 30.0
 """Behind its own time limit it has so long to end by itself, with the work so far kept."""
-_NOT_THE_AGENTS = {2: "wrong usage", 3: "the provider failed", 5: "no sandbox can be had"}
+PROVIDER_FAILED = 3
+_NOT_THE_AGENTS = {
+    2: "wrong usage",
+    PROVIDER_FAILED: "the provider failed",
+    5: "no sandbox can be had",
+}
 """Exit codes by which nothing can be judged (the exit codes of `qcode run`)."""
 _LINES = 400
 
@@ -28,6 +33,7 @@ class Qcode:
     """This very installation."""
 
     name = "qcode"
+    keeps_requests = False
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         """Nothing is looked for in the environment: it is this very installation."""

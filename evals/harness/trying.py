@@ -67,7 +67,9 @@ async def try_once(
         if placed.venv is not None:
             environ |= {"VIRTUAL_ENV": str(placed.venv),
                         "PATH": f"{placed.venv / 'bin'}:{environ.get('PATH', '')}"}  # fmt: skip
-        with _model_of(task, endpoint, kept.artefacts) as asked:
+        # Kept once: by the proxy, if there is one between the agent and the model.
+        requests = None if agent.keeps_requests else kept.artefacts / REQUESTS
+        with _model_of(task, endpoint, requests) as asked:
             return await _tried(
                 blank, task, agent, asked, limits, placed, kept, environ, confines=confines
             )
@@ -92,14 +94,14 @@ def _blank(task: Task, key: tuple[str, str, str, int], endpoint: Endpoint) -> Tr
 
 
 @contextlib.contextmanager
-def _model_of(task: Task, endpoint: Endpoint, artefacts: Path) -> Iterator[Endpoint]:
+def _model_of(task: Task, endpoint: Endpoint, requests: Path | None) -> Iterator[Endpoint]:
     """Have the scripted model serve where it is the one that is tried."""
     if endpoint.model != MODEL or endpoint.base_url:
         yield endpoint
         return
     if not task.script:
         raise UsageError(f"{task.id} has no script, so it needs a real model", hint="-m MODEL")
-    with ScriptedModel(task.script, artefacts / REQUESTS) as model:
+    with ScriptedModel(task.script, requests) as model:
         yield replace(endpoint, base_url=model.base_url)
 
 
@@ -146,7 +148,7 @@ async def _tried(
     with contextlib.suppress(QcodeError, OSError):
         patch = await diff(placed, environ)
         (kept.artefacts / "changes.diff").write_bytes(patch)
-    if trial.reason == "still_failing" and trial.exit_code is None:
+    if trial.reason == "still_failing" and trial.was_out_of_time:
         trial = replace(
             trial, reason="timeout", detail=f"stopped at its time limit; {trial.detail}"
         )

@@ -213,7 +213,7 @@ def _agents(names: Sequence[str]) -> dict[str, Agent]:
     Raises:
         UsageError: there is none of that name, or it is not installed.
     """
-    made = [known.make(name.strip(), os.environ) for name in names if name.strip()]
+    made = [known.make(name.strip(), os.environ, counted=True) for name in names if name.strip()]
     return {f"{agent.name}@{agent.version()}": agent for agent in made}
 
 

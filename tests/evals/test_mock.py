@@ -54,6 +54,10 @@ def test_all_of_it_passes_and_a_second_run_is_the_same(tmp_path: Path) -> None:
     }  # fmt: skip
     assert conduct["mock-torn-call"]["repaired_calls"] == 1
     assert conduct["mock-kept-in"]["blocked"] == 1
+    for each in one:
+        kept = tmp_path / "one" / each[0]["artefacts"]
+        for name in ("requests.jsonl", "counted.jsonl"):
+            assert len((kept / name).read_text().splitlines()) == each[0]["effort"]["steps"]
     assert {each[0]["task"] for each in one if each[0]["tries"] == 2} == {"mock-second-try"}
     assert Path(tmp_path / "one/report.html").read_text().startswith("<!doctype html>")
 
