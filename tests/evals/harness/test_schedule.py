@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from trying import Shell, begun, evaluation, task, tried
 from qcode.evals.agents import Endpoint, Outcome, Work
 from qcode.evals.harness.schedule import Bounds, plan
 from qcode.evals.harness.store import Store, read, work_for
+from qcode.evals.harness.task import Check
 from qcode.evals.harness.trial import Trial
 
 
@@ -104,6 +106,18 @@ def test_at_the_end_of_the_time_what_is_under_way_is_ended_and_not_counted(
         ended = asyncio.run(run.run())
 
         assert (ended, store.trials, run.left) == ("time", [], len(trying.TASKS))
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("line", ["sleep 300", "exec >/dev/null 2>&1; sleep 300"])
+def test_at_the_end_of_the_time_nobody_waits_for_a_check(line: str, tmp_path: Path) -> None:
+    made = [task(check=Check(line, 200.0))]
+    begin = time.monotonic()
+    with begun(tmp_path, made) as store:
+        ended = asyncio.run(evaluation(store, made, Shell(), Bounds(time_s=2.0)).run())
+
+        assert (ended, store.trials) == ("time", [])
+    assert time.monotonic() - begin < 20
     assert not (tmp_path / "work").exists()
 
 
