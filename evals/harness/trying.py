@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.evals.agents import Agent, Endpoint, Limits, Outcome, Work
 from qcode.evals.harness import processes
 from qcode.evals.harness.judging import Verdict, judge, one_line
-from qcode.evals.harness.placing import Placed, PlacingError, diff, place
+from qcode.evals.harness.placing import Placed, diff, place
 from qcode.evals.harness.scripted_model import MODEL, ScriptedModel
 from qcode.evals.harness.store import remove
 from qcode.evals.harness.task import Task
@@ -23,6 +24,8 @@ R = TypeVar("R", bound=Record)
 
 REQUESTS = "requests.jsonl"
 """All that was sent to the model, where whoever passes it on writes it down."""
+CRASH = "crash.txt"
+"""The traceback, where the harness or an adapter is at fault."""
 MOST_CHANGED = 200
 """Files named in a trial; the diff has them all."""
 _TRIED_AGAIN = ("still_failing", "broke_tests", "timeout")
@@ -73,9 +76,14 @@ async def try_once(
             return await _tried(
                 blank, task, agent, asked, limits, placed, kept, environ, confines=confines
             )
-    except (PlacingError, UsageError, OSError) as error:
-        wall = Effort(wall_s=round(time.monotonic() - begun, 3))
-        return replace(blank, detail=one_line(str(error)), effort=wall)
+    except (QcodeError, OSError) as error:
+        why = str(error)
+    # An adapter that stumbles over one log is not to stop all others.
+    except Exception as error:  # noqa: BLE001
+        (kept.artefacts / CRASH).write_text(traceback.format_exc(), encoding="utf-8")
+        why = f"the evaluation itself failed: {type(error).__name__}: {error} ({CRASH} has more)"
+    wall = Effort(wall_s=round(time.monotonic() - begun, 3))
+    return replace(blank, detail=one_line(why), effort=wall)
 
 
 def _blank(task: Task, key: tuple[str, str, str, int], endpoint: Endpoint) -> Trial:

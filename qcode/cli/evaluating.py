@@ -38,8 +38,23 @@ from qcode.record import replace
 from qcode.ui.printable import printable
 
 _CODES: Mapping[Ended, int] = {"cost": 4, "time": 4}
-_SETTLED = ("suites", "models", "only", "limit", "output", "temperature", "max_steps")
-"""Options that an evaluation which is gone on with has settled already."""
+_SETTLED: Mapping[str, str] = {
+    "suites": "SUITE",
+    "models": "--model",
+    "agent": "--agent",
+    "api_key_env": "--api-key-env",
+    "only": "--only",
+    "limit": "--limit",
+    "output": "--output",
+    "temperature": "--temperature",
+    "trials": "--trials",
+    "seed": "--seed",
+    "time_factor": "--time-factor",
+    "max_steps": "--max-steps",
+    "max_tokens": "--max-tokens",
+    "clones": "--clones",
+}
+"""What an evaluation that is gone on with has settled already: each option, as it is written."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -151,16 +166,17 @@ def _begun(args: argparse.Namespace) -> tuple[Store, list[Task]]:
         "clones": str(clones or ""),
     }
     endpoints = _resolved(args, {**asked, "base_url": args.base_url})
-    limits = {name: value for name in ("time_factor", "max_steps", "max_tokens", "max_cost")
-              if (value := getattr(args, name)) is not None}  # fmt: skip
-    agents = _agents(args.agent.split(","))
+    limits = {"time_factor": args.time_factor or 1.0}
+    limits |= {name: value for name in ("max_steps", "max_tokens", "max_cost")
+               if (value := getattr(args, name)) is not None}  # fmt: skip
+    agents = _agents((args.agent or "qcode").split(","))
     header = Header(
         id=versions.new_id(),
         suites=tuple(args.suites),
         agents=tuple(agents),
         models=tuple(endpoint.model for endpoint in endpoints),
-        trials=args.trials,
-        seed=args.seed,
+        trials=args.trials or 1,
+        seed=args.seed or 0,
         limits=limits,
         settings={**asked, "endpoints": [_told(endpoint) for endpoint in endpoints]},
         versions=versions.versions(),
@@ -193,7 +209,7 @@ def _without_user(url: str) -> str:
 
 
 def _reopened(args: argparse.Namespace) -> tuple[Store, list[Task]]:
-    given = [name for name in _SETTLED if getattr(args, name)]
+    given = [word for name, word in _SETTLED.items() if getattr(args, name) not in (None, [])]
     if given:
         raise UsageError(
             f"--resume goes on as it was begun, so {given[0]} cannot be said again",
@@ -214,6 +230,8 @@ def _agents(names: Sequence[str]) -> dict[str, Agent]:
         UsageError: there is none of that name, or it is not installed.
     """
     made = [known.make(name.strip(), os.environ, counted=True) for name in names if name.strip()]
+    if not made:
+        raise UsageError("--agent names none", hint=f"there are: {', '.join(known.AGENTS)}")
     return {f"{agent.name}@{agent.version()}": agent for agent in made}
 
 
@@ -304,9 +322,12 @@ def _closing(
         return code
     share = f" ({100 * passed / judged:.0f} %)" if judged else ""
     print(f"{passed} of {judged} passed{share}; {store.folder}")
+    several = {(trial.agent, trial.model) for trial in trials}
     for trial in trials:
         if not trial.passed:
-            print(printable(f"  {trial.reason}: {trial.task}#{trial.number}: {trial.detail}"))
+            who = "" if len(several) == 1 else f" ({trial.agent} × {trial.model})"
+            named = f"{trial.task}#{trial.number}{who}"
+            print(printable(f"  {trial.reason}: {named}: {trial.detail}"))
     for path in reports:
         print(f"  {path}")
     if why := _why(ended, errors, total - len(trials), store.folder):
@@ -316,13 +337,17 @@ def _closing(
 
 def _why(ended: Ended, errors: int, left: int, folder: Path) -> str:
     on = f"`qcode eval --resume {folder}` goes on"
+    are_left = "1 trial is left" if left == 1 else f"{left} trials are left"
     match ended:
         case "cost":
-            return f"--max-cost is used up, {left} trials are left; {on}, with a higher one"
+            return f"--max-cost is used up, {are_left}; {on}, with a higher one"
         case "time":
-            return f"--max-time is over, {left} trials are left; {on}"
+            return f"--max-time is over, {are_left}; {on}"
         case "interrupted":
-            return f"interrupted, {left} trials are left; {on}"
+            return f"interrupted, {are_left}; {on}"
     if errors:
-        return f"{errors} trials could not be judged; `{on[1:-9]} --again-errors` runs them again"
+        again = f"`qcode eval --resume {folder} --again-errors`"
+        if errors == 1:
+            return f"1 trial could not be judged; {again} runs it again"
+        return f"{errors} trials could not be judged; {again} runs them again"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 from program import Program
 from thorough import IS_THOROUGH
 
+from qcode.cli import eval, evaluating
+from qcode.errors import UsageError
 from qcode.evals.harness.records import to_json
 from qcode.evals.harness.store import read
 
@@ -82,6 +85,20 @@ def test_what_does_not_pass_makes_the_exit_code(tmp_path: Path) -> None:
     assert "I shall not." in shown.out
 
 
+def test_what_was_settled_at_the_beginning_cannot_be_said_again(tmp_path: Path) -> None:
+    given = [
+        *(["--trials", "1"], ["--seed", "0"], ["--agent", "qcode"], ["--max-tokens", "9"]),
+        *(["--time-factor", "1"], ["--clones", "x"], ["--api-key-env", "K"]),
+    ]
+    parser = argparse.ArgumentParser()
+    eval.configure(parser)
+    for words in given:
+        args = parser.parse_args(["run", "--resume", "results", *words])
+
+        with pytest.raises(UsageError, match=f"so {words[0]} cannot be said again"):
+            evaluating.run(args)
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_ends_it_cleanly_and_it_goes_on(
     number: signal.Signals, code: int, tmp_path: Path
@@ -103,7 +120,7 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(
 
     assert ended.code == code
     assert ended.error == (
-        "qcode: interrupted, 1 trials are left; `qcode eval --resume results` goes on"
+        "qcode: interrupted, 1 trial is left; `qcode eval --resume results` goes on"
     )
     assert not journals.exists()
     assert read(tmp_path / "results").trials == ()
@@ -119,6 +136,7 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(
         ([], "eval needs a SUITE; there are: mock"),
         (["mock", "--only", "x*"], "no task fits x*; they are called mock-write"),
         (["mock", "--agent", "nobody"], "no agent is called `nobody`"),
+        (["mock", "--agent", ","], "--agent names none; there are: qcode, oneshot"),
         (["mock", "--trials", "0"], "`0` is no number from 1 on"),
         (["--resume", "none"], "no results in `none`"),
         (["mock", "--again-errors"], "--again-errors goes with --resume DIR"),

@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import trying
 from trying import Shell, begun, evaluation, task, tried
 
+from qcode.errors import QcodeError
 from qcode.evals.agents import Endpoint, Outcome, Work
 from qcode.evals.harness.schedule import Bounds, plan
 from qcode.evals.harness.store import Store, read, work_for
@@ -119,6 +121,31 @@ def test_at_the_end_of_the_time_nobody_waits_for_a_check(line: str, tmp_path: Pa
         assert (ended, store.trials) == ("time", [])
     assert time.monotonic() - begin < 20
     assert not (tmp_path / "work").exists()
+
+
+class Stumbling(Shell):
+    """Fails at one task in a way that nobody foresaw, and at another in one that it tells."""
+
+    async def work(self, work: Work, environ: Mapping[str, str]) -> Outcome:
+        if work.task.id == "two":
+            raise KeyError("usage")
+        if work.task.id == "three":
+            raise QcodeError("its log cannot be read")
+        return await super().work(work, environ)
+
+
+def test_an_agents_adapter_that_stumbles_at_one_task_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
+    one, two, three, four = tried(
+        tmp_path, [task(name) for name in ("one", "two", "three", "four")], Stumbling()
+    )
+
+    assert (one.passed, four.passed) == (True, True)
+    assert (two.reason, three.reason) == ("error", "error")
+    assert two.detail == "the evaluation itself failed: KeyError: 'usage' (crash.txt has more)"
+    assert 'raise KeyError("usage")' in (tmp_path / two.artefacts / "crash.txt").read_text()
+    assert three.detail == "its log cannot be read"
 
 
 def test_trials_go_on_side_by_side(tmp_path: Path) -> None:
