@@ -48,6 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _common(show, "show_task")
     report = actions.add_parser("report", help="write report.json, report.md and report.html anew")
     report.add_argument("folder", metavar="DIR")
+    report.add_argument("--predictions", metavar="FILE",
+        help="write SWE-bench's predictions as well, for its own harness")  # fmt: skip
+    report.add_argument("--official", metavar="DATASET",
+        help="judge them by that harness, which needs Docker and the package `swebench`: "
+        "verified, lite, full, or a file")  # fmt: skip
     _common(report, "report")
     compare = actions.add_parser("compare", help="two evaluations, task by task")
     compare.add_argument("one", metavar="A")

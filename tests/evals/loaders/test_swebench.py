@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trying
 from eval_places import git, repository, write
+from program import Program
 
 from qcode.errors import QcodeError, UsageError
-from qcode.evals.harness.task import Task
+from qcode.evals.harness.task import Check, Task
 from qcode.evals.loaders import kit, official, predictions, swe_judge, swe_place, swebench
 from qcode.evals.loaders.base import Loading
+from qcode.record import replace
 
 TESTS = """diff --git a/tests/test_calc.py b/tests/test_calc.py
 --- a/tests/test_calc.py
@@ -396,6 +399,56 @@ def test_one_prediction_an_instance_is_written_and_torn_lines_pass(tmp_path: Pat
         predictions.write(tmp_path / "artefacts", tmp_path / "q.jsonl")
 
 
+def test_a_patch_keeps_the_line_ends_of_its_files(tmp_path: Path) -> None:
+    patch = (
+        "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x = 1\r\n+x = '\udcff'\r\n"
+    )
+    (tmp_path / "one").mkdir()
+    row = trial(tmp_path, "")
+    (tmp_path / "artefacts/1/diff.patch").write_bytes(patch.encode("utf-8", "surrogateescape"))
+    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+
+    predictions.write(tmp_path, tmp_path / "p.jsonl")
+
+    assert json.loads((tmp_path / "p.jsonl").read_text("ascii"))["model_patch"] == patch
+
+
+def test_what_failed_around_the_agent_is_no_prediction_and_what_was_not_judged_is(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, {"unjudged/check.txt": "{}", "kept/work/results.jsonl": "{}"})
+    rows = [
+        trial(tmp_path, "", reason="error", task="swebench-own__calc-1"),
+        trial(tmp_path, "", reason="error", task="swebench-own__calc-2", artefacts="unjudged"),
+    ]
+    (tmp_path / "results.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    found = list(predictions.predictions(tmp_path))
+
+    assert [each["instance_id"] for each in found] == ["own__calc-2"]
+
+
+def test_predictions_are_written_and_judged_by_the_command_line(tmp_path: Path) -> None:
+    made = trying.task("swebench-own__calc-1", check=Check(swebench.UNJUDGED))
+    made = replace(made, suite="swebench")
+    trying.tried(tmp_path / "out", [made], trying.Shell())
+    no_docker = {"PATH": "/nowhere"}
+    run = Program(tmp_path, model=None, environ=no_docker).run
+
+    told = run("eval", "report", "out", "--predictions", "p.jsonl")
+    in_json = run("eval", "report", "out", "--predictions", "p.jsonl", "--json")
+    refused = run("eval", "report", "out", "--official", "lite")
+
+    assert told.out.splitlines()[-1] == "p.jsonl: 1 prediction"
+    assert in_json.json()["count"] == 1
+    assert json.loads((tmp_path / "p.jsonl").read_text())["instance_id"] == "own__calc-1"
+    assert refused.code == 2
+    assert refused.error == (
+        "qcode: the official harness cannot be run here: Docker is not installed; "
+        "out/predictions.jsonl is complete; judge it where both are"
+    )
+
+
 def test_the_official_harness_is_not_called_where_it_is_not(tmp_path: Path) -> None:
     assert official.problem({"PATH": "/nowhere"}) == "Docker is not installed"
     docker = tmp_path / "docker"
@@ -417,7 +470,8 @@ def test_the_official_harness_is_called_and_its_report_read(tmp_path: Path) -> N
             "lib/swebench/harness/run_evaluation.py": "import json, sys\n"
             "open('m.run-1.json', 'w').write(json.dumps({'resolved_ids': sys.argv[1:],"
             " 'unresolved_ids': ['u']}))\n",
-            "p.jsonl": "",
+            "p.jsonl": '{"model_name_or_path": "one"}\n',
+            "q.jsonl": '{"model_name_or_path": "one"}\n{"model_name_or_path": "other"}\n',
         },
     )
     (tmp_path / "docker").chmod(0o755)
@@ -436,3 +490,5 @@ def test_the_official_harness_is_called_and_its_report_read(tmp_path: Path) -> N
         *("--predictions_path", str(tmp_path / "p.jsonl"), "--max_workers", "3"),
         *("--run_id", "run-1"),
     )
+    with pytest.raises(UsageError, match="one agent and model, and .* has one, other"):
+        official.run(tmp_path / "q.jsonl", "lite", "r", environ, python=str(python))
