@@ -34,6 +34,7 @@ from qcode.evals.loaders.base import Loading
 from qcode.evals.reports import write
 from qcode.evals.reports.live import Live
 from qcode.providers.connection import parse_origin
+from qcode.providers.llamacpp import LlamaServer
 from qcode.record import replace
 from qcode.ui.printable import printable
 
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         if args.again_errors:
             store.drop(trial.key for trial in store.trials if trial.reason == "error")
         at_once = args.jobs or _at_once(endpoints)
+        if at_once > 1:
+            run_to_end(lambda: _mind_slots(endpoints, at_once))
         bounds = Bounds(
             at_once,
             float(header.limits.get("time_factor", 1.0)),
@@ -286,6 +289,29 @@ def _at_once(endpoints: Sequence[Endpoint]) -> int:
         if endpoint.base_url and parse_origin(endpoint.base_url).is_loopback:
             return 1
     return versions.cores()
+
+
+async def _mind_slots(endpoints: Sequence[Endpoint], at_once: int) -> None:
+    """Say which servers near by hold fewer conversations than there will be trials at once.
+
+    llama.cpp's tells its slots. The trials beyond them wait, with their own time running, and
+    what each conversation has in the server's memory is lost to the next.
+    """
+    for base_url in dict.fromkeys(each.base_url for each in endpoints if each.base_url):
+        origin = parse_origin(base_url)
+        if not origin.is_local:
+            continue
+        server = LlamaServer(base_url)
+        try:
+            slots = await server.slots()
+        finally:
+            await server.close()
+        if 0 < slots < at_once:
+            held = "1 slot" if slots == 1 else f"{slots} slots"
+            note_on_stderr(
+                f"{at_once} trials at once, and the server at {origin.host}:{origin.port} has "
+                f"{held}: they wait for each other; take -j {slots}, or start it with -np {at_once}"
+            )
 
 
 def _whole(value: float | None) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from program import Program
+from scripted_server import ScriptedServer, text
 from thorough import IS_THOROUGH
 
 from qcode.cli import eval, evaluating
@@ -97,6 +98,32 @@ def test_what_was_settled_at_the_beginning_cannot_be_said_again(tmp_path: Path) 
 
         with pytest.raises(UsageError, match=f"so {words[0]} cannot be said again"):
             evaluating.run(args)
+
+
+@pytest.mark.parametrize(
+    "words, slots, noted",
+    [
+        (["-j", "2"], 1, True),
+        (["-j", "2"], 2, False),
+        (["-j", "1"], 1, False),
+        ([], 1, False),
+    ],
+)
+def test_more_trials_at_once_than_a_server_has_slots_are_told(
+    words: list[str], slots: int, noted: bool, tmp_path: Path
+) -> None:
+    one = {"id": "one", "suite": "own", "prompt": "Say it.", "check": {"cmd": "true"}}
+    (tmp_path / "own.jsonl").write_text(json.dumps(one) + "\n")
+
+    with ScriptedServer(then=text("said"), slots=slots) as server:
+        ended = program(tmp_path).run(
+            *("eval", "own.jsonl", "-m", "scripted", "--base-url", server.base_url, *words)
+        )
+
+    said = f"2 trials at once, and the server at 127.0.0.1:{server.port} has 1 slot: "
+    assert ended.code == 0, ended.err
+    assert (said in ended.err) == noted
+    assert ("trials at once" in ended.err) == noted
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
