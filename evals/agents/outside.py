@@ -16,7 +16,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.evals.agents import Endpoint, Outcome, Work, installed, process
 from qcode.evals.agents.counting import Counting
 from qcode.evals.agents.installed import Package
-from qcode.evals.agents.surroundings import environment
+from qcode.evals.agents.surroundings import environment, variables_of
 from qcode.evals.agents.tally import Price
 from qcode.evals.harness.trial import Conduct
 from qcode.messages import Usage
@@ -153,7 +153,7 @@ class Outside(ABC):
                 {**environ, "PATH": theirs},
                 base_url=counting.base_url,
                 proxy=counting.origin,
-                more={**_of_task(work), **plan.environ},
+                more={**variables_of(work.task), **plan.environ},
             ),
             stdin=place.prompt if plan.stdin else None,
             stdout=stdout,
@@ -210,13 +210,6 @@ def price_of(endpoint: Endpoint) -> Price | None:
         return cost(usage, prices)
 
     return price
-
-
-def _of_task(work: Work) -> dict[str, str]:
-    """Return the variables that a task's own environment needs (`env.vars` of SWE-bench's)."""
-    env = work.task.more.get("env")
-    given = env.get("vars") if isinstance(env, Mapping) else None
-    return {str(k): str(v) for k, v in given.items()} if isinstance(given, Mapping) else {}
 
 
 def _ended(ended: process.Ended, limit: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import qcode
 from qcode.evals.agents import Endpoint, Limits, Outcome, Work
+from qcode.evals.agents.surroundings import variables_of
 from qcode.evals.agents.telling import Told, conduct_of, effort_of, read_stream
 from qcode.evals.harness import processes
 from qcode.evals.harness.surroundings import environment
@@ -27,6 +28,8 @@ _NOT_THE_AGENTS = {
 }
 """Exit codes by which nothing can be judged (the exit codes of `qcode run`)."""
 _LINES = 400
+_OWN = ("PYTHON", "QCODE_", "EVAL_", "XDG_", "HOME", "PATH")
+"""Variables of a task that would steer qcode itself, and not what it starts alone."""
 
 
 class Qcode:
@@ -90,7 +93,10 @@ def _limits(limits: Limits) -> list[str]:
 
 
 def _environment(work: Work, environ: Mapping[str, str]) -> dict[str, str]:
-    kept = {processes.MARK: str(work.folder.parent)}
+    kept = {
+        name: value for name, value in variables_of(work.task).items() if not name.startswith(_OWN)
+    }
+    kept[processes.MARK] = str(work.folder.parent)
     for name in ("QCODE_SANDBOX", work.endpoint.api_key_env):
         if name and name in environ:
             kept[name] = environ[name]

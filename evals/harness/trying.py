@@ -30,7 +30,7 @@ MOST_CHANGED = 200
 """Files named in a trial; the diff has them all."""
 _TRIED_AGAIN = ("still_failing", "broke_tests", "timeout")
 _OUTPUT_AGAIN = 8_000
-"""Characters of a failing check's output that are told at a second try, its end."""
+"""Characters of a failing check's output that are told at a second try."""
 
 
 class Kept(Record):
@@ -151,7 +151,7 @@ async def _tried(
         )
         if not (task.retry_prompt and verdict.reason in _TRIED_AGAIN) or is_retry:
             break
-        prompt = task.retry_prompt.replace("{output}", verdict.output[-_OUTPUT_AGAIN:])
+        prompt = task.retry_prompt.replace("{output}", _told_again(task, verdict.output))
         (kept.artefacts / "prompt-2.txt").write_text(prompt, encoding="utf-8")
     with contextlib.suppress(QcodeError, OSError):
         patch = await diff(placed, environ)
@@ -161,6 +161,13 @@ async def _tried(
             trial, reason="timeout", detail=f"stopped at its time limit; {trial.detail}"
         )
     return trial
+
+
+def _told_again(task: Task, output: str) -> str:
+    """Return what is told of a check's output: its end, or as many first lines as the task says."""
+    if lines := task.check.more.get("retry_lines"):
+        return "\n".join(output.splitlines()[: int(lines)])[:_OUTPUT_AGAIN]
+    return output[-_OUTPUT_AGAIN:]
 
 
 async def _judged(

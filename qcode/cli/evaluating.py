@@ -304,6 +304,8 @@ async def _mind_slots(endpoints: Sequence[Endpoint], at_once: int) -> None:
         server = LlamaServer(base_url)
         try:
             slots = await server.slots()
+        except OSError:  # not to be reached: the trials will say so
+            slots = 0
         finally:
             await server.close()
         if 0 < slots < at_once:

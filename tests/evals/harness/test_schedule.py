@@ -123,6 +123,20 @@ def test_at_the_end_of_the_time_nobody_waits_for_a_check(line: str, tmp_path: Pa
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.parametrize(
+    "more, told", [({}, "1\n2\n3\n4"), ({"retry_lines": 2}, "1\n2")], ids=["end", "first lines"]
+)
+def test_a_second_try_is_told_as_much_as_the_task_says(
+    more: dict[str, int], told: str, tmp_path: Path
+) -> None:
+    made = task(check=Check("seq 4; false", 20.0, more=more), retry_prompt="<{output}> again")
+
+    (trial,) = tried(tmp_path, [made], Shell())
+
+    said = (tmp_path / trial.artefacts / "prompt-2.txt").read_text().replace("\n>", ">")
+    assert (trial.tries, said) == (2, f"<{told}> again")
+
+
 class Stumbling(Shell):
     """Fails at one task in a way that nobody foresaw, and at another in one that it tells."""
 
