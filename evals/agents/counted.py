@@ -79,7 +79,8 @@ def _error(outcome: Outcome, counting: Counting) -> str:
     tally = counting.tally
     if outcome.exit_code == PROVIDER_FAILED and (counting.limit or tally.is_own_fault):
         return ""
-    if not outcome.error and (failure := tally.failure) is not None:
+    if (failure := tally.failure) is not None:
+        # In the proxy's words, which name the endpoint: the agent's name the proxy.
         return f"the endpoint failed: {failure.problem}"
     return outcome.error
 

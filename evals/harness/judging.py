@@ -6,7 +6,6 @@ a model wrote. What it may write to is the copy and what lies beside it.
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
 import json
 import os
@@ -21,6 +20,7 @@ from qcode.errors import QcodeError
 from qcode.evals.harness.placing import Placed, changed, write_files
 from qcode.evals.harness.surroundings import environment
 from qcode.evals.harness.task import Task
+from qcode.evals.harness.threads import in_thread
 from qcode.evals.harness.trial import REASONS, Reason
 from qcode.record import Record
 from qcode.sandbox.communicate import communicate
@@ -67,18 +67,12 @@ async def judge(
     the model. `confines` says whether the check runs in a sandbox. Cancelled, it ends the check
     first, so that nobody waits for its limit and nothing is written to a folder that goes.
     """
-    stop = threading.Event()
-    judging = asyncio.ensure_future(
-        asyncio.to_thread(
-            _judge, task, placed, environ, answer, requests, confines=confines, stop=stop
-        )
-    )
     try:
-        return await asyncio.shield(judging)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait({judging})
-        raise
+        return await in_thread(
+            lambda stop: _judge(
+                task, placed, environ, answer, requests, confines=confines, stop=stop
+            )
+        )
     except (OSError, QcodeError) as error:
         return Verdict(passed=False, reason="error", detail=f"the check could not be run: {error}")
 

@@ -34,15 +34,19 @@ class Asking:
     def __init__(self, outcome: Outcome | None = None) -> None:
         claimed = Effort(99, 99, 99, 99, 0.0, 3.0)
         self._outcome = outcome or Outcome(0, "done", "success", claimed)
+        self.times = 1
 
     async def work(self, work: Work, environ: Mapping[str, str]) -> Outcome:
         self.asked = work.endpoint
-        client = HttpClient(parse_origin(work.endpoint.base_url), connect_timeout_s=5, environ={})
-        exchange = await client.start("POST", "/chat/completions", (), b'{"messages": []}')
-        while await exchange.receive(10) is not None:
-            pass
-        exchange.close()
-        await client.close()
+        for _ in range(self.times):
+            client = HttpClient(
+                parse_origin(work.endpoint.base_url), connect_timeout_s=5, environ={}
+            )
+            exchange = await client.start("POST", "/chat/completions", (), b'{"messages": []}')
+            while await exchange.receive(10) is not None:
+                pass
+            exchange.close()
+            await client.close()
         return self._outcome
 
 
@@ -109,11 +113,22 @@ def test_a_refusal_by_a_limit_is_no_failure_of_the_provider(tmp_path: Path) -> N
     assert (outcome.ended, outcome.error) == ("limit of steps", "")
 
 
-def test_a_provider_that_failed_stays_the_reason_that_the_agent_tells(tmp_path: Path) -> None:
+def test_a_provider_that_failed_is_told_by_its_own_place(tmp_path: Path) -> None:
     with ScriptedServer([fault(401)]) as server:
         outcome, _ = worked(work_in(tmp_path, server.base_url), {}, FAILED)
 
-    assert outcome.error == FAILED.error
+    assert outcome.error.startswith(f"the endpoint failed: `127.0.0.1:{server.port}` ")
+
+
+def test_what_failed_without_any_request_stays_as_the_agent_tells_it(tmp_path: Path) -> None:
+    sandbox = Outcome(5, "", error="no sandbox can be had: none works here")
+    silent = Asking(sandbox)
+    silent.times = 0
+    work = work_in(tmp_path, "http://127.0.0.1:9/v1")
+
+    outcome = asyncio.run(Counted(silent).work(work, {}))
+
+    assert outcome.error == sandbox.error
 
 
 def test_far_away_a_cost_that_nobody_knows_is_not_nothing(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from program import Program
 
 from qcode.errors import QcodeError, UsageError
 from qcode.evals.harness.task import Check, Task
+from qcode.evals.harness.threads import in_thread
 from qcode.evals.loaders import kit, official, predictions, swe_judge, swe_place, swebench
 from qcode.evals.loaders.base import Loading
 from qcode.record import replace
@@ -334,6 +337,35 @@ def test_an_environment_has_the_packages_and_variables_of_its_task(tmp_path: Pat
 def test_a_python_that_is_not_here_is_told(tmp_path: Path) -> None:
     with pytest.raises(QcodeError, match="there is no Python 2.1 here"):
         swe_place.find_python("2.1", {"PATH": "/nowhere", "HOME": str(tmp_path)})
+
+
+def test_a_build_is_ended_when_the_evaluation_is(tmp_path: Path) -> None:
+    python = tmp_path / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -m ] && sleep 300\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    version = python.name.removeprefix("python")
+    made = replace(trying.task(), more={"env": {"python": version}})
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    begun = time.monotonic()
+
+    async def interrupted() -> None:
+        async with asyncio.timeout(1.5):
+            await in_thread(
+                lambda stop: swe_place.build(made, tmp_path, tmp_path / "v", environ, stop=stop)
+            )
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(interrupted())
+
+    assert time.monotonic() - begun < 20
+
+
+def test_what_is_built_sees_no_keys(tmp_path: Path) -> None:
+    made = trying.task()
+
+    inside = swe_place.environment(made, tmp_path / "v", {"MY_API_KEY": "x", "PIP_INDEX_URL": "y"})
+
+    assert (inside.get("MY_API_KEY"), inside["PIP_INDEX_URL"]) == (None, "y")
 
 
 # ------------------------------------------------------------------ predictions
