@@ -128,8 +128,9 @@ async def _tried(
     trial, prompt = blank, task.prompt
     for attempt in (1, 2):
         is_retry = attempt == 2
+        left = limits.without(trial.effort)
         work = Work(
-            task, prompt, placed.repo, placed.home, kept.artefacts, endpoint, limits,
+            task, prompt, placed.repo, placed.home, kept.artefacts, endpoint, left,
             trial.number, is_retry,
         )  # fmt: skip
         outcome = await agent.work(work, environ)
@@ -150,6 +151,8 @@ async def _tried(
             changed=verdict.changed[:MOST_CHANGED],
         )
         if not (task.retry_prompt and verdict.reason in _TRIED_AGAIN) or is_retry:
+            break
+        if limits.without(trial.effort).are_used_up:
             break
         prompt = task.retry_prompt.replace("{output}", _told_again(task, verdict.output))
         (kept.artefacts / "prompt-2.txt").write_text(prompt, encoding="utf-8")

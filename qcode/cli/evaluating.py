@@ -22,6 +22,7 @@ from qcode.cli.start import choose_model, note_on_stderr, provider_for
 from qcode.cli.stopping import Stopping
 from qcode.errors import UsageError
 from qcode.evals.agents import Agent, Endpoint, known
+from qcode.evals.agents.outside import price_of
 from qcode.evals.harness import suites, versions
 from qcode.evals.harness.placing_swe import CLONES
 from qcode.evals.harness.records import digest, to_json
@@ -87,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
             args.max_cost or header.limits.get("max_cost"),
             args.max_time,
         )
+        if bounds.cost_usd is not None:
+            _mind_prices(endpoints)
         stopping = Stopping(lambda: False)
         ended = _run(store, planned, bounds, args, stopping)
         return _closing(store, ended, len(planned), args, stopping.signal)
@@ -313,6 +316,16 @@ async def _mind_slots(endpoints: Sequence[Endpoint], at_once: int) -> None:
             note_on_stderr(
                 f"{at_once} trials at once, and the server at {origin.host}:{origin.port} has "
                 f"{held}: they wait for each other; take -j {slots}, or start it with -np {at_once}"
+            )
+
+
+def _mind_prices(endpoints: Sequence[Endpoint]) -> None:
+    """Say of which models the cost may be unknown, so that `--max-cost` does not end them."""
+    for endpoint in endpoints:
+        if endpoint.base_url and price_of(endpoint) is None:
+            note_on_stderr(
+                f"the price of {endpoint.model} is not known: its requests count for --max-cost "
+                "only if the endpoint tells their cost"
             )
 
 

@@ -18,6 +18,7 @@ from thorough import IS_THOROUGH
 
 from qcode.cli import eval, evaluating
 from qcode.errors import UsageError
+from qcode.evals.agents import Endpoint
 from qcode.evals.harness.records import to_json
 from qcode.evals.harness.store import read
 
@@ -124,6 +125,19 @@ def test_more_trials_at_once_than_a_server_has_slots_are_told(
     assert ended.code == 0, ended.err
     assert (said in ended.err) == noted
     assert ("trials at once" in ended.err) == noted
+
+
+def test_a_limit_of_cost_that_cannot_be_held_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluating._mind_prices([
+        Endpoint("free", "http://127.0.0.1:1/v1"),
+        Endpoint("claude-sonnet-4-5", "https://api.example.com/v1"),
+        Endpoint("by/name", ""),
+        Endpoint("no-such-model", "https://api.example.com/v1"),
+    ])  # fmt: skip
+
+    said = capsys.readouterr().err
+    assert said.startswith("qcode: the price of no-such-model is not known: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -137,6 +137,26 @@ def test_a_second_try_is_told_as_much_as_the_task_says(
     assert (trial.tries, said) == (2, f"<{told}> again")
 
 
+@pytest.mark.parametrize(
+    "bounds, left",
+    [
+        (Bounds(), [(None, None)] * 2),
+        (Bounds(steps=3, cost_usd=0.6), [(3, 0.6), (2, pytest.approx(0.35))]),
+        (Bounds(steps=1), [(1, None)]),
+        (Bounds(cost_usd=0.25), [(None, 0.25)]),
+    ],
+)
+def test_limits_are_of_a_trial_and_not_of_each_try(
+    bounds: Bounds, left: list[tuple[int | None, float | None]], tmp_path: Path
+) -> None:
+    made = [task(cmd="false", retry_prompt="again")]
+    agent = Shell()
+    with begun(tmp_path, made) as store:
+        asyncio.run(evaluation(store, made, agent, bounds).run())
+
+    assert [(work.limits.steps, work.limits.cost_usd) for work in agent.works] == left
+
+
 class Stumbling(Shell):
     """Fails at one task in a way that nobody foresaw, and at another in one that it tells."""
 
