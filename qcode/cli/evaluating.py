@@ -28,7 +28,7 @@ from qcode.evals.harness.placing_swe import CLONES
 from qcode.evals.harness.records import digest, to_json
 from qcode.evals.harness.schedule import Bounds, Ended, Evaluation, Planned, plan
 from qcode.evals.harness.scripted_model import MODEL
-from qcode.evals.harness.store import Store, read_tasks
+from qcode.evals.harness.store import Store, name_of, read_tasks
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Header
 from qcode.evals.loaders.base import Loading
@@ -110,8 +110,9 @@ def _questions(args: argparse.Namespace) -> int:
     )
     chosen = choose_model(settings, note_on_stderr, local=False)
     provider = provider_for(chosen, settings, "bfcl")
-    folder = Path(args.output or args.resume or Path("evals-results") / versions.new_id())
-    folder.mkdir(parents=True, exist_ok=True)
+    # By the model's name, so that the same command goes on where it was stopped.
+    usual = Path("evals-results") / name_of(f"bfcl-{chosen.target.model}")
+    folder = Path(args.output or args.resume or usual)
     return bfcl_cli.run(
         args.suites[0],
         provider,
@@ -121,6 +122,7 @@ def _questions(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         only=args.limit,
         show=not args.json,
+        in_json=args.json,
     )
 
 
@@ -156,6 +158,8 @@ def _begun(args: argparse.Namespace) -> tuple[Store, list[Task]]:
     if args.again_errors:
         raise UsageError("--again-errors goes with --resume DIR")
     clones = Path(args.clones).resolve() if args.clones else None
+    if clones is not None and not clones.is_dir():
+        raise UsageError(f"--clones: `{args.clones}` is no folder")
     cache = paths.cache_dir() / "evals"
     found = suites.load(args.suites, os.environ, cache, clones=clones)
     for line in found.notes:

@@ -178,6 +178,8 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(
         (["mock", "--only", "x*"], "no task fits x*; they are called mock-write"),
         (["mock", "--agent", "nobody"], "no agent is called `nobody`"),
         (["mock", "--agent", ","], "--agent names none; there are: qcode, oneshot"),
+        (["mock", "--clones", "none"], "--clones: `none` is no folder"),
+        (["bfcl:none", "-m", "x", "--base-url", "http://127.0.0.1:9/v1"], "there is no none"),
         (["mock", "--trials", "0"], "`0` is no number from 1 on"),
         (["--resume", "none"], "no results in `none`"),
         (["mock", "--again-errors"], "--again-errors goes with --resume DIR"),
