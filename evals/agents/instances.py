@@ -41,7 +41,8 @@ def load(path: Path) -> list[Instance]:
         UsageError: it cannot be read, or a line is no instance.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not by `splitlines`: JSON may hold other separators of lines as they are.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise UsageError(f"cannot read `{path}`: {cause}") from error

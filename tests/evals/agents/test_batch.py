@@ -218,6 +218,16 @@ def test_a_line_that_is_no_instance_is_named(tmp_path: Path, line: str, error: s
     assert f"{file}:2 is no instance" in str(caught.value)
 
 
+def test_separators_of_lines_within_an_issue_do_not_part_it(tmp_path: Path) -> None:
+    said = "one\u2028two\x85three"
+    given = {"instance_id": "a", "problem_statement": said}
+    (tmp_path / "i.jsonl").write_text(json.dumps(given, ensure_ascii=False) + "\n", "utf-8")
+
+    (one,) = instances.load(tmp_path / "i.jsonl")
+
+    assert one.prompt == said
+
+
 def test_an_id_may_be_there_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`one` is there twice"):
         instances.load(listed(tmp_path, "one", "one", repo=None))
