@@ -16,13 +16,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qcode import paths
+from qcode.cli.eval_who import (
+    agents_of,
+    endpoints_of,
+    mind_prices,
+    mind_slots,
+    resolved,
+    usual_jobs,
+)
 from qcode.cli.options import settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import choose_model, note_on_stderr, provider_for
 from qcode.cli.stopping import Stopping
 from qcode.errors import UsageError
-from qcode.evals.agents import Agent, Endpoint, known
-from qcode.evals.agents.outside import price_of
+from qcode.evals.agents import Endpoint
 from qcode.evals.harness import suites, versions
 from qcode.evals.harness.placing_swe import CLONES
 from qcode.evals.harness.records import digest, to_json
@@ -34,8 +41,6 @@ from qcode.evals.harness.trial import Header
 from qcode.evals.loaders.base import Loading
 from qcode.evals.reports import write
 from qcode.evals.reports.live import Live
-from qcode.providers.connection import parse_origin
-from qcode.providers.llamacpp import LlamaServer
 from qcode.record import replace
 from qcode.ui.printable import printable
 
@@ -67,19 +72,19 @@ def run(args: argparse.Namespace) -> int:
     store, tasks = _reopened(args) if args.resume else _begun(args)
     with store:
         header = store.header
-        agents = _agents([name.partition("@")[0] for name in header.agents])
+        agents = agents_of([name.partition("@")[0] for name in header.agents])
         if tuple(agents) != header.agents:
             raise UsageError(
                 f"it was begun with {', '.join(header.agents)}, and here is {', '.join(agents)}",
                 hint="one evaluation is of one version: begin a new one",
             )
-        endpoints = _endpoints(args, header)
+        endpoints = endpoints_of(args, header)
         planned = plan(tasks, agents, endpoints, trials=header.trials, seed=header.seed)
         if args.again_errors:
             store.drop(trial.key for trial in store.trials if trial.reason == "error")
-        at_once = args.jobs or _at_once(endpoints)
+        at_once = args.jobs or usual_jobs(endpoints)
         if at_once > 1:
-            run_to_end(lambda: _mind_slots(endpoints, at_once))
+            run_to_end(lambda: mind_slots(endpoints, at_once))
         bounds = Bounds(
             at_once,
             float(header.limits.get("time_factor", 1.0)),
@@ -89,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             args.max_time,
         )
         if bounds.cost_usd is not None:
-            _mind_prices(endpoints)
+            mind_prices(endpoints)
         stopping = Stopping(lambda: False)
         ended = _run(store, planned, bounds, args, stopping)
         return _closing(store, ended, len(planned), args, stopping.signal)
@@ -175,11 +180,11 @@ def _begun(args: argparse.Namespace) -> tuple[Store, list[Task]]:
         "temperature": args.temperature,
         "clones": str(clones or ""),
     }
-    endpoints = _resolved(args, {**asked, "base_url": args.base_url})
+    endpoints = resolved(args, {**asked, "base_url": args.base_url})
     limits = {"time_factor": args.time_factor or 1.0}
     limits |= {name: value for name in ("max_steps", "max_tokens", "max_cost")
                if (value := getattr(args, name)) is not None}  # fmt: skip
-    agents = _agents((args.agent or "qcode").split(","))
+    agents = agents_of((args.agent or "qcode").split(","))
     header = Header(
         id=versions.new_id(),
         suites=tuple(args.suites),
@@ -228,109 +233,6 @@ def _reopened(args: argparse.Namespace) -> tuple[Store, list[Task]]:
     folder = Path(args.resume)
     store = Store.reopen(folder)
     return store, read_tasks(folder)
-
-
-# ------------------------------------------------------------------ agents and models
-
-
-def _agents(names: Sequence[str]) -> dict[str, Agent]:
-    """Return agents by name@version.
-
-    Raises:
-        UsageError: there is none of that name, or it is not installed.
-    """
-    made = [known.make(name.strip(), os.environ, counted=True) for name in names if name.strip()]
-    if not made:
-        raise UsageError("--agent names none", hint=f"there are: {', '.join(known.AGENTS)}")
-    return {f"{agent.name}@{agent.version()}": agent for agent in made}
-
-
-def _endpoints(args: argparse.Namespace, header: Header) -> list[Endpoint]:
-    asked = dict(header.settings)
-    if args.base_url:
-        asked["base_url"] = args.base_url  # the same server, at another port by now
-    endpoints = _resolved(args, asked)
-    models = tuple(endpoint.model for endpoint in endpoints)
-    if models != header.models:
-        raise UsageError(
-            f"it was begun with {', '.join(header.models)}, and there is {', '.join(models)}",
-            hint="begin a new evaluation",
-        )
-    return endpoints
-
-
-def _resolved(args: argparse.Namespace, asked: Mapping[str, Any]) -> list[Endpoint]:
-    """Return where each model is that a person named.
-
-    Raises:
-        QcodeError: one cannot be found, fetched or served.
-    """
-    return [_endpoint(name, args, asked) for name in asked["named"]]
-
-
-def _endpoint(name: str, args: argparse.Namespace, asked: Mapping[str, Any]) -> Endpoint:
-    temperature = asked.get("temperature")
-    if name == MODEL and not asked.get("base_url"):
-        return Endpoint(MODEL, "", temperature=temperature)
-    settings = settings_from(args, Path.cwd())
-    settings = changed(
-        settings,
-        model=name,
-        base_url=asked.get("base_url") or settings.base_url,
-        api_key_env=asked.get("api_key_env") or settings.api_key_env,
-    )
-    chosen = choose_model(settings, note_on_stderr, local=False)
-    target = chosen.target
-    return Endpoint(
-        target.model,
-        target.base_url or "",
-        api_key_env=target.key_source or "",
-        context_window=chosen.context_window,
-        temperature=temperature,
-    )
-
-
-def _at_once(endpoints: Sequence[Endpoint]) -> int:
-    """Return how many trials go side by side: those of a server here would slow each other."""
-    for endpoint in endpoints:
-        if endpoint.base_url and parse_origin(endpoint.base_url).is_loopback:
-            return 1
-    return versions.cores()
-
-
-async def _mind_slots(endpoints: Sequence[Endpoint], at_once: int) -> None:
-    """Say which servers near by hold fewer conversations than there will be trials at once.
-
-    llama.cpp's tells its slots. The trials beyond them wait, with their own time running, and
-    what each conversation has in the server's memory is lost to the next.
-    """
-    for base_url in dict.fromkeys(each.base_url for each in endpoints if each.base_url):
-        origin = parse_origin(base_url)
-        if not origin.is_local:
-            continue
-        server = LlamaServer(base_url)
-        try:
-            slots = await server.slots()
-        except OSError:  # not to be reached: the trials will say so
-            slots = 0
-        finally:
-            await server.close()
-        if 0 < slots < at_once:
-            held = "1 slot" if slots == 1 else f"{slots} slots"
-            note_on_stderr(
-                f"{at_once} trials at once, and the server at {origin.host}:{origin.port} has "
-                f"{held}: they wait for each other; take -j {slots}, or start it with -np {at_once}"
-            )
-
-
-def _mind_prices(endpoints: Sequence[Endpoint]) -> None:
-    """Say of which models the cost may be unknown, so that `--max-cost` does not end them."""
-    for endpoint in endpoints:
-        if endpoint.base_url and price_of(endpoint) is None:
-            note_on_stderr(
-                f"the price of {endpoint.model} is not known: its requests count for --max-cost "
-                "only if the endpoint tells their cost"
-            )
 
 
 def _whole(value: float | None) -> int | None:

@@ -16,7 +16,7 @@ from program import Program
 from scripted_server import ScriptedServer, text
 from thorough import IS_THOROUGH
 
-from qcode.cli import eval, evaluating
+from qcode.cli import eval, eval_who, evaluating
 from qcode.errors import UsageError
 from qcode.evals.agents import Endpoint
 from qcode.evals.harness.records import to_json
@@ -128,7 +128,7 @@ def test_more_trials_at_once_than_a_server_has_slots_are_told(
 
 
 def test_a_limit_of_cost_that_cannot_be_held_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    evaluating._mind_prices([
+    eval_who.mind_prices([
         Endpoint("free", "http://127.0.0.1:1/v1"),
         Endpoint("claude-sonnet-4-5", "https://api.example.com/v1"),
         Endpoint("by/name", ""),
