@@ -87,6 +87,9 @@ def _judge(
     confines: bool,
     stop: threading.Event,
 ) -> Verdict:
+    if not placed.repo.is_dir():
+        # Nothing is left to be judged, and that is no fault of the harness.
+        return Verdict(passed=False, reason="lost_work", detail="the folder itself is gone")
     differs = tuple(changed(placed))
     state = json.loads(placed.state.read_text(encoding="utf-8"))
     guarded = [

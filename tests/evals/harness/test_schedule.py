@@ -157,6 +157,14 @@ def test_limits_are_of_a_trial_and_not_of_each_try(
     assert [(work.limits.steps, work.limits.cost_usd) for work in agent.works] == left
 
 
+def test_an_agent_that_removes_its_folder_has_failed(tmp_path: Path) -> None:
+    (trial,) = tried(tmp_path, [task()], Shell('rm -rf "$PWD"'))
+
+    assert (trial.passed, trial.reason, trial.detail) == (
+        False, "lost_work", "the folder itself is gone",
+    )  # fmt: skip
+
+
 class Stumbling(Shell):
     """Fails at one task in a way that nobody foresaw, and at another in one that it tells."""
 
