@@ -77,6 +77,7 @@ def test_every_option_named_is_in_the_help() -> None:
         ("models",),
         ("audit",),
         ("eval", "run"),
+        ("eval", "report"),
     ]
     commands += [("sessions", one) for one in ("list", "export", "fork")]
     usage = "".join(qcode(*one, "--help") for one in commands)

@@ -32,6 +32,22 @@ class Limits(Record):
     tokens: int | None = None
     cost_usd: float | None = None
 
+    def without(self, effort: Effort) -> Limits:
+        """Return what is left of them for another try at the task; each try has its own time."""
+        counts = (effort.read_tokens, effort.cached_tokens, effort.written_tokens)
+        used = (effort.steps or 0, sum(each or 0 for each in counts), effort.cost_usd or 0.0)
+        return Limits(
+            self.time_s,
+            None if self.steps is None else max(0, self.steps - used[0]),
+            None if self.tokens is None else max(0, self.tokens - used[1]),
+            None if self.cost_usd is None else max(0.0, self.cost_usd - used[2]),
+        )
+
+    @property
+    def are_used_up(self) -> bool:
+        """Whether no further request is allowed."""
+        return 0 in (self.steps, self.tokens, self.cost_usd)
+
 
 class Work(Record):
     """What an agent is to do, and where."""
@@ -69,6 +85,9 @@ class Agent(Protocol):
     """One scaffold."""
 
     name: str
+    keeps_requests: bool
+    """Whether it leaves in the artefacts what the model was sent (`requests.jsonl`), as all do that
+    are asked through the counting proxy."""
 
     def version(self) -> str:
         """Return its version, for the record.

@@ -20,7 +20,7 @@ from qcode.errors import UsageError
 from qcode.evals.agents import Endpoint, Limits, asked
 from qcode.evals.agents.asked import Asked, BadRequest
 from qcode.evals.agents.tally import Counted, Price, Reading, Tally
-from qcode.providers.chat_faults import error_below_http, error_in_reply
+from qcode.providers.chat_faults import error_below_http, error_in_reply, error_in_stream
 from qcode.providers.connection import HttpError, parse_origin
 from qcode.providers.endpoint import Endpoint as Who
 from qcode.providers.http import Exchange, HttpClient
@@ -39,8 +39,11 @@ _DROPPED = frozenset(
     | {"proxy-authorization", "proxy-connection"}
 )
 """Headers of a request that are the proxy's own to say; replies are never compressed so."""
-_KEPT = ("content-type", "cache-control", "retry-after", "x-request-id")
-"""Headers of a reply that mean something behind the proxy, too."""
+_KEPT = (
+    *("content-type", "cache-control", "server"),
+    *("retry-after", "retry-after-ms", "x-request-id"),
+)
+"""Headers of a reply that mean something behind the proxy, too; by `server` is llama.cpp known."""
 _POLL_S = 0.5
 """How often is looked whether the agent still waits, while the model reads a long prompt."""
 _CONNECT_S = 10.0
@@ -79,7 +82,9 @@ class Counting:
         secrets = (self._key,) if self._key else ()
         self._who = Who(origin, endpoint.base_url, endpoint.model, secrets=secrets)
         self._api = HttpClient(origin, connect_timeout_s=_CONNECT_S, environ=environ)
-        top = replace(origin, path="", query="")
+        # What servers have beside the API lies where the API's own path begins.
+        above = origin.path.rstrip("/").removesuffix("/v1")
+        top = replace(origin, path=above, query="")
         self._top = HttpClient(top, connect_timeout_s=_CONNECT_S, environ=environ)
         self.tally = Tally(folder, price)
         self.exhausted = asyncio.Event()
@@ -241,10 +246,14 @@ class _Relay:
         self.is_whole = False
         self._refusal = b""
         self._broken: HttpError | None = None
+        self._said_wrong: dict[str, Any] | None = None
+        """An error within a stream, whose status was good."""
 
     def trouble(self, who: Who) -> tuple[str, str]:
         """Return what the endpoint did wrong, by its name in `ProviderFault` and in words."""
-        if self._broken is not None:
+        if self._said_wrong is not None:
+            error = error_in_stream(who, self._said_wrong)
+        elif self._broken is not None:
             error = error_below_http(who, self._broken, heard=bool(self.status))
         elif self.status >= 300:
             error = error_in_reply(who, self.status, {}, self._refusal, time.time())
@@ -334,6 +343,8 @@ class _Relay:
             chunk = json.loads(data) if data.startswith(b"{") else None
         except ValueError:
             chunk = None
+        if isinstance(chunk, dict) and chunk.get("error"):
+            self._said_wrong = chunk
         reading.take(chunk)
         is_extra = isinstance(chunk, dict) and chunk.get("choices") == [] and chunk.get("usage")
         if event and not (self.strips_usage and is_extra):

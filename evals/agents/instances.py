@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qcode.errors import QcodeError, UsageError
+from qcode.evals.harness.placing import inner_repositories
 from qcode.record import Record
 
 _ID = re.compile(r"\w[\w.@+-]*")
@@ -41,7 +42,8 @@ def load(path: Path) -> list[Instance]:
         UsageError: it cannot be read, or a line is no instance.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not by `splitlines`: JSON may hold other separators of lines as they are.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise UsageError(f"cannot read `{path}`: {cause}") from error
@@ -112,10 +114,14 @@ def lay_out(instance: Instance, folder: Path, environ: Mapping[str, str]) -> str
 def patch(folder: Path, base: str, environ: Mapping[str, str]) -> str:
     """Return all that differs from a commit, new files too; what git ignores is left out.
 
+    So are repositories that an agent made within the folder, which no patch can hold.
+
     Raises:
         QcodeError: git could not do it.
     """
-    git(folder, environ, "add", "--all", "--intent-to-add")
+    inner = [path.relative_to(folder).as_posix() for path in inner_repositories(folder)]
+    others = ["--", ".", *(f":(exclude,literal){name}" for name in inner)] if inner else []
+    git(folder, environ, "add", "--all", "--intent-to-add", *others)
     return git(folder, environ, "diff", "--binary", "--no-ext-diff", "--no-textconv", base)
 
 

@@ -46,6 +46,7 @@ class Oneshot:
     """Asks once. It runs nothing, so that it can be of no harm but in the files it writes."""
 
     name = NAME
+    keeps_requests = True
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

@@ -16,11 +16,10 @@ from qcode.errors import QcodeError, UsageError
 from qcode.evals.agents import Endpoint, Outcome, Work, installed, process
 from qcode.evals.agents.counting import Counting
 from qcode.evals.agents.installed import Package
-from qcode.evals.agents.surroundings import environment
+from qcode.evals.agents.surroundings import environment, variables_of
 from qcode.evals.agents.tally import Price
 from qcode.evals.harness.trial import Conduct
 from qcode.messages import Usage
-from qcode.providers.connection import parse_origin
 from qcode.record import Record, replace
 
 RECORD = "agent-running"
@@ -80,6 +79,7 @@ class Outside(ABC):
     """An agent whose program somebody else wrote."""
 
     name: ClassVar[str]
+    keeps_requests: bool = True
     package: ClassVar[Package]
     traces: ClassVar[tuple[str, ...]] = ()
     """Globs of what it keeps for itself in the folder; removed, unless it was there before."""
@@ -153,7 +153,7 @@ class Outside(ABC):
                 {**environ, "PATH": theirs},
                 base_url=counting.base_url,
                 proxy=counting.origin,
-                more={**_of_task(work), **plan.environ},
+                more={**variables_of(work.task), **plan.environ},
             ),
             stdin=place.prompt if plan.stdin else None,
             stdout=stdout,
@@ -189,32 +189,27 @@ class Outside(ABC):
 def price_of(endpoint: Endpoint) -> Price | None:
     """Return what says the cost of a request at an endpoint; None: it is not known.
 
-    What this machine or its network serves is free.
+    Prices are those of qcode's own sessions: what this machine or its network serves is free,
+    unless the person says otherwise, or it is a gateway to a model that nobody runs themselves.
+
+    Raises:
+        UsageError: the person's own file of models cannot be read.
     """
-    from qcode.models import find
-    from qcode.models.pricing import FREE, cost
+    from qcode.cli.pricing import prices_of
+    from qcode.cli.start import Chosen
+    from qcode.models.pricing import cost
+    from qcode.providers.registry import Target
 
     if not endpoint.base_url:
         return None
-    if parse_origin(endpoint.base_url).is_local:
-        prices = FREE
-    else:
-        known = find(endpoint.model)
-        if known is None or known.prices is None:
-            return None
-        prices = known.prices
+    prices = prices_of(Chosen(Target(endpoint.model, endpoint.base_url, None, "chat"), None))
+    if prices is None:
+        return None
 
     def price(usage: Usage) -> float | None:
         return cost(usage, prices)
 
     return price
-
-
-def _of_task(work: Work) -> dict[str, str]:
-    """Return the variables that a task's own environment needs (`env.vars` of SWE-bench's)."""
-    env = work.task.more.get("env")
-    given = env.get("vars") if isinstance(env, Mapping) else None
-    return {str(k): str(v) for k, v in given.items()} if isinstance(given, Mapping) else {}
 
 
 def _ended(ended: process.Ended, limit: str) -> str:

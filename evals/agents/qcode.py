@@ -12,6 +12,7 @@ from typing import Any
 
 import qcode
 from qcode.evals.agents import Endpoint, Limits, Outcome, Work
+from qcode.evals.agents.surroundings import variables_of
 from qcode.evals.agents.telling import Told, conduct_of, effort_of, read_stream
 from qcode.evals.harness import processes
 from qcode.evals.harness.surroundings import environment
@@ -19,15 +20,23 @@ from qcode.settings_file import written
 
 PATIENCE_S = 30.0
 """Behind its own time limit it has so long to end by itself, with the work so far kept."""
-_NOT_THE_AGENTS = {2: "wrong usage", 3: "the provider failed", 5: "no sandbox can be had"}
+PROVIDER_FAILED = 3
+_NOT_THE_AGENTS = {
+    2: "wrong usage",
+    PROVIDER_FAILED: "the provider failed",
+    5: "no sandbox can be had",
+}
 """Exit codes by which nothing can be judged (the exit codes of `qcode run`)."""
 _LINES = 400
+_OWN = ("PYTHON", "QCODE_", "EVAL_", "XDG_", "HOME", "PATH")
+"""Variables of a task that would steer qcode itself, and not what it starts alone."""
 
 
 class Qcode:
     """This very installation."""
 
     name = "qcode"
+    keeps_requests = False
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         """Nothing is looked for in the environment: it is this very installation."""
@@ -84,7 +93,10 @@ def _limits(limits: Limits) -> list[str]:
 
 
 def _environment(work: Work, environ: Mapping[str, str]) -> dict[str, str]:
-    kept = {processes.MARK: str(work.folder.parent)}
+    kept = {
+        name: value for name, value in variables_of(work.task).items() if not name.startswith(_OWN)
+    }
+    kept[processes.MARK] = str(work.folder.parent)
     for name in ("QCODE_SANDBOX", work.endpoint.api_key_env):
         if name and name in environ:
             kept[name] = environ[name]

@@ -15,7 +15,8 @@ EDITING = frozenset({"edit", "replace", "write_file", "multi_edit", "apply_patch
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a text, one a line; what is no object is passed over."""
-    for line in text.splitlines():
+    # Not by `splitlines`: JavaScript leaves other separators of lines in JSON as they are.
+    for line in text.split("\n"):
         if line.startswith("{"):
             try:
                 value = json.loads(line)

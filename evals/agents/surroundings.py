@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qcode.evals.agents.counting import PLACEHOLDER
+from qcode.evals.harness.task import Task
 
 _HANDED_ON = frozenset(
     {"PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "VIRTUAL_ENV"}
@@ -60,3 +61,16 @@ def environment(
         "OPENAI_API_BASE": base_url,
         **(more or {}),
     }
+
+
+def variables_of(task: Task) -> dict[str, str]:
+    """Return the variables that a task itself sets: those of its image, or of its project.
+
+    A loader has them as `environ` (a Dockerfile's `ENV`) or in `env` as `vars` (SWE-bench's).
+    """
+    env = task.more.get("env")
+    found: dict[str, str] = {}
+    for given in (task.more.get("environ"), env.get("vars") if isinstance(env, Mapping) else None):
+        if isinstance(given, Mapping):
+            found |= {str(name): str(value) for name, value in given.items()}
+    return found

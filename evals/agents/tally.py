@@ -21,6 +21,8 @@ from qcode.record import Record
 Price: TypeAlias = Callable[[Usage], float | None]
 """US dollars for the tokens of a request; None: the price is not known."""
 
+_OWN_FAULTS = (ProviderFault.CONTEXT_TOO_LONG.value, ProviderFault.BAD_OUTPUT.value)
+"""A prompt beyond the window, and output of the model's that its server cannot read."""
 _CALLS_OF_RESPONSES = ("function_call", "custom_tool_call", "local_shell_call")
 
 
@@ -28,7 +30,7 @@ class Counted(Record):
     """One request for the model, and what became of it."""
 
     number: int
-    """From 1, in order of arrival."""
+    """From 1, in order of arrival, over all tries at a task."""
     path: str
     at_s: float
     """Since the proxy began to listen."""
@@ -101,7 +103,7 @@ class Tally:
         self._price = price
         self._began = time.monotonic()
         self.requests: list[Counted] = []
-        self._started = 0
+        self._started = _count_in(folder / "counted.jsonl")  # at a second try it goes on
         self._under_way = 0
 
     def begin(self, path: str, body: bytes) -> tuple[int, float]:
@@ -136,14 +138,19 @@ class Tally:
 
     @property
     def failure(self) -> Counted | None:
-        """The last request, if the endpoint is why it came to nothing.
+        """The last request, if the endpoint is why it came to nothing."""
+        last = self._last
+        return None if last is None or last.fault in ("", *_OWN_FAULTS) else last
 
-        A prompt that is longer than the model's window is the agent's own doing.
-        """
+    @property
+    def is_own_fault(self) -> bool:
+        """Whether the last request came to nothing by the agent's or the model's own doing."""
+        return self._last is not None and self._last.fault in _OWN_FAULTS
+
+    @property
+    def _last(self) -> Counted | None:
         passed = [one for one in self.requests if not one.refused]
-        last = passed[-1] if passed else None
-        is_own = last is None or last.fault in ("", ProviderFault.CONTEXT_TOO_LONG.value)
-        return None if is_own else last
+        return passed[-1] if passed else None
 
     @property
     def spent(self) -> Usage:
@@ -206,6 +213,14 @@ class Tally:
         # Half a surrogate pair, which JSON may hold, has no bytes of its own.
         with (self._folder / name).open("ab") as file:
             file.write(text.encode(errors="backslashreplace") + b"\n")
+
+
+def _count_in(path: Path) -> int:
+    try:
+        with path.open("rb") as lines:
+            return sum(1 for _ in lines)
+    except FileNotFoundError:
+        return 0
 
 
 def _as_chat(usage: dict[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ a model wrote. What it may write to is the copy and what lies beside it.
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
 import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from qcode.errors import QcodeError
 from qcode.evals.harness.placing import Placed, changed, write_files
 from qcode.evals.harness.surroundings import environment
 from qcode.evals.harness.task import Task
+from qcode.evals.harness.threads import in_thread
 from qcode.evals.harness.trial import REASONS, Reason
 from qcode.record import Record
 from qcode.sandbox.communicate import communicate
@@ -63,11 +64,14 @@ async def judge(
     """Return whether the task is done, and if not, why.
 
     `answer` is a file with the agent's final words, `requests` one with all that was sent to
-    the model. `confines` says whether the check runs in a sandbox.
+    the model. `confines` says whether the check runs in a sandbox. Cancelled, it ends the check
+    first, so that nobody waits for its limit and nothing is written to a folder that goes.
     """
     try:
-        return await asyncio.to_thread(
-            _judge, task, placed, environ, answer, requests, confines=confines
+        return await in_thread(
+            lambda stop: _judge(
+                task, placed, environ, answer, requests, confines=confines, stop=stop
+            )
         )
     except (OSError, QcodeError) as error:
         return Verdict(passed=False, reason="error", detail=f"the check could not be run: {error}")
@@ -81,7 +85,11 @@ def _judge(
     requests: Path | None,
     *,
     confines: bool,
+    stop: threading.Event,
 ) -> Verdict:
+    if not placed.repo.is_dir():
+        # Nothing is left to be judged, and that is no fault of the harness.
+        return Verdict(passed=False, reason="lost_work", detail="the folder itself is gone")
     differs = tuple(changed(placed))
     state = json.loads(placed.state.read_text(encoding="utf-8"))
     guarded = [
@@ -107,10 +115,10 @@ def _judge(
         from qcode.evals.harness.judging_swe import judge_swe
 
         verdict = judge_swe(
-            task, placed, environ, variables, is_changed=bool(differs), confines=confines
+            task, placed, environ, variables, is_changed=bool(differs), confines=confines, stop=stop
         )
     else:
-        verdict = _by_check(task, placed, environ, variables, confines=confines)
+        verdict = _by_check(task, placed, environ, variables, confines=confines, stop=stop)
     return Verdict(verdict.passed, verdict.reason, verdict.detail, verdict.output, differs)
 
 
@@ -139,6 +147,7 @@ def _by_check(
     variables: Mapping[str, str],
     *,
     confines: bool,
+    stop: threading.Event,
 ) -> Verdict:
     room = placed.top / "check"
     shutil.rmtree(room, ignore_errors=True)
@@ -158,6 +167,7 @@ def _by_check(
             lent=placed.top,
             venv=placed.venv,
             confines=confines,
+            stop=stop,
         )
     finally:
         shutil.rmtree(room, ignore_errors=True)
@@ -203,13 +213,14 @@ def run_check(
     lent: Path | None = None,
     venv: Path | None = None,
     confines: bool = True,
+    stop: threading.Event | None = None,
 ) -> Checked:
     """Run a line of the shell, confined to the folder `room`, and end all that it started.
 
     It may read all that it could otherwise, and what is below `lent` wherever that lies.
 
     Raises:
-        OSError, SandboxError: it cannot be started.
+        OSError, SandboxError: it cannot be started, or `stop` was set meanwhile.
     """
     home = room / "home"
     home.mkdir(exist_ok=True)
@@ -226,7 +237,7 @@ def run_check(
         else:
             child = Plain().start(argv, cwd=cwd, env=own)
         try:
-            done = communicate(child, argv, b"", limit_s, most=MOST_PRINTED)
+            done = communicate(child, argv, b"", limit_s, most=MOST_PRINTED, stop=stop)
         except subprocess.TimeoutExpired:
             return Checked(None, f"(ended after {limit_s:g} s)\n")
         printed = done.stdout + done.stderr

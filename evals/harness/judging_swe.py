@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def judge_swe(
     *,
     is_changed: bool,
     confines: bool,
+    stop: threading.Event | None = None,
 ) -> Verdict:
     """Return the verdict by the tests that have to pass now, and those that passed before.
 
@@ -41,6 +43,7 @@ def judge_swe(
         checked = run_check(
             line, folder, room, environ, {**variables, "EVAL_REPO": str(repo)},
             limit_s=limit_s, lent=placed.top, venv=placed.venv, confines=confines,
+            stop=stop,
         )  # fmt: skip
         return swe_judge.Ran(checked.code, checked.output)
 

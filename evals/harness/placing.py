@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +35,8 @@ ORIGINALS = "originals"
 EXCLUDED = "__pycache__/\n*.pyc\n.pytest_cache/\n*.egg-info/\n.qcode/\n"
 """For git's own list of what is not looked at, so that a run's traces are no untracked files."""
 
+MOST_INNER = 2_000
+"""Files in repositories that an agent made within the folder, which a patch has."""
 _NOISE_FOLDERS = frozenset({".git", "__pycache__", ".pytest_cache", ".qcode"})
 _NOISE = ("*.pyc", "*.egg-info")
 """What tools leave behind by themselves; never counted as a change of the agent's."""
@@ -113,15 +115,29 @@ def write_files(root: Path, files: Mapping[str, Content]) -> None:
 
 def hashes(root: Path) -> dict[str, str]:
     """Return the SHA-256 of each file below a folder, of a link that of where it points."""
-    found: dict[str, str] = {}
+    found = {path.relative_to(root).as_posix(): _hash(path) for path in _files(root)}
+    return dict(sorted(found.items()))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield what lies below a folder and is no folder, but what tools leave by themselves."""
     for folder, folders, files in os.walk(root):
         at = Path(folder)
         links = [name for name in folders if (at / name).is_symlink()]
         folders[:] = [name for name in folders if name not in links and not _is_noise(name)]
-        for name in (*files, *links):
-            if not _is_noise(name):
-                found[(at / name).relative_to(root).as_posix()] = _hash(at / name)
-    return dict(sorted(found.items()))
+        yield from (at / name for name in (*files, *links) if not _is_noise(name))
+
+
+def inner_repositories(root: Path) -> list[Path]:
+    """Return the repositories within a folder, but those within another of them."""
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        at = Path(folder)
+        if at != root and ".git" in (*folders, *files):
+            found.append(at)
+            folders.clear()
+        folders[:] = [name for name in folders if name != ".git"]
+    return sorted(found)
 
 
 def _is_noise(name: str) -> bool:
@@ -257,9 +273,44 @@ async def _keep_start(placed: Placed, env: Mapping[str, str]) -> None:
     (start / "info/exclude").write_text(EXCLUDED, encoding="utf-8")
     (start / "info/attributes").write_text(_BYTE_FOR_BYTE, encoding="utf-8")
     git = _start_git(placed)
-    await command([*git, "add", "-A"], placed.repo, env, "git add")
+    await _add_all(placed, env)
     tree = await command([*git, "write-tree"], placed.repo, env, "git write-tree")
     (start / "tree").write_text(tree, encoding="utf-8")
+
+
+async def _add_all(placed: Placed, env: Mapping[str, str]) -> None:
+    """Put the folder as it is now into the harness's own index.
+
+    Of a repository that an agent made within it, git would take the commit's id alone, and
+    without a commit nothing of the whole folder at all: its files are put there one by one,
+    unless they are so many that it was fetched from somewhere.
+    """
+    git, inner = _start_git(placed), await asyncio.to_thread(inner_repositories, placed.repo)
+    names = [path.relative_to(placed.repo).as_posix() for path in inner]
+    others = ["--", ".", *(f":(exclude,literal){name}" for name in names)] if names else []
+    await command([*git, "add", "-A", *others], placed.repo, env, "git add")
+    if not names:
+        return
+    held = await command(
+        [*git, "--literal-pathspecs", "ls-files", "-z", "--", *names],
+        placed.repo,
+        env,
+        "git ls-files",
+    )
+    there = {
+        str(path.relative_to(placed.repo))
+        for folder in inner
+        for path in _files(folder)
+        if path.is_symlink() or path.is_file()
+    }
+    if len(there) > MOST_INNER:
+        there = set()
+    listed = placed.top / "listed"
+    listed.write_bytes(b"\0".join(map(os.fsencode, sorted({*there, *held.split("\0")} - {""}))))
+    update = [*git, "update-index", "-z", "--add", "--remove", "--stdin"]
+    given = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(listed), *update]
+    await command(given, placed.repo, env, "git update-index")
+    listed.unlink()
 
 
 async def diff(placed: Placed, environ: Mapping[str, str]) -> bytes:
@@ -272,7 +323,7 @@ async def diff(placed: Placed, environ: Mapping[str, str]) -> bytes:
     """
     env = environment(environ, placed.home, GIT)
     git = _start_git(placed)
-    await command([*git, "add", "-A"], placed.repo, env, "git add")
+    await _add_all(placed, env)
     tree = (placed.top / "start/tree").read_text(encoding="utf-8").strip()
     arguments = [
         "diff",

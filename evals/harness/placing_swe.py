@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from qcode import paths
 from qcode.errors import QcodeError
 from qcode.evals.harness.placing import Placed, PlacingError
 from qcode.evals.harness.task import Task
+from qcode.evals.harness.threads import in_thread
 from qcode.evals.loaders import swe_place
 from qcode.evals.loaders.base import Loading
 
@@ -29,8 +29,8 @@ async def place_swe(task: Task, placed: Placed, environ: Mapping[str, str]) -> P
     )
     venv = placed.top / "venv"
     try:
-        await asyncio.to_thread(swe_place.lay_out, task, placed.repo, loading)
-        await asyncio.to_thread(swe_place.build, task, placed.repo, venv, environ)
+        await in_thread(lambda stop: swe_place.lay_out(task, placed.repo, loading, stop=stop))
+        await in_thread(lambda stop: swe_place.build(task, placed.repo, venv, environ, stop=stop))
     except PlacingError:
         raise
     except QcodeError as error:

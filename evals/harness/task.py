@@ -29,7 +29,8 @@ class Check(Record):
     files: Mapping[str, Content] = _NO_FILES
     """Put into a folder of their own, `$EVAL_CHECK`."""
     more: Mapping[str, Any] = MappingProxyType({})
-    """What one kind of task has alone: SWE-bench's `patch`, `fail_to_pass`, `parser`."""
+    """What one kind of task has alone: SWE-bench's `patch`, `fail_to_pass`, `parser`;
+    `retry_lines`: so many lines of the output, its first ones, are told at a second try."""
 
 
 class Task(Record):
@@ -63,4 +64,5 @@ class Task(Record):
     source: str = ""
     licence: str = ""
     more: Mapping[str, Any] = MappingProxyType({})
-    """What only one loader knows: SWE-bench's `base`, `env`, `instance_id`, `repo`."""
+    """What only one loader knows: SWE-bench's `base`, `env`, `instance_id`, `repo`; `environ`, the
+    variables that a container's image sets."""

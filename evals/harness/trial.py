@@ -70,9 +70,10 @@ class Trial(Record):
     category: str = ""
     difficulty: str = ""
     exit_code: int | None = None
-    """The agent's; None: it was killed at the time limit."""
+    """The agent's; None: it was ended at a limit, of time or what `ended` says."""
     ended: str = ""
-    """In the agent's own word: qcode's result subtype."""
+    """`limit of steps` (or `tokens`, `cost`) if the proxy ended it, else in the agent's own word:
+    qcode's result subtype."""
     effort: Effort = Effort()
     conduct: Conduct = Conduct()
     changed: tuple[str, ...] = ()
@@ -83,6 +84,15 @@ class Trial(Record):
     """The folder with prompt, answer, output, diff, journal, check's output; below the results'."""
     started: str = ""
     """UTC, ISO 8601."""
+
+    @property
+    def was_out_of_time(self) -> bool:
+        """Whether the agent was killed at its time limit, and not for anything else."""
+        is_other = self.ended.startswith("limit of ") or self.ended in (
+            "stopped",
+            "too much output",
+        )
+        return self.exit_code is None and not is_other
 
     @property
     def key(self) -> tuple[str, str, str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from qcode.errors import QcodeError, UsageError
 from qcode.evals.agents import Agent, Endpoint, Limits, Outcome, Work
 from qcode.evals.harness import processes
 from qcode.evals.harness.judging import Verdict, judge, one_line
-from qcode.evals.harness.placing import Placed, PlacingError, diff, place
+from qcode.evals.harness.placing import Placed, diff, place
 from qcode.evals.harness.scripted_model import MODEL, ScriptedModel
 from qcode.evals.harness.store import remove
 from qcode.evals.harness.task import Task
@@ -23,11 +24,13 @@ R = TypeVar("R", bound=Record)
 
 REQUESTS = "requests.jsonl"
 """All that was sent to the model, where whoever passes it on writes it down."""
+CRASH = "crash.txt"
+"""The traceback, where the harness or an adapter is at fault."""
 MOST_CHANGED = 200
 """Files named in a trial; the diff has them all."""
 _TRIED_AGAIN = ("still_failing", "broke_tests", "timeout")
 _OUTPUT_AGAIN = 8_000
-"""Characters of a failing check's output that are told at a second try, its end."""
+"""Characters of a failing check's output that are told at a second try."""
 
 
 class Kept(Record):
@@ -67,13 +70,20 @@ async def try_once(
         if placed.venv is not None:
             environ |= {"VIRTUAL_ENV": str(placed.venv),
                         "PATH": f"{placed.venv / 'bin'}:{environ.get('PATH', '')}"}  # fmt: skip
-        with _model_of(task, endpoint, kept.artefacts) as asked:
+        # Kept once: by the proxy, if there is one between the agent and the model.
+        requests = None if agent.keeps_requests else kept.artefacts / REQUESTS
+        with _model_of(task, endpoint, requests) as asked:
             return await _tried(
                 blank, task, agent, asked, limits, placed, kept, environ, confines=confines
             )
-    except (PlacingError, UsageError, OSError) as error:
-        wall = Effort(wall_s=round(time.monotonic() - begun, 3))
-        return replace(blank, detail=one_line(str(error)), effort=wall)
+    except (QcodeError, OSError) as error:
+        why = str(error)
+    # An adapter that stumbles over one log is not to stop all others.
+    except Exception as error:  # noqa: BLE001
+        (kept.artefacts / CRASH).write_text(traceback.format_exc(), encoding="utf-8")
+        why = f"the evaluation itself failed: {type(error).__name__}: {error} ({CRASH} has more)"
+    wall = Effort(wall_s=round(time.monotonic() - begun, 3))
+    return replace(blank, detail=one_line(why), effort=wall)
 
 
 def _blank(task: Task, key: tuple[str, str, str, int], endpoint: Endpoint) -> Trial:
@@ -92,14 +102,14 @@ def _blank(task: Task, key: tuple[str, str, str, int], endpoint: Endpoint) -> Tr
 
 
 @contextlib.contextmanager
-def _model_of(task: Task, endpoint: Endpoint, artefacts: Path) -> Iterator[Endpoint]:
+def _model_of(task: Task, endpoint: Endpoint, requests: Path | None) -> Iterator[Endpoint]:
     """Have the scripted model serve where it is the one that is tried."""
     if endpoint.model != MODEL or endpoint.base_url:
         yield endpoint
         return
     if not task.script:
         raise UsageError(f"{task.id} has no script, so it needs a real model", hint="-m MODEL")
-    with ScriptedModel(task.script, artefacts / REQUESTS) as model:
+    with ScriptedModel(task.script, requests) as model:
         yield replace(endpoint, base_url=model.base_url)
 
 
@@ -118,8 +128,9 @@ async def _tried(
     trial, prompt = blank, task.prompt
     for attempt in (1, 2):
         is_retry = attempt == 2
+        left = limits.without(trial.effort)
         work = Work(
-            task, prompt, placed.repo, placed.home, kept.artefacts, endpoint, limits,
+            task, prompt, placed.repo, placed.home, kept.artefacts, endpoint, left,
             trial.number, is_retry,
         )  # fmt: skip
         outcome = await agent.work(work, environ)
@@ -141,16 +152,25 @@ async def _tried(
         )
         if not (task.retry_prompt and verdict.reason in _TRIED_AGAIN) or is_retry:
             break
-        prompt = task.retry_prompt.replace("{output}", verdict.output[-_OUTPUT_AGAIN:])
+        if limits.without(trial.effort).are_used_up:
+            break
+        prompt = task.retry_prompt.replace("{output}", _told_again(task, verdict.output))
         (kept.artefacts / "prompt-2.txt").write_text(prompt, encoding="utf-8")
     with contextlib.suppress(QcodeError, OSError):
         patch = await diff(placed, environ)
         (kept.artefacts / "changes.diff").write_bytes(patch)
-    if trial.reason == "still_failing" and trial.exit_code is None:
+    if trial.reason == "still_failing" and trial.was_out_of_time:
         trial = replace(
             trial, reason="timeout", detail=f"stopped at its time limit; {trial.detail}"
         )
     return trial
+
+
+def _told_again(task: Task, output: str) -> str:
+    """Return what is told of a check's output: its end, or as many first lines as the task says."""
+    if lines := task.check.more.get("retry_lines"):
+        return "\n".join(output.splitlines()[: int(lines)])[:_OUTPUT_AGAIN]
+    return output[-_OUTPUT_AGAIN:]
 
 
 async def _judged(

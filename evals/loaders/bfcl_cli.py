@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qcode.errors import QcodeError, UsageError
+from qcode.evals.harness.records import to_json
 from qcode.evals.loaders import bfcl, bfcl_run
 from qcode.evals.loaders.base import Loading
 from qcode.evals.loaders.registry import loader_for
@@ -25,8 +27,9 @@ def run(
     temperature: float | None = None,
     only: int | None = None,
     show: bool = True,
+    in_json: bool = False,
 ) -> int:
-    """Play what a person named; print the table; return the exit code.
+    """Play what a person named; print the table, or JSON; return the exit code.
 
     `only` takes that many questions, spread evenly over all of them. The file at `out` has one
     answer a line; what it has is not asked again. 1: no question could be answered.
@@ -47,6 +50,8 @@ def run(
         print(note, file=sys.stderr)
     if not cases:
         raise UsageError(f"{text} has no questions that can be played")
+    if answered := _answered(cases, out, provider.model):
+        print(f"{answered} of {len(cases)} are answered in {out} already", file=sys.stderr)
     count = 0
 
     def tell(answer: bfcl_run.Answer) -> None:
@@ -66,11 +71,22 @@ def run(
             await provider.close()
 
     answers = asyncio.run(main())
-    print(bfcl_run.table(answers))
-    print(f"answers: {out}")
+    if in_json:
+        told = {"answers": str(out), "model": provider.model, "exit_code": 0,
+                "categories": [to_json(row) for row in bfcl_run.rows(answers)]}  # fmt: skip
+        told["exit_code"] = int(all(answer.error for answer in answers))
+        print(json.dumps(told))
+    else:
+        print(bfcl_run.table(answers))
+        print(f"answers: {out}")
     if all(answer.error for answer in answers):
         raise QcodeError("no question could be answered", hint=answers[0].error)
     return 0
+
+
+def _answered(cases: Sequence[bfcl.Case], out: Path, model: str) -> int:
+    known = bfcl_run.read(out, model) if out.exists() else {}
+    return sum(case.id in known and not known[case.id].error for case in cases)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

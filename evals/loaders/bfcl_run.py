@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -66,9 +67,9 @@ async def play(
 
     Raises:
         ProviderError: the endpoint cannot answer any question.
-        QcodeError: the file cannot be written, or is of other questions.
+        QcodeError: the file cannot be written, or has another model's answers.
     """
-    known = read(out) if out.exists() else {}
+    known = read(out, provider.model) if out.exists() else {}
     waiting = asyncio.Semaphore(max(1, slots))
     left = [case for case in cases if case.id not in known or known[case.id].error]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,8 @@ async def play(
         async with waiting:
             answer = await ask(case, provider, temperature)
         known[case.id] = answer
-        file.write(json.dumps(as_json(answer), ensure_ascii=False) + "\n")
+        line = {**as_json(answer), "model": provider.model}
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
         if tell is not None:
@@ -152,11 +154,11 @@ def as_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def read(file: Path) -> dict[str, Answer]:
+def read(file: Path, model: str) -> dict[str, Answer]:
     """Return the answers in a file, the last of each question; a torn last line is none.
 
     Raises:
-        QcodeError: it cannot be read.
+        QcodeError: it cannot be read, or has answers of another model than this.
     """
     found: dict[str, Answer] = {}
     try:
@@ -166,9 +168,14 @@ def read(file: Path) -> dict[str, Answer]:
     for line in lines:
         try:
             row = json.loads(line)
-            found[row["id"]] = _answer(row)
+            answer, whose = _answer(row), str(row.get("model", model))
         except (ValueError, KeyError, TypeError):
             continue
+        if whose != model:
+            raise QcodeError(
+                f"{file} has answers of {whose}, and {model} is asked", hint="name another with -o"
+            )
+        found[answer.id] = answer
     return found
 
 
@@ -196,20 +203,39 @@ def _answer(row: Mapping[str, Any]) -> Answer:
     )  # fmt: skip
 
 
-def table(answers: Sequence[Answer]) -> str:
-    """Return the results by category, for a terminal: right, of how many, and what was wrong."""
-    lines = [f"{'category':<24} {'right':>5} {'of':>5} {'share':>7}  what was wrong"]
+class Row(Record):
+    """What became of the questions of a category."""
+
+    category: str
+    """`all` for all of them."""
+    right: int
+    judged: int
+    unanswered: int
+    faults: Mapping[str, int]
+    """How often what was wrong."""
+
+
+def rows(answers: Sequence[Answer]) -> list[Row]:
+    """Return the results by category, and at the end those of all."""
+    found = []
     categories = list(dict.fromkeys(answer.category for answer in answers))
     for name in [*categories, "all"]:
         some = [each for each in answers if name in ("all", each.category)]
         judged = [each for each in some if not each.error]
         right = sum(each.score.passed for each in judged)
-        share = f"{100 * right / len(judged):.1f} %" if judged else "-"
-        faults = [each.score.fault for each in judged if each.score.fault]
-        counted = [f"{fault} {faults.count(fault)}" for fault in dict.fromkeys(faults)]
-        if failed := len(some) - len(judged):
-            counted.append(f"not answered {failed}")
-        lines.append(
-            f"{name:<24} {right:>5} {len(judged):>5} {share:>7}  {', '.join(counted)}".rstrip()
-        )
+        faults = Counter(str(each.score.fault) for each in judged if each.score.fault)
+        found.append(Row(name, right, len(judged), len(some) - len(judged), faults))
+    return found
+
+
+def table(answers: Sequence[Answer]) -> str:
+    """Return the results by category, for a terminal: right, of how many, and what was wrong."""
+    lines = [f"{'category':<24} {'right':>5} {'of':>5} {'share':>7}  what was wrong"]
+    for row in rows(answers):
+        share = f"{100 * row.right / row.judged:.1f} %" if row.judged else "-"
+        counted = [f"{fault} {times}" for fault, times in row.faults.items()]
+        if row.unanswered:
+            counted.append(f"not answered {row.unanswered}")
+        name, wrong = row.category, ", ".join(counted)
+        lines.append(f"{name:<24} {row.right:>5} {row.judged:>5} {share:>7}  {wrong}".rstrip())
     return "\n".join(lines)

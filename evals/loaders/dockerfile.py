@@ -31,6 +31,8 @@ _IMAGES = re.compile(
 _HARMLESS = re.compile(
     r"DEBIAN_FRONTEND|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|TZ|LANG|LC_\w+|PIP_\w+|UV_\w+|TERM"
 )
+_PLACE = re.compile(r"(?:\A|[:=,])/(?!/)")
+"""In a variable: a path, or one of several."""
 _IDLE = re.compile(r"(?:/bin/|/usr/bin/)?(?:bash|sh|sleep|tail|true|python3?)\b")
 _PASSED = frozenset({"EXPOSE", "LABEL", "MAINTAINER", "SHELL", "STOPSIGNAL", "USER", "HEALTHCHECK"})
 _IN_FOLDER = frozenset(
@@ -193,6 +195,8 @@ class _Reader:
             name, _, value = word.partition("=")
             if name == "PATH" or "$" in value:
                 raise CannotBe(f"it sets {name} by what the image has")
+            if _PLACE.search(value):
+                raise CannotBe(f"it sets {name} to {value}, a place of the container")
             if not _HARMLESS.fullmatch(name):
                 self._environ[name] = value
 

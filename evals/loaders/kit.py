@@ -193,8 +193,12 @@ class _See:
     def script(self, value: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         turns = self._is(value.get("script", []), list, "script", "a list of turns")
         for number, turn in enumerate(turns, 1):
-            if not isinstance(turn, dict) or set(turn) - {"text", "calls"}:
-                raise UsageError(f"{self.where}: turn {number} of `script` has `text` and `calls`")
+            if not isinstance(turn, dict) or set(turn) - {"text", "calls", "wait_s"}:
+                raise UsageError(
+                    f"{self.where}: turn {number} of `script` has `text`, `calls` and `wait_s`"
+                )
+            if "wait_s" in turn:
+                self.seconds(turn, "wait_s", 0.0, "script.")
             for call in turn.get("calls", ()):
                 if not isinstance(call, dict) or not isinstance(call.get("tool"), str):
                     raise UsageError(f"{self.where}: a call in turn {number} names no `tool`")

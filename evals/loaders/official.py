@@ -1,4 +1,7 @@
-"""SWE-bench's own harness called, where Docker and its package are; else it is said what is not."""
+"""SWE-bench's own harness called, where Docker and its package are; else it is said what is not.
+
+`qcode eval report DIR --official DATASET` does it.
+"""
 
 from __future__ import annotations
 
@@ -78,10 +81,11 @@ def run(
     workers: int = 1,
     python: str = sys.executable,
 ) -> Report:
-    """Judge predictions officially; its own output goes to the terminal.
+    """Judge predictions officially; its own output goes to stderr.
 
     Raises:
-        UsageError: it cannot be run here.
+        UsageError: it cannot be run here, or the predictions are of several agents or models,
+            which it would take for one.
         QcodeError: it failed, or left no report.
     """
     if why := problem(environ, python):
@@ -89,15 +93,29 @@ def run(
             f"the official harness cannot be run here: {why}",
             hint=f"{predictions} is complete; judge it where both are",
         )
+    if len(names := _names(predictions)) > 1:
+        raise UsageError(
+            f"the official harness judges one agent and model, and {predictions} has "
+            f"{', '.join(names)}",
+            hint="part its lines by `model_name_or_path`",
+        )
     folder = predictions.resolve().parent
     words = command(predictions.resolve(), dataset, run_id, workers=workers, python=python)
-    done = subprocess.run(words, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL)
+    done = subprocess.run(words, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, stdout=2)
     if done.returncode:
         raise QcodeError(f"the official harness ended with exit code {done.returncode}")
     reports = sorted(folder.glob(f"*.{run_id}.json"), key=lambda each: each.stat().st_mtime)
     if not reports:
         raise QcodeError(f"the official harness left no report *.{run_id}.json in {folder}")
     return read(reports[-1])
+
+
+def _names(predictions: Path) -> list[str]:
+    try:
+        rows = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
+        return sorted({str(row["model_name_or_path"]) for row in rows})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{predictions} has no predictions: {error}") from error
 
 
 def read(file: Path) -> Report:

@@ -22,6 +22,9 @@ from qcode.record import Record
 NAMES = ("diff.patch", "patch.diff", "changes.patch", "changes.diff", "diff")
 """How the diff of a trial is called among its artefacts."""
 
+CHECKED = "check.txt"
+"""What the check printed: kept of each trial whose agent came to work, judged here or not."""
+
 _SUITES = ("swebench", "swe-lite-offline")
 _JUNK = ("*.pyc", "*__pycache__/*", ".pytest_cache/*", "*/.pytest_cache/*", "*.egg-info/*",
          ".qcode/*", "build/*", "dist/*", ".tox/*", ".venv/*", "venv/*", "*.orig", "*.rej",
@@ -91,7 +94,8 @@ def applies(patch: str, folder: Path) -> bool:
 def predictions(results: Path, *, number: int = 0) -> Iterator[dict[str, str]]:
     """Yield one prediction a task and model of an evaluation; of several tries that of `number`.
 
-    `results` is the folder of an evaluation, or its results file.
+    `results` is the folder of an evaluation, or its results file. There is none of a trial that
+    the set-up or the endpoint failed: an empty patch would be held against the model.
 
     Raises:
         UsageError: there are no results.
@@ -100,7 +104,10 @@ def predictions(results: Path, *, number: int = 0) -> Iterator[dict[str, str]]:
         for trial in _trials(file):
             if trial.get("suite") not in _SUITES or int(trial.get("number", 0)) != number:
                 continue
-            patch = of_sources(_patch(file.parent / str(trial.get("artefacts") or "")))
+            kept = file.parent / str(trial.get("artefacts") or "")
+            if trial.get("reason") == "error" and not (kept / CHECKED).is_file():
+                continue
+            patch = of_sources(_patch(kept))
             instance = str(trial["task"]).removeprefix("swebench-").removeprefix("swe-")
             yield {
                 "instance_id": instance,
@@ -124,9 +131,10 @@ def write(results: Path, out: Path, *, number: int = 0) -> int:
         raise UsageError(
             f"{results} has several evaluations of the same instances", hint="name one of them"
         )
-    lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    # ASCII: a patch may hold bytes that are no UTF-8, and the file is to be JSON all the same.
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
     try:
-        out.write_text(lines, encoding="utf-8", errors="surrogateescape")
+        out.write_text(lines, encoding="ascii")
     except OSError as error:
         raise QcodeError(f"{out} cannot be written: {error.strerror}") from error
     return len(rows)
@@ -135,6 +143,8 @@ def write(results: Path, out: Path, *, number: int = 0) -> int:
 def _files(results: Path) -> list[Path]:
     if results.is_file():
         return [results]
+    if (results / "results.jsonl").is_file():
+        return [results / "results.jsonl"]  # what agents left below it is none of ours
     found = sorted(results.rglob("results.jsonl")) or sorted(results.glob("*.jsonl"))
     if not found:
         raise UsageError(f"{results} has no results", hint="give the folder of an evaluation")
@@ -154,7 +164,8 @@ def _trials(file: Path) -> Iterator[Mapping[str, Any]]:
 def _patch(folder: Path) -> str:
     for name in NAMES:
         if (folder / name).is_file():
-            return (folder / name).read_text(encoding="utf-8", errors="surrogateescape")
+            # Byte for byte: reading text would make other line ends of a patch's.
+            return (folder / name).read_bytes().decode("utf-8", "surrogateescape")
     return ""
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,14 @@ from qcode.evals.harness.task import Task
 from qcode.evals.loaders import source
 from qcode.evals.loaders.base import Loading
 from qcode.network import guard
+from qcode.sandbox import plain
+from qcode.sandbox.communicate import communicate
 
 BUILD_S = 1800.0
 """For each step of making an environment."""
 
+_MOST_PRINTED = 1 << 20
+"""Bytes of what pip says that are kept."""
 _WHO = {
     "GIT_AUTHOR_NAME": "evals", "GIT_AUTHOR_EMAIL": "evals@example.invalid",
     "GIT_COMMITTER_NAME": "evals", "GIT_COMMITTER_EMAIL": "evals@example.invalid",
@@ -38,7 +43,10 @@ _UNTRACKED = "__pycache__/\n*.pyc\n.pytest_cache/\n*.egg-info/\n.qcode/\n"
 _ERROR = re.compile(r"\s*(?:\w*Error|ERROR|error)\b.*:")
 _USELESS = re.compile(r"exited-with-error|generation-failed")
 """What pip says besides the reason."""
-_KEPT_FROM = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTEST_ADDOPTS")
+_KEPT_FROM = re.compile(
+    r"PYTHONPATH|PYTHONHOME|VIRTUAL_ENV|PYTEST_ADDOPTS|\w*(?:_KEY|_TOKEN|_SECRET|_PASSWORD)"
+)
+"""What would change a build, and what code of packages that are built is not to see."""
 
 
 def is_for(task: Task) -> bool:
@@ -46,8 +54,12 @@ def is_for(task: Task) -> bool:
     return isinstance(task.more.get("base"), Mapping)
 
 
-def lay_out(task: Task, folder: Path, loading: Loading) -> str:
+def lay_out(
+    task: Task, folder: Path, loading: Loading, *, stop: threading.Event | None = None
+) -> str:
     """Put a task's repository into an empty folder, without any `.git`; say where it came from.
+
+    Once `stop` is set, programs of it are ended.
 
     Raises:
         QcodeError: it can be had from nowhere, or is not what the task says.
@@ -60,7 +72,7 @@ def lay_out(task: Task, folder: Path, loading: Loading) -> str:
         check_out(clone, wanted["commit"], folder)
         return f"git {wanted['commit']}"
     if sdist := base.get("sdist"):
-        return _sdist(task, sdist, folder, loading)
+        return _sdist(task, sdist, folder, loading, stop)
     if wanted.get("url") and wanted.get("commit"):
         kept = loading.cache / f"commit-{wanted['commit']}"
         if not kept.is_dir():
@@ -115,7 +127,7 @@ def environment(
     task: Task, venv: Path, environ: Mapping[str, str], *, home: Path | None = None
 ) -> dict[str, str]:
     """Return the variables with which the agent and the check find a task's Python."""
-    kept = {name: value for name, value in environ.items() if name not in _KEPT_FROM}
+    kept = {name: value for name, value in environ.items() if not _KEPT_FROM.fullmatch(name)}
     own = {
         "PYTHONDONTWRITEBYTECODE": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -130,10 +142,17 @@ def environment(
     return {**kept, **own, **{str(name): str(value) for name, value in wanted.items()}}
 
 
-def build(task: Task, folder: Path, venv: Path, environ: Mapping[str, str]) -> None:
+def build(
+    task: Task,
+    folder: Path,
+    venv: Path,
+    environ: Mapping[str, str],
+    *,
+    stop: threading.Event | None = None,
+) -> None:
     """Make the virtual environment that a task's `env` describes, its repository installed.
 
-    Packages come from wherever pip is set to take them.
+    Packages come from wherever pip is set to take them. Once `stop` is set, pip is ended.
 
     Raises:
         QcodeError: the Python is not here, or pip failed; its last lines say why.
@@ -142,18 +161,18 @@ def build(task: Task, folder: Path, venv: Path, environ: Mapping[str, str]) -> N
     if not wanted:
         return
     python = find_python(str(wanted.get("python") or ""), environ)
-    _must([python, "-m", "venv", str(venv)], folder, environ)
+    _must([python, "-m", "venv", str(venv)], folder, environ, stop)
     inside = environment(task, venv, environ)
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "-q"]
     isolated = [] if not wanted.get("no_isolation", True) else ["--no-build-isolation"]
     packages = [str(each) for each in wanted.get("pip", ())]
     _refuse_offline(task)
     if build := [str(each) for each in wanted.get("build", ["setuptools<70", "wheel"])]:
-        _must([*pip, *build], folder, inside)
+        _must([*pip, *build], folder, inside, stop)
     if packages:
-        _must([*pip, *packages], folder, inside)
+        _must([*pip, *packages], folder, inside, stop)
     if wanted.get("editable"):
-        _must([*pip, "--no-deps", *isolated, "-e", str(folder)], folder, inside)
+        _must([*pip, "--no-deps", *isolated, "-e", str(folder)], folder, inside, stop)
 
 
 def find_python(version: str, environ: Mapping[str, str]) -> str:
@@ -208,7 +227,13 @@ def _clone(task: Task, wanted: Mapping[str, Any], loading: Loading) -> Path | No
     return None
 
 
-def _sdist(task: Task, sdist: Mapping[str, Any], folder: Path, loading: Loading) -> str:
+def _sdist(
+    task: Task,
+    sdist: Mapping[str, Any],
+    folder: Path,
+    loading: Loading,
+    stop: threading.Event | None,
+) -> str:
     """Unpack a source distribution that is the one the task means, fetched if it is not kept."""
     wanted = str(sdist.get("sha256") or "")
     kept = loading.cache / f"sdist-{wanted}"
@@ -217,7 +242,7 @@ def _sdist(task: Task, sdist: Mapping[str, Any], folder: Path, loading: Loading)
         return f"sdist {wanted}"
     _refuse_offline(task)
     with tempfile.TemporaryDirectory(prefix="qcode-sdist-") as top:
-        archive = _fetched(task, sdist, Path(top))
+        archive = _fetched(task, sdist, Path(top), stop)
         digest = _digest(archive)
         if wanted and digest != wanted:
             raise QcodeError(f"{archive.name} has the SHA-256 {digest}, the task says {wanted}")
@@ -231,7 +256,7 @@ def _sdist(task: Task, sdist: Mapping[str, Any], folder: Path, loading: Loading)
     return f"sdist {digest}"
 
 
-def _fetched(task: Task, sdist: Mapping[str, Any], top: Path) -> Path:
+def _fetched(task: Task, sdist: Mapping[str, Any], top: Path, stop: threading.Event | None) -> Path:
     """Have pip download a source distribution.
 
     It asks the package for its metadata, for which it wants what builds it in an environment.
@@ -242,15 +267,16 @@ def _fetched(task: Task, sdist: Mapping[str, Any], top: Path) -> Path:
         [find_python(str(env.get("python") or ""), os.environ), "-m", "venv", str(venv)],
         top,
         os.environ,
+        stop,
     )
     inside = environment(task, venv, os.environ)
     pip = [str(venv / "bin/python"), "-m", "pip"]
     if build := [str(each) for each in env.get("build", ["setuptools<70", "wheel"])]:
-        _must([*pip, "install", "-q", *build], top, inside)
+        _must([*pip, "install", "-q", *build], top, inside, stop)
     isolated = ["--no-build-isolation"] if env.get("no_isolation", True) else []
     words = ["download", "-q", "--no-deps", "--no-binary", ":all:", *isolated]
     what = f"{sdist['package']}=={sdist['version']}"
-    _must([*pip, *words, "-d", str(top / "came"), what], top, inside)
+    _must([*pip, *words, "-d", str(top / "came"), what], top, inside, stop)
     (archive,) = (top / "came").iterdir()
     return archive
 
@@ -287,18 +313,19 @@ def _refuse_offline(task: Task) -> None:
         )
 
 
-def _must(words: list[str], folder: Path, environ: Mapping[str, str]) -> None:
+def _must(
+    words: list[str], folder: Path, environ: Mapping[str, str], stop: threading.Event | None
+) -> None:
     try:
-        done = subprocess.run(
-            words, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", timeout=BUILD_S,
-        )  # fmt: skip
+        child = plain.start(words, cwd=folder, env=environ)
+        done = communicate(child, words, b"", BUILD_S, most=_MOST_PRINTED, stop=stop)
     except subprocess.TimeoutExpired as error:
         raise QcodeError(f"{' '.join(words[:5])} … took over {BUILD_S:.0f} s") from error
     except OSError as error:
-        raise QcodeError(f"{words[0]} cannot be started: {error.strerror}") from error
+        why = error.strerror or error
+        raise QcodeError(f"{words[0]} cannot be started: {why}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         named = [line.strip() for line in said if _ERROR.match(line) and not _USELESS.search(line)]
         why = (named[-1:] or said[-1:] or ["it said nothing"])[0]
         raise QcodeError(f"{' '.join(words[1:5])} … failed: {why}")

@@ -6,7 +6,7 @@ tests' goes into the task, and hints are left out. How a repository's tests are 
 
 Where an environment of an instance is described, its tests are run here (`swe_place.py`); all
 others get no verdict here but an `error`, and are judged by the official harness from
-`predictions.jsonl` (`swebench_predictions.py`).
+`predictions.jsonl` (`predictions.py`, `official.py`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ TIME_S = 1800.0
 
 UNJUDGED = (
     'echo \'{"ok": false, "reason": "error", "detail": "no environment is described for this '
-    "instance, so its tests are not run here: write predictions.jsonl and judge it with "
-    "--official\"}'; exit 1"
+    "instance, so its tests are not run here: `qcode eval report DIR --official DATASET` has "
+    "them run\"}'; exit 1"
 )
 """The check of an instance whose tests cannot be run here."""
 
@@ -77,7 +77,7 @@ def load(path: Path, loading: Loading) -> list[Task]:
     if unjudged:
         loading.note(
             f"{unjudged} of {len(tasks)} instances have no environment described here: they are "
-            "solved and not judged; judge predictions.jsonl with --official"
+            "solved and not judged; `qcode eval report DIR --official DATASET` has them judged"
         )
     return tasks
 

@@ -145,8 +145,11 @@ def _head(trial: Trial, folder: Path | None) -> Iterator[str]:
         parts.append(f"{count(used)} tokens")
     if effort.cost_usd is not None:
         parts.append(dollars(effort.cost_usd))
-    ended = "stopped at the time limit" if trial.exit_code is None else f"exit {trial.exit_code}"
-    yield one_line(" · ".join([*parts, ended, *filter(None, [trial.ended])]), 200)
+    if trial.exit_code is None:
+        parts.append("stopped at the time limit" if trial.was_out_of_time else "stopped")
+    else:
+        parts.append(f"exit {trial.exit_code}")
+    yield one_line(" · ".join([*parts, *filter(None, [trial.ended])]), 200)
     if trial.changed:
         yield one_line(f"changed: {', '.join(trial.changed)}", 300)
 

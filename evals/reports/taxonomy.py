@@ -72,6 +72,12 @@ _BY_FLAG: dict[str, Kind] = {
     "--max-cost": "out_of_tokens",
 }
 """What qcode's own line about a used up budget asks to raise."""
+_BY_LIMIT: dict[str, Kind] = {
+    "limit of steps": "out_of_steps",
+    "limit of tokens": "out_of_tokens",
+    "limit of cost": "out_of_tokens",
+}
+"""How a trial ended that the proxy refused any further request."""
 _QUESTION = "question"
 """The category of tasks that want an answer alone: it says nothing if no file was changed."""
 EVIDENCE = 220
@@ -107,8 +113,6 @@ def _judged(trial: Trial) -> tuple[Kind, str] | None:
 
 def _on_the_way(trial: Trial, told: Told) -> tuple[Kind, str] | None:
     """Return what kept the agent from getting to its end."""
-    if _ended_with(trial, _PROVIDER):
-        return "endpoint_error", told.error or trial.detail or "the agent ended with exit code 3"
     conduct = trial.conduct
     if conduct.loops and not _says_done(trial):
         last = f", the last call was {told.last_call}" if told.last_call else ""
@@ -130,7 +134,9 @@ def _on_the_way(trial: Trial, told: Told) -> tuple[Kind, str] | None:
 def _out_of(trial: Trial, told: Told) -> tuple[Kind, str] | None:
     """Return which budget was used up, if one was."""
     wall = f"{trial.effort.wall_s:,.0f} s"
-    if trial.exit_code is None:
+    if trial.ended in _BY_LIMIT:
+        return _BY_LIMIT[trial.ended], f"the {trial.ended} was reached{_then(told)}"
+    if trial.was_out_of_time:
         return "out_of_time", f"stopped at the time limit after {wall}{_then(told)}"
     words = f"{told.error} {trial.detail}"
     for flag, kind in _BY_FLAG.items():

@@ -48,6 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _common(show, "show_task")
     report = actions.add_parser("report", help="write report.json, report.md and report.html anew")
     report.add_argument("folder", metavar="DIR")
+    report.add_argument("--predictions", metavar="FILE",
+        help="write SWE-bench's predictions as well, for its own harness")  # fmt: skip
+    report.add_argument("--official", metavar="DATASET",
+        help="judge them by that harness, which needs Docker and the package `swebench`: "
+        "verified, lite, full, or a file")  # fmt: skip
     _common(report, "report")
     compare = actions.add_parser("compare", help="two evaluations, task by task")
     compare.add_argument("one", metavar="A")
@@ -86,17 +91,17 @@ def _run(parser: argparse.ArgumentParser) -> None:
     add("-m", "--model", metavar="MODEL", dest="models", nargs="+", action="extend", default=[],
         help="one or several, as `qcode -m` takes them; `scripted` plays the tasks' scripts, and "
         "is the default where all have one")  # fmt: skip
-    add("--agent", metavar="NAME,…", default="qcode", help="by default qcode; others beside it")
+    add("--agent", metavar="NAME,…", help="by default qcode; others beside it")
     add("--base-url", metavar="URL", help="an OpenAI-compatible endpoint for all of them")
     add("--api-key-env", metavar="NAME", help="the variable that holds its key")
     add("--temperature", type=_number, metavar="T", help="of all requests")
-    add("--seed", type=_whole, default=0, metavar="N", help="of the first trial; then counted on")
+    add("--seed", type=_whole, metavar="N", help="of the first trial (0); then counted on")
     what = parser.add_argument_group("what is tried")
     add = what.add_argument
-    add("--trials", type=_count, default=1, metavar="K", help="of each task")
+    add("--trials", type=_count, metavar="K", help="of each task (1)")
     add("--only", metavar="GLOB", action="append", default=[], help="tasks by id or category")
     add("--limit", type=_count, metavar="N", help="the first N of them")
-    add("--time-factor", type=_positive, default=1.0, metavar="X",
+    add("--time-factor", type=_positive, metavar="X",
         help="of the tasks' time limits, which are for a fast endpoint")  # fmt: skip
     add("--max-steps", type=_count, metavar="N", help="of one trial")
     add("--max-tokens", type=_count, metavar="N", help="of one trial")

@@ -10,7 +10,7 @@ from pathlib import Path
 from qcode import paths
 from qcode.cli.process import require_stdout
 from qcode.errors import UsageError
-from qcode.evals.harness import suites
+from qcode.evals.harness import suites, versions
 from qcode.evals.harness.records import to_json
 from qcode.evals.harness.task import Task
 from qcode.evals.reports import write
@@ -93,10 +93,36 @@ def _only(task: Task) -> str:
 
 
 def report(args: argparse.Namespace) -> int:
-    """Write the reports of a results folder anew, and say where they are."""
+    """Write the reports of a results folder anew, and say where they are.
+
+    With `--predictions` SWE-bench's too; with `--official` its own harness judges them.
+    """
     require_stdout("where the report is")
-    written = write(Path(args.folder))
-    print(json.dumps(list(map(str, written))) if args.json else "\n".join(map(str, written)))
+    folder = Path(args.folder)
+    written = list(write(folder))
+    if not (args.predictions or args.official):
+        print(json.dumps(list(map(str, written))) if args.json else "\n".join(map(str, written)))
+        return 0
+    from qcode.evals.loaders import official, predictions
+
+    out = Path(args.predictions) if args.predictions else folder / "predictions.jsonl"
+    count = predictions.write(folder, out)
+    found: official.Report | None = None
+    if args.official:
+        run_id, workers = read(folder).header.id, max(1, versions.cores() * 3 // 4)
+        found = official.run(out, args.official, run_id, os.environ, workers=workers)
+    if args.json:
+        told = {"reports": list(map(str, written)), "predictions": str(out), "count": count,
+                "official": None if found is None else to_json(found)}  # fmt: skip
+        print(json.dumps(told))
+        return 0
+    print("\n".join(map(str, written)))
+    print(f"{out}: {count} prediction{'' if count == 1 else 's'}")
+    if found is not None:
+        print(
+            f"officially resolved: {len(found.resolved)} of {count}; not: {len(found.unresolved)}, "
+            f"empty patches: {len(found.empty)}, errors: {len(found.errors)}"
+        )
     return 0
 
 

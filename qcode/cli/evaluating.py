@@ -16,30 +16,52 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qcode import paths
+from qcode.cli.eval_who import (
+    agents_of,
+    endpoints_of,
+    mind_prices,
+    mind_slots,
+    resolved,
+    usual_jobs,
+)
 from qcode.cli.options import settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.start import choose_model, note_on_stderr, provider_for
 from qcode.cli.stopping import Stopping
 from qcode.errors import UsageError
-from qcode.evals.agents import Agent, Endpoint, known
+from qcode.evals.agents import Endpoint
 from qcode.evals.harness import suites, versions
 from qcode.evals.harness.placing_swe import CLONES
 from qcode.evals.harness.records import digest, to_json
 from qcode.evals.harness.schedule import Bounds, Ended, Evaluation, Planned, plan
 from qcode.evals.harness.scripted_model import MODEL
-from qcode.evals.harness.store import Store, read_tasks
+from qcode.evals.harness.store import Store, name_of, read_tasks
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Header
 from qcode.evals.loaders.base import Loading
 from qcode.evals.reports import write
 from qcode.evals.reports.live import Live
-from qcode.providers.connection import parse_origin
 from qcode.record import replace
 from qcode.ui.printable import printable
 
 _CODES: Mapping[Ended, int] = {"cost": 4, "time": 4}
-_SETTLED = ("suites", "models", "only", "limit", "output", "temperature", "max_steps")
-"""Options that an evaluation which is gone on with has settled already."""
+_SETTLED: Mapping[str, str] = {
+    "suites": "SUITE",
+    "models": "--model",
+    "agent": "--agent",
+    "api_key_env": "--api-key-env",
+    "only": "--only",
+    "limit": "--limit",
+    "output": "--output",
+    "temperature": "--temperature",
+    "trials": "--trials",
+    "seed": "--seed",
+    "time_factor": "--time-factor",
+    "max_steps": "--max-steps",
+    "max_tokens": "--max-tokens",
+    "clones": "--clones",
+}
+"""What an evaluation that is gone on with has settled already: each option, as it is written."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,17 +72,19 @@ def run(args: argparse.Namespace) -> int:
     store, tasks = _reopened(args) if args.resume else _begun(args)
     with store:
         header = store.header
-        agents = _agents([name.partition("@")[0] for name in header.agents])
+        agents = agents_of([name.partition("@")[0] for name in header.agents])
         if tuple(agents) != header.agents:
             raise UsageError(
                 f"it was begun with {', '.join(header.agents)}, and here is {', '.join(agents)}",
                 hint="one evaluation is of one version: begin a new one",
             )
-        endpoints = _endpoints(args, header)
+        endpoints = endpoints_of(args, header)
         planned = plan(tasks, agents, endpoints, trials=header.trials, seed=header.seed)
         if args.again_errors:
             store.drop(trial.key for trial in store.trials if trial.reason == "error")
-        at_once = args.jobs or _at_once(endpoints)
+        at_once = args.jobs or usual_jobs(endpoints)
+        if at_once > 1:
+            run_to_end(lambda: mind_slots(endpoints, at_once))
         bounds = Bounds(
             at_once,
             float(header.limits.get("time_factor", 1.0)),
@@ -69,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
             args.max_cost or header.limits.get("max_cost"),
             args.max_time,
         )
+        if bounds.cost_usd is not None:
+            mind_prices(endpoints)
         stopping = Stopping(lambda: False)
         ended = _run(store, planned, bounds, args, stopping)
         return _closing(store, ended, len(planned), args, stopping.signal)
@@ -89,8 +115,9 @@ def _questions(args: argparse.Namespace) -> int:
     )
     chosen = choose_model(settings, note_on_stderr, local=False)
     provider = provider_for(chosen, settings, "bfcl")
-    folder = Path(args.output or args.resume or Path("evals-results") / versions.new_id())
-    folder.mkdir(parents=True, exist_ok=True)
+    # By the model's name, so that the same command goes on where it was stopped.
+    usual = Path("evals-results") / name_of(f"bfcl-{chosen.target.model}")
+    folder = Path(args.output or args.resume or usual)
     return bfcl_cli.run(
         args.suites[0],
         provider,
@@ -100,6 +127,7 @@ def _questions(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         only=args.limit,
         show=not args.json,
+        in_json=args.json,
     )
 
 
@@ -135,6 +163,8 @@ def _begun(args: argparse.Namespace) -> tuple[Store, list[Task]]:
     if args.again_errors:
         raise UsageError("--again-errors goes with --resume DIR")
     clones = Path(args.clones).resolve() if args.clones else None
+    if clones is not None and not clones.is_dir():
+        raise UsageError(f"--clones: `{args.clones}` is no folder")
     cache = paths.cache_dir() / "evals"
     found = suites.load(args.suites, os.environ, cache, clones=clones)
     for line in found.notes:
@@ -150,17 +180,18 @@ def _begun(args: argparse.Namespace) -> tuple[Store, list[Task]]:
         "temperature": args.temperature,
         "clones": str(clones or ""),
     }
-    endpoints = _resolved(args, {**asked, "base_url": args.base_url})
-    limits = {name: value for name in ("time_factor", "max_steps", "max_tokens", "max_cost")
-              if (value := getattr(args, name)) is not None}  # fmt: skip
-    agents = _agents(args.agent.split(","))
+    endpoints = resolved(args, {**asked, "base_url": args.base_url})
+    limits = {"time_factor": args.time_factor or 1.0}
+    limits |= {name: value for name in ("max_steps", "max_tokens", "max_cost")
+               if (value := getattr(args, name)) is not None}  # fmt: skip
+    agents = agents_of((args.agent or "qcode").split(","))
     header = Header(
         id=versions.new_id(),
         suites=tuple(args.suites),
         agents=tuple(agents),
         models=tuple(endpoint.model for endpoint in endpoints),
-        trials=args.trials,
-        seed=args.seed,
+        trials=args.trials or 1,
+        seed=args.seed or 0,
         limits=limits,
         settings={**asked, "endpoints": [_told(endpoint) for endpoint in endpoints]},
         versions=versions.versions(),
@@ -193,7 +224,7 @@ def _without_user(url: str) -> str:
 
 
 def _reopened(args: argparse.Namespace) -> tuple[Store, list[Task]]:
-    given = [name for name in _SETTLED if getattr(args, name)]
+    given = [word for name, word in _SETTLED.items() if getattr(args, name) not in (None, [])]
     if given:
         raise UsageError(
             f"--resume goes on as it was begun, so {given[0]} cannot be said again",
@@ -202,72 +233,6 @@ def _reopened(args: argparse.Namespace) -> tuple[Store, list[Task]]:
     folder = Path(args.resume)
     store = Store.reopen(folder)
     return store, read_tasks(folder)
-
-
-# ------------------------------------------------------------------ agents and models
-
-
-def _agents(names: Sequence[str]) -> dict[str, Agent]:
-    """Return agents by name@version.
-
-    Raises:
-        UsageError: there is none of that name, or it is not installed.
-    """
-    made = [known.make(name.strip(), os.environ) for name in names if name.strip()]
-    return {f"{agent.name}@{agent.version()}": agent for agent in made}
-
-
-def _endpoints(args: argparse.Namespace, header: Header) -> list[Endpoint]:
-    asked = dict(header.settings)
-    if args.base_url:
-        asked["base_url"] = args.base_url  # the same server, at another port by now
-    endpoints = _resolved(args, asked)
-    models = tuple(endpoint.model for endpoint in endpoints)
-    if models != header.models:
-        raise UsageError(
-            f"it was begun with {', '.join(header.models)}, and there is {', '.join(models)}",
-            hint="begin a new evaluation",
-        )
-    return endpoints
-
-
-def _resolved(args: argparse.Namespace, asked: Mapping[str, Any]) -> list[Endpoint]:
-    """Return where each model is that a person named.
-
-    Raises:
-        QcodeError: one cannot be found, fetched or served.
-    """
-    return [_endpoint(name, args, asked) for name in asked["named"]]
-
-
-def _endpoint(name: str, args: argparse.Namespace, asked: Mapping[str, Any]) -> Endpoint:
-    temperature = asked.get("temperature")
-    if name == MODEL and not asked.get("base_url"):
-        return Endpoint(MODEL, "", temperature=temperature)
-    settings = settings_from(args, Path.cwd())
-    settings = changed(
-        settings,
-        model=name,
-        base_url=asked.get("base_url") or settings.base_url,
-        api_key_env=asked.get("api_key_env") or settings.api_key_env,
-    )
-    chosen = choose_model(settings, note_on_stderr, local=False)
-    target = chosen.target
-    return Endpoint(
-        target.model,
-        target.base_url or "",
-        api_key_env=target.key_source or "",
-        context_window=chosen.context_window,
-        temperature=temperature,
-    )
-
-
-def _at_once(endpoints: Sequence[Endpoint]) -> int:
-    """Return how many trials go side by side: those of a server here would slow each other."""
-    for endpoint in endpoints:
-        if endpoint.base_url and parse_origin(endpoint.base_url).is_loopback:
-            return 1
-    return versions.cores()
 
 
 def _whole(value: float | None) -> int | None:
@@ -304,9 +269,12 @@ def _closing(
         return code
     share = f" ({100 * passed / judged:.0f} %)" if judged else ""
     print(f"{passed} of {judged} passed{share}; {store.folder}")
+    several = {(trial.agent, trial.model) for trial in trials}
     for trial in trials:
         if not trial.passed:
-            print(printable(f"  {trial.reason}: {trial.task}#{trial.number}: {trial.detail}"))
+            who = "" if len(several) == 1 else f" ({trial.agent} × {trial.model})"
+            named = f"{trial.task}#{trial.number}{who}"
+            print(printable(f"  {trial.reason}: {named}: {trial.detail}"))
     for path in reports:
         print(f"  {path}")
     if why := _why(ended, errors, total - len(trials), store.folder):
@@ -316,13 +284,17 @@ def _closing(
 
 def _why(ended: Ended, errors: int, left: int, folder: Path) -> str:
     on = f"`qcode eval --resume {folder}` goes on"
+    are_left = "1 trial is left" if left == 1 else f"{left} trials are left"
     match ended:
         case "cost":
-            return f"--max-cost is used up, {left} trials are left; {on}, with a higher one"
+            return f"--max-cost is used up, {are_left}; {on}, with a higher one"
         case "time":
-            return f"--max-time is over, {left} trials are left; {on}"
+            return f"--max-time is over, {are_left}; {on}"
         case "interrupted":
-            return f"interrupted, {left} trials are left; {on}"
+            return f"interrupted, {are_left}; {on}"
     if errors:
-        return f"{errors} trials could not be judged; `{on[1:-9]} --again-errors` runs them again"
+        again = f"`qcode eval --resume {folder} --again-errors`"
+        if errors == 1:
+            return f"1 trial could not be judged; {again} runs it again"
+        return f"{errors} trials could not be judged; {again} runs them again"
     return ""

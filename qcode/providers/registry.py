@@ -78,7 +78,7 @@ def resolve(
     source, key = _key(environ, api_key_env, "QCODE_API_KEY", "OPENAI_API_KEY")
     if base_url:
         host = _host(base_url)
-        if _is_openai(host):
+        if is_openai_host(host):
             return _openai(model, base_url, source, key)
         return Target(model, base_url, key, "chat", source)
     if model.startswith(_OPENAI_PREFIX) or _OPENAI_MODEL.match(model):
@@ -214,6 +214,6 @@ def _host(base_url: str) -> str:
     return host
 
 
-def _is_openai(host: str) -> bool:
+def is_openai_host(host: str) -> bool:
     """Return whether the host is OpenAI's, one of its regions' included."""
     return host == "api.openai.com" or host.endswith(".api.openai.com")

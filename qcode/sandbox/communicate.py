@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from typing import IO
@@ -17,14 +18,21 @@ _LOOK_S = 0.2
 
 
 def communicate(
-    child: Child, argv: Sequence[str], given: bytes, timeout_s: float, *, most: int | None = None
+    child: Child,
+    argv: Sequence[str],
+    given: bytes,
+    timeout_s: float,
+    *,
+    most: int | None = None,
+    stop: threading.Event | None = None,
 ) -> Done:
     """Return how the child ended and what it printed on its pipes; it is closed by then.
 
     Of each pipe `most` bytes are kept, and the rest is lost. What the child leaves running is
-    ended soon after it, and not waited for.
+    ended soon after it, and not waited for. Another thread may set `stop`, to have it ended.
 
     Raises:
+        InterruptedError: `stop` was set, and it was ended.
         subprocess.TimeoutExpired: it took longer, and was ended.
     """
     deadline = time.monotonic() + timeout_s
@@ -43,6 +51,8 @@ def communicate(
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise subprocess.TimeoutExpired(list(argv), timeout_s)
+                if stop is not None and stop.is_set():
+                    raise InterruptedError("it was ended while it ran")
                 ready = selector.select(min(left, _LOOK_S))
                 if not ready:
                     child.poll()  # ends what it left behind, which may hold the pipes open
@@ -59,10 +69,23 @@ def communicate(
                     if is_over:
                         selector.unregister(pipe)
                         _close(pipe)
-        code = child.wait(max(0.0, deadline - time.monotonic()))
+        code = _ended(child, deadline, stop)
         return Done(code, bytes(out["stdout"]), bytes(out["stderr"]))
     finally:
         child.close()
+
+
+def _ended(child: Child, deadline: float, stop: threading.Event | None) -> int:
+    """Wait for a child that has closed its pipes."""
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            return child.wait(left if stop is None else min(left, _LOOK_S))
+        except subprocess.TimeoutExpired:
+            if stop is None or left <= _LOOK_S:
+                raise
+            if stop.is_set():
+                raise InterruptedError("it was ended while it ran") from None
 
 
 def _write(descriptor: int, view: memoryview) -> memoryview:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -12,8 +13,12 @@ from typing import Any
 
 import pytest
 from program import Program
+from scripted_server import ScriptedServer, text
 from thorough import IS_THOROUGH
 
+from qcode.cli import eval, eval_who, evaluating
+from qcode.errors import UsageError
+from qcode.evals.agents import Endpoint
 from qcode.evals.harness.records import to_json
 from qcode.evals.harness.store import read
 
@@ -54,6 +59,10 @@ def test_all_of_it_passes_and_a_second_run_is_the_same(tmp_path: Path) -> None:
     }  # fmt: skip
     assert conduct["mock-torn-call"]["repaired_calls"] == 1
     assert conduct["mock-kept-in"]["blocked"] == 1
+    for each in one:
+        kept = tmp_path / "one" / each[0]["artefacts"]
+        for name in ("requests.jsonl", "counted.jsonl"):
+            assert len((kept / name).read_text().splitlines()) == each[0]["effort"]["steps"]
     assert {each[0]["task"] for each in one if each[0]["tries"] == 2} == {"mock-second-try"}
     assert Path(tmp_path / "one/report.html").read_text().startswith("<!doctype html>")
 
@@ -78,6 +87,59 @@ def test_what_does_not_pass_makes_the_exit_code(tmp_path: Path) -> None:
     assert "I shall not." in shown.out
 
 
+def test_what_was_settled_at_the_beginning_cannot_be_said_again(tmp_path: Path) -> None:
+    given = [
+        *(["--trials", "1"], ["--seed", "0"], ["--agent", "qcode"], ["--max-tokens", "9"]),
+        *(["--time-factor", "1"], ["--clones", "x"], ["--api-key-env", "K"]),
+    ]
+    parser = argparse.ArgumentParser()
+    eval.configure(parser)
+    for words in given:
+        args = parser.parse_args(["run", "--resume", "results", *words])
+
+        with pytest.raises(UsageError, match=f"so {words[0]} cannot be said again"):
+            evaluating.run(args)
+
+
+@pytest.mark.parametrize(
+    "words, slots, noted",
+    [
+        (["-j", "2"], 1, True),
+        (["-j", "2"], 2, False),
+        (["-j", "1"], 1, False),
+        ([], 1, False),
+    ],
+)
+def test_more_trials_at_once_than_a_server_has_slots_are_told(
+    words: list[str], slots: int, noted: bool, tmp_path: Path
+) -> None:
+    one = {"id": "one", "suite": "own", "prompt": "Say it.", "check": {"cmd": "true"}}
+    (tmp_path / "own.jsonl").write_text(json.dumps(one) + "\n")
+
+    with ScriptedServer(then=text("said"), slots=slots) as server:
+        ended = program(tmp_path).run(
+            *("eval", "own.jsonl", "-m", "scripted", "--base-url", server.base_url, *words)
+        )
+
+    said = f"2 trials at once, and the server at 127.0.0.1:{server.port} has 1 slot: "
+    assert ended.code == 0, ended.err
+    assert (said in ended.err) == noted
+    assert ("trials at once" in ended.err) == noted
+
+
+def test_a_limit_of_cost_that_cannot_be_held_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    eval_who.mind_prices([
+        Endpoint("free", "http://127.0.0.1:1/v1"),
+        Endpoint("claude-sonnet-4-5", "https://api.example.com/v1"),
+        Endpoint("by/name", ""),
+        Endpoint("no-such-model", "https://api.example.com/v1"),
+    ])  # fmt: skip
+
+    said = capsys.readouterr().err
+    assert said.startswith("qcode: the price of no-such-model is not known: ")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_ends_it_cleanly_and_it_goes_on(
     number: signal.Signals, code: int, tmp_path: Path
@@ -99,7 +161,7 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(
 
     assert ended.code == code
     assert ended.error == (
-        "qcode: interrupted, 1 trials are left; `qcode eval --resume results` goes on"
+        "qcode: interrupted, 1 trial is left; `qcode eval --resume results` goes on"
     )
     assert not journals.exists()
     assert read(tmp_path / "results").trials == ()
@@ -115,6 +177,9 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(
         ([], "eval needs a SUITE; there are: mock"),
         (["mock", "--only", "x*"], "no task fits x*; they are called mock-write"),
         (["mock", "--agent", "nobody"], "no agent is called `nobody`"),
+        (["mock", "--agent", ","], "--agent names none; there are: qcode, oneshot"),
+        (["mock", "--clones", "none"], "--clones: `none` is no folder"),
+        (["bfcl:none", "-m", "x", "--base-url", "http://127.0.0.1:9/v1"], "there is no none"),
         (["mock", "--trials", "0"], "`0` is no number from 1 on"),
         (["--resume", "none"], "no results in `none`"),
         (["mock", "--again-errors"], "--again-errors goes with --resume DIR"),

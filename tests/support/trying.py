@@ -38,6 +38,7 @@ class Shell:
     """An agent that runs a line of the shell in the folder, and says so in a log."""
 
     name = "shell"
+    keeps_requests = False
 
     def __init__(self, line: str = "echo done > done.txt", log: Path | None = None) -> None:
         self.line = line

@@ -218,6 +218,33 @@ def test_a_line_that_is_no_instance_is_named(tmp_path: Path, line: str, error: s
     assert f"{file}:2 is no instance" in str(caught.value)
 
 
+def test_a_repository_that_an_agent_made_within_does_not_lose_the_patch(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    (tmp_path / "repo").mkdir()
+    [one] = instances.load(listed(tmp_path, "one"))
+    base = instances.lay_out(one, folder, os.environ)
+    (folder / "new.txt").write_text("new\n")
+    (folder / "made").mkdir()
+    instances.git(folder / "made", os.environ, "init", "--quiet")
+    (folder / "made/f.txt").write_text("f\n")
+
+    found = instances.patch(folder, base, os.environ)
+
+    assert [line for line in found.splitlines() if line.startswith("diff ")] == [
+        "diff --git a/new.txt b/new.txt"
+    ]
+
+
+def test_separators_of_lines_within_an_issue_do_not_part_it(tmp_path: Path) -> None:
+    said = "one\u2028two\x85three"
+    given = {"instance_id": "a", "problem_statement": said}
+    (tmp_path / "i.jsonl").write_text(json.dumps(given, ensure_ascii=False) + "\n", "utf-8")
+
+    (one,) = instances.load(tmp_path / "i.jsonl")
+
+    assert one.prompt == said
+
+
 def test_an_id_may_be_there_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`one` is there twice"):
         instances.load(listed(tmp_path, "one", "one", repo=None))

@@ -4,8 +4,9 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from responses_server import ResponsesServer, answer, message
@@ -21,6 +22,7 @@ from scripted_server import (
     Until,
     call,
     delta,
+    error_chunk,
     fault,
     stream,
     text,
@@ -460,3 +462,74 @@ def test_the_price_is_added_where_the_endpoint_tells_none(tmp_path: Path) -> Non
 
     assert status == 400
     assert cost == pytest.approx(0.03)
+
+
+def test_an_error_within_a_stream_is_the_endpoints(tmp_path: Path) -> None:
+    async def use(counting: Counting) -> Tally:
+        await post(counting.base_url, {**HELLO, "stream": True})
+        return counting.tally
+
+    broken = stream(delta(content="hi"), error_chunk("the server's slot is gone", code=500))
+    with ScriptedServer([broken]) as server:
+        tally = through(server, tmp_path, use)
+
+    assert tally.failure is not None
+    assert "the server's slot is gone" in tally.failure.problem
+
+
+def test_requests_of_a_second_try_are_numbered_on(tmp_path: Path) -> None:
+    async def use(counting: Counting) -> None:
+        await post(counting.base_url, HELLO)
+        await post(counting.base_url, HELLO)
+
+    with ScriptedServer([text("x")] * 4) as server:
+        through(server, tmp_path, use)
+        through(server, tmp_path, use)
+
+    for name in ("requests.jsonl", "counted.jsonl"):
+        assert [line["number"] for line in lines(tmp_path / name)] == [1, 2, 3, 4]
+
+
+def test_what_lies_beside_the_api_is_asked_for_there_and_who_answers_is_told(
+    tmp_path: Path,
+) -> None:
+    async def use(counting: Counting) -> str:
+        client = HttpClient(parse_origin(counting.origin), connect_timeout_s=5, environ={})
+        exchange = await client.start("GET", "/props", [], b"")
+        while await exchange.receive(20) is not None:
+            pass
+        exchange.close()
+        await client.close()
+        assert exchange.head is not None
+        return exchange.head.headers.get("server", "")
+
+    class Handler(BaseHTTPRequestHandler):
+        server_version, sys_version = "llama.cpp", ""
+        paths: ClassVar[list[str]] = []
+
+        def do_GET(self) -> None:
+            self.paths.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    async def run(base_url: str) -> str:
+        given = Endpoint("measured", base_url)
+        async with Counting(given, NO_LIMITS, tmp_path, {}) as counting:
+            return await use(counting)
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            said = asyncio.run(run(f"http://127.0.0.1:{server.server_port}/behind/v1"))
+        finally:
+            server.shutdown()
+            thread.join()
+
+    assert said.startswith("llama.cpp")
+    assert Handler.paths == ["/behind/props"]

@@ -16,7 +16,8 @@ from program import git, repository
 from trying import task
 
 from qcode.evals.agents import Endpoint, Limits, Outcome, Work
-from qcode.evals.agents.qcode import Qcode, settings_of
+from qcode.evals.agents.qcode import Qcode, _environment, settings_of
+from qcode.evals.agents.surroundings import variables_of
 from qcode.evals.agents.telling import conduct_of, effort_of, read_stream
 from qcode.evals.harness.trial import Conduct, Effort
 from qcode.record import replace
@@ -118,6 +119,26 @@ def test_nothing_of_the_persons_reaches_a_run(tmp_path: Path) -> None:
     settings = tomllib.loads((tmp_path / "home/.config/qcode/config.toml").read_text())
     assert settings["extra_body"] == {"seed": 7, "temperature": 0.5}
     assert git(tmp_path / "repo", "status", "--porcelain") == ""
+
+
+def test_a_tasks_own_variables_reach_its_commands_and_do_not_steer_qcode(tmp_path: Path) -> None:
+    variables = {
+        "MODE": "a b",
+        "SIGNING_KEY": "of the task",
+        "PYTHONPATH": "/app",
+        "QCODE_MAP": "1",
+    }
+    made = replace(task(), more={"environ": variables, "env": {"vars": {"ZONE": "1"}}})
+    work = Work(
+        made, "do it", tmp_path / "repo", tmp_path / "home", tmp_path, Endpoint("m", ""),
+        Limits(60.0), 0,
+    )  # fmt: skip
+
+    given = _environment(work, {"PATH": "/bin", "MY_KEY": "the person's"})
+
+    assert (given["MODE"], given["SIGNING_KEY"], given["ZONE"]) == ("a b", "of the task", "1")
+    assert given.keys() & {"PYTHONPATH", "QCODE_MAP", "MY_KEY"} == set()
+    assert variables_of(made) == {**variables, "ZONE": "1"}
 
 
 def test_a_key_is_handed_on_by_its_variable_and_is_written_nowhere(tmp_path: Path) -> None:

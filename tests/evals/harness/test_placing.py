@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -168,3 +169,30 @@ def test_setup_finds_the_interpreter_of_qcode(tmp_path: Path) -> None:
     where = placed(task(setup=code), tmp_path / "top")
 
     assert Path((where.repo / "py").read_text()).parent == Path(sys.executable).parent
+
+
+def test_a_repository_within_the_folder_takes_nothing_out_of_the_patch(tmp_path: Path) -> None:
+    where = placed(task(), tmp_path / "top")
+    (where.repo / "a.txt").write_text("b\n")
+    for name, commits in (("empty", False), ("deep/with ünü", True)):
+        folder = where.repo / name
+        folder.mkdir(parents=True)
+        (folder / "f.txt").write_text("f\n")
+        git(folder, "init", "-q")
+        if commits:
+            git(folder, "add", ".")
+            git(folder, "commit", "-qm", "its own")
+        (folder / "new.txt").write_text("new\n")
+        (folder / "x.pyc").write_text("noise")
+        os.mkfifo(folder / "pipe")
+
+    first = patch(where)
+    (where.repo / "empty/f.txt").unlink()
+    second = patch(where)
+
+    inner = ("deep/with ünü/f.txt", "deep/with ünü/new.txt", "empty/f.txt", "empty/new.txt")
+    names = ["a.txt", *inner]
+    assert re.findall(r"^diff --git a/(.*) b/", first, re.MULTILINE) == names
+    names.remove("empty/f.txt")
+    assert re.findall(r"^diff --git a/(.*) b/", second, re.MULTILINE) == names
+    assert "Subproject" not in first

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import trying
 from trying import Shell, begun, evaluation, task, tried
 
+from qcode.errors import QcodeError
 from qcode.evals.agents import Endpoint, Outcome, Work
 from qcode.evals.harness.schedule import Bounds, plan
 from qcode.evals.harness.store import Store, read, work_for
+from qcode.evals.harness.task import Check
 from qcode.evals.harness.trial import Trial
 
 
@@ -105,6 +109,85 @@ def test_at_the_end_of_the_time_what_is_under_way_is_ended_and_not_counted(
 
         assert (ended, store.trials, run.left) == ("time", [], len(trying.TASKS))
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("line", ["sleep 300", "exec >/dev/null 2>&1; sleep 300"])
+def test_at_the_end_of_the_time_nobody_waits_for_a_check(line: str, tmp_path: Path) -> None:
+    made = [task(check=Check(line, 200.0))]
+    begin = time.monotonic()
+    with begun(tmp_path, made) as store:
+        ended = asyncio.run(evaluation(store, made, Shell(), Bounds(time_s=2.0)).run())
+
+        assert (ended, store.trials) == ("time", [])
+    assert time.monotonic() - begin < 20
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    "more, told", [({}, "1\n2\n3\n4"), ({"retry_lines": 2}, "1\n2")], ids=["end", "first lines"]
+)
+def test_a_second_try_is_told_as_much_as_the_task_says(
+    more: dict[str, int], told: str, tmp_path: Path
+) -> None:
+    made = task(check=Check("seq 4; false", 20.0, more=more), retry_prompt="<{output}> again")
+
+    (trial,) = tried(tmp_path, [made], Shell())
+
+    said = (tmp_path / trial.artefacts / "prompt-2.txt").read_text().replace("\n>", ">")
+    assert (trial.tries, said) == (2, f"<{told}> again")
+
+
+@pytest.mark.parametrize(
+    "bounds, left",
+    [
+        (Bounds(), [(None, None)] * 2),
+        (Bounds(steps=3, cost_usd=0.6), [(3, 0.6), (2, pytest.approx(0.35))]),
+        (Bounds(steps=1), [(1, None)]),
+        (Bounds(cost_usd=0.25), [(None, 0.25)]),
+    ],
+)
+def test_limits_are_of_a_trial_and_not_of_each_try(
+    bounds: Bounds, left: list[tuple[int | None, float | None]], tmp_path: Path
+) -> None:
+    made = [task(cmd="false", retry_prompt="again")]
+    agent = Shell()
+    with begun(tmp_path, made) as store:
+        asyncio.run(evaluation(store, made, agent, bounds).run())
+
+    assert [(work.limits.steps, work.limits.cost_usd) for work in agent.works] == left
+
+
+def test_an_agent_that_removes_its_folder_has_failed(tmp_path: Path) -> None:
+    (trial,) = tried(tmp_path, [task()], Shell('rm -rf "$PWD"'))
+
+    assert (trial.passed, trial.reason, trial.detail) == (
+        False, "lost_work", "the folder itself is gone",
+    )  # fmt: skip
+
+
+class Stumbling(Shell):
+    """Fails at one task in a way that nobody foresaw, and at another in one that it tells."""
+
+    async def work(self, work: Work, environ: Mapping[str, str]) -> Outcome:
+        if work.task.id == "two":
+            raise KeyError("usage")
+        if work.task.id == "three":
+            raise QcodeError("its log cannot be read")
+        return await super().work(work, environ)
+
+
+def test_an_agents_adapter_that_stumbles_at_one_task_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
+    one, two, three, four = tried(
+        tmp_path, [task(name) for name in ("one", "two", "three", "four")], Stumbling()
+    )
+
+    assert (one.passed, four.passed) == (True, True)
+    assert (two.reason, three.reason) == ("error", "error")
+    assert two.detail == "the evaluation itself failed: KeyError: 'usage' (crash.txt has more)"
+    assert 'raise KeyError("usage")' in (tmp_path / two.artefacts / "crash.txt").read_text()
+    assert three.detail == "its log cannot be read"
 
 
 def test_trials_go_on_side_by_side(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from qcode.evals.loaders.bfcl import Case
 from qcode.evals.loaders.bfcl_score import Called, matches, score
 from qcode.evals.loaders.bfcl_wire import called, decode, right_calls, wires
 from qcode.providers import Provider
+from qcode.providers.chat import ChatProvider
 from qcode.providers.registry import make_provider, resolve
 from qcode.providers.retry import RetryPolicy
 
@@ -392,3 +393,27 @@ def test_the_table_has_each_category_and_what_was_wrong(
     assert lines[0].split() == ["category", "right", "of", "share", "what", "was", "wrong"]
     assert lines[-1] == f"answers: {tmp_path / 'o.jsonl'}"
     assert lines[-2].split()[:3] == ["all", "1", "4"]
+
+
+def test_answers_are_gone_on_with_by_the_same_model_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    top, out = data(tmp_path / "data"), tmp_path / "o.jsonl"
+
+    def run(some: int, model: str = "scripted") -> int:
+        with ScriptedServer(lambda _: text("no")) as server:
+            asked = ChatProvider(base_url=server.base_url, model=model)
+            bfcl_cli.run(
+                f"bfcl:{top}", asked, out, Loading(tmp_path), only=some, show=False, in_json=True
+            )
+            return len(server.requests)
+
+    assert (run(4), run(4)) == (4, 0)
+    told = capsys.readouterr()
+    assert told.err == f"4 of 4 are answered in {out} already\n"
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    assert rows[0] == rows[1]
+    assert rows[0]["model"] == "scripted"
+    assert rows[0]["categories"][-1]["judged"] == 4
+    with pytest.raises(QcodeError, match="has answers of scripted, and other is asked"):
+        run(4, "other")

@@ -94,7 +94,8 @@ def test_unicode_separators_do_not_part_lines(tmp_path: Path) -> None:
         ({"files": {".git/hooks/x": ""}}, "2: '.git/hooks/x' in `files` is no path in the"),
         ({"files": {"x": {"b64": "?"}}}, "2: x in `files` is neither text nor an object"),
         ({"files": {"x": 1}}, "2: x in `files` is neither text nor an object"),
-        ({"script": [{"say": "x"}]}, "2: turn 1 of `script` has `text` and `calls`"),
+        ({"script": [{"say": "x"}]}, "2: turn 1 of `script` has `text`, `calls` and `wait_s`"),
+        ({"script": [{"text": "x", "wait_s": "2"}]}, "2: `script.wait_s` is to be seconds above 0"),
         ({"script": [{"calls": [{}]}]}, "2: a call in turn 1 names no `tool`"),
     ],
 )

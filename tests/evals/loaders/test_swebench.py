@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trying
 from eval_places import git, repository, write
+from program import Program
 
 from qcode.errors import QcodeError, UsageError
-from qcode.evals.harness.task import Task
+from qcode.evals.harness.task import Check, Task
+from qcode.evals.harness.threads import in_thread
 from qcode.evals.loaders import kit, official, predictions, swe_judge, swe_place, swebench
 from qcode.evals.loaders.base import Loading
+from qcode.record import replace
 
 TESTS = """diff --git a/tests/test_calc.py b/tests/test_calc.py
 --- a/tests/test_calc.py
@@ -333,6 +339,35 @@ def test_a_python_that_is_not_here_is_told(tmp_path: Path) -> None:
         swe_place.find_python("2.1", {"PATH": "/nowhere", "HOME": str(tmp_path)})
 
 
+def test_a_build_is_ended_when_the_evaluation_is(tmp_path: Path) -> None:
+    python = tmp_path / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -m ] && sleep 300\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    version = python.name.removeprefix("python")
+    made = replace(trying.task(), more={"env": {"python": version}})
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    begun = time.monotonic()
+
+    async def interrupted() -> None:
+        async with asyncio.timeout(1.5):
+            await in_thread(
+                lambda stop: swe_place.build(made, tmp_path, tmp_path / "v", environ, stop=stop)
+            )
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(interrupted())
+
+    assert time.monotonic() - begun < 20
+
+
+def test_what_is_built_sees_no_keys(tmp_path: Path) -> None:
+    made = trying.task()
+
+    inside = swe_place.environment(made, tmp_path / "v", {"MY_API_KEY": "x", "PIP_INDEX_URL": "y"})
+
+    assert (inside.get("MY_API_KEY"), inside["PIP_INDEX_URL"]) == (None, "y")
+
+
 # ------------------------------------------------------------------ predictions
 
 
@@ -396,6 +431,56 @@ def test_one_prediction_an_instance_is_written_and_torn_lines_pass(tmp_path: Pat
         predictions.write(tmp_path / "artefacts", tmp_path / "q.jsonl")
 
 
+def test_a_patch_keeps_the_line_ends_of_its_files(tmp_path: Path) -> None:
+    patch = (
+        "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x = 1\r\n+x = '\udcff'\r\n"
+    )
+    (tmp_path / "one").mkdir()
+    row = trial(tmp_path, "")
+    (tmp_path / "artefacts/1/diff.patch").write_bytes(patch.encode("utf-8", "surrogateescape"))
+    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+
+    predictions.write(tmp_path, tmp_path / "p.jsonl")
+
+    assert json.loads((tmp_path / "p.jsonl").read_text("ascii"))["model_patch"] == patch
+
+
+def test_what_failed_around_the_agent_is_no_prediction_and_what_was_not_judged_is(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, {"unjudged/check.txt": "{}", "kept/work/results.jsonl": "{}"})
+    rows = [
+        trial(tmp_path, "", reason="error", task="swebench-own__calc-1"),
+        trial(tmp_path, "", reason="error", task="swebench-own__calc-2", artefacts="unjudged"),
+    ]
+    (tmp_path / "results.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    found = list(predictions.predictions(tmp_path))
+
+    assert [each["instance_id"] for each in found] == ["own__calc-2"]
+
+
+def test_predictions_are_written_and_judged_by_the_command_line(tmp_path: Path) -> None:
+    made = trying.task("swebench-own__calc-1", check=Check(swebench.UNJUDGED))
+    made = replace(made, suite="swebench")
+    trying.tried(tmp_path / "out", [made], trying.Shell())
+    no_docker = {"PATH": "/nowhere"}
+    run = Program(tmp_path, model=None, environ=no_docker).run
+
+    told = run("eval", "report", "out", "--predictions", "p.jsonl")
+    in_json = run("eval", "report", "out", "--predictions", "p.jsonl", "--json")
+    refused = run("eval", "report", "out", "--official", "lite")
+
+    assert told.out.splitlines()[-1] == "p.jsonl: 1 prediction"
+    assert in_json.json()["count"] == 1
+    assert json.loads((tmp_path / "p.jsonl").read_text())["instance_id"] == "own__calc-1"
+    assert refused.code == 2
+    assert refused.error == (
+        "qcode: the official harness cannot be run here: Docker is not installed; "
+        "out/predictions.jsonl is complete; judge it where both are"
+    )
+
+
 def test_the_official_harness_is_not_called_where_it_is_not(tmp_path: Path) -> None:
     assert official.problem({"PATH": "/nowhere"}) == "Docker is not installed"
     docker = tmp_path / "docker"
@@ -417,7 +502,8 @@ def test_the_official_harness_is_called_and_its_report_read(tmp_path: Path) -> N
             "lib/swebench/harness/run_evaluation.py": "import json, sys\n"
             "open('m.run-1.json', 'w').write(json.dumps({'resolved_ids': sys.argv[1:],"
             " 'unresolved_ids': ['u']}))\n",
-            "p.jsonl": "",
+            "p.jsonl": '{"model_name_or_path": "one"}\n',
+            "q.jsonl": '{"model_name_or_path": "one"}\n{"model_name_or_path": "other"}\n',
         },
     )
     (tmp_path / "docker").chmod(0o755)
@@ -436,3 +522,5 @@ def test_the_official_harness_is_called_and_its_report_read(tmp_path: Path) -> N
         *("--predictions_path", str(tmp_path / "p.jsonl"), "--max_workers", "3"),
         *("--run_id", "run-1"),
     )
+    with pytest.raises(UsageError, match="one agent and model, and .* has one, other"):
+        official.run(tmp_path / "q.jsonl", "lite", "r", environ, python=str(python))

@@ -36,7 +36,21 @@ FAILING: Reason = "still_failing"
         ("error", {"detail": "no git"}, "setup_error", "no git"),
         ("error", {"exit_code": 3, "detail": "gone"}, "endpoint_error", "gone"),
         ("error", {"detail": "the endpoint is gone"}, "endpoint_error", "the endpoint is gone"),
-        (FAILING, {"exit_code": 3, "detail": "503"}, "endpoint_error", "503"),
+        # Judged all the same, so the endpoint was not to blame: a prompt beyond the window, say.
+        (FAILING, {"exit_code": 3, "detail": "1 failed"}, "gave_up", "ended with success"),
+        (
+            FAILING,
+            {"exit_code": 3, "ended": "limit of tokens"},
+            "out_of_tokens",
+            "the limit of tokens was reached",
+        ),
+        # Ended by the proxy and killed behind its grace: that is no time limit.
+        (
+            FAILING,
+            {"exit_code": None, "ended": "limit of steps", "agent": AIDER},
+            "out_of_steps",
+            "the limit of steps was reached",
+        ),
         # Another agent's exit codes mean what it likes.
         (FAILING, {"exit_code": 3, "agent": AIDER}, "gave_up", "ended with success"),
         (

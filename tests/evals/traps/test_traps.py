@@ -12,8 +12,7 @@ import pytest
 from thorough import IS_THOROUGH
 from trap_scripts import BAD, GOOD, Bad, Turn
 
-from qcode.evals.agents import Endpoint, Limits
-from qcode.evals.agents.qcode import Qcode
+from qcode.evals.agents import Endpoint, Limits, known
 from qcode.evals.harness.scripted_model import MODEL
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Trial
@@ -57,7 +56,7 @@ def played(
     return asyncio.run(
         try_once(
             task,
-            Qcode(),
+            known.make("qcode", os.environ, counted=True),
             Endpoint(MODEL, ""),
             Limits(limit_s or 90.0),
             (task.id, "qcode@x", MODEL, 0),
