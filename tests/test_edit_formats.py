@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from qcode.edit_formats import EMBEDDED, EditFormat, prompt_of, told
+from qcode.edit_formats import EditFormat, prompt_of, told
 from qcode.families import family_of
 from qcode.prompts import load
 from qcode.tools import all_tools, default_tools
@@ -34,7 +34,7 @@ DEFAULT = [tool.name for tool in default_tools()]
         ("deepseek-r1:8b", "replace"),
         ("DeepSeek-R1-Distill-Qwen-32B", "replace"),
         ("deepseek-coder:6.7b", "replace"),
-        ("deepseek-coder:1.3b", "whole"),
+        ("deepseek-coder:1.3b", "answer"),
         ("moonshotai/Kimi-K2-Instruct", "multi"),
         ("kimi-dev-72b", "replace"),
         ("zai-org/GLM-4.6", "multi"),
@@ -48,11 +48,11 @@ DEFAULT = [tool.name for tool in default_tools()]
         ("Qwen3-Coder-30B-A3B-Instruct", "replace"),
         ("qwen2.5-coder:32b-instruct-q4_K_M", "replace"),
         ("qwen2.5-coder:7b", "replace"),
-        ("qwen2.5-coder-1.5b-instruct", "whole"),
-        ("qwen2.5-coder:0.5b", "whole"),
+        ("qwen2.5-coder-1.5b-instruct", "answer"),
+        ("qwen2.5-coder:0.5b", "answer"),
         ("qwen3:4b", "whole"),
-        ("gemma3:4b-it-qat", "whole"),
-        ("Llama-3.2-3B-Instruct", "whole"),
+        ("gemma3:4b-it-qat", "answer"),
+        ("Llama-3.2-3B-Instruct", "answer"),
         ("Mixtral-8x7B-Instruct", "replace"),
         ("devstral", "replace"),
         ("", "replace"),
@@ -64,7 +64,10 @@ def test_the_form_follows_from_the_name(model: str, expected: str) -> None:
 
 def test_the_default_is_the_list_without_a_choice() -> None:
     assert told("replace", DEFAULT) == tuple(DEFAULT)
-    assert told(EMBEDDED, DEFAULT) == tuple(DEFAULT)
+
+
+def test_who_writes_files_in_the_answer_is_told_of_no_tool() -> None:
+    assert told("answer", DEFAULT) == ()
 
 
 def test_each_form_tells_of_tools_that_there_are() -> None:

@@ -23,13 +23,13 @@ def test_a_name_tells_the_size(model: str, size: float | None) -> None:
 @pytest.mark.parametrize(
     "model, family",
     [
-        ("qwen2.5-coder:0.5b", "small"),
+        ("qwen2.5-coder:0.5b", "small-coder"),
         ("Qwen/Qwen3-Coder-Next-FP8", "usual"),
         ("qwen3:4b", "small"),
         ("qwen3:8b", "usual"),
         ("gpt-oss:20b", "patch"),
         ("claude-opus-4-6", "large"),
-        ("deepseek-coder:1.3b", "small"),
+        ("deepseek-coder:1.3b", "small-coder"),
         ("deepseek-r1:8b", "usual"),
         ("", "usual"),
     ],
@@ -38,5 +38,5 @@ def test_the_first_family_that_a_name_belongs_to_holds(model: str, family: str) 
     found = family_of(model)
 
     assert found.name == family
-    assert found.surroundings == (family != "small")
+    assert found.surroundings == (not family.startswith("small"))
     assert "{{editing}}" not in load(found.system, editing="x")

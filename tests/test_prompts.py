@@ -16,7 +16,7 @@ def test_every_tool_has_a_description_of_one_line() -> None:
 
 
 def test_an_unknown_prompt_is_an_error_that_names_the_known() -> None:
-    known = "no prompt 'sytem'; there are: .*system, tools/agent, tools/apply_patch, "
+    known = "no prompt 'sytem'; there are: .*system_answer, tools/agent, tools/apply_patch, "
     with pytest.raises(LookupError, match=known):
         load("sytem")
 

@@ -187,7 +187,7 @@ def _path_of(line: str) -> str:
 def _is_long_name(text: str) -> bool:
     """Whether a line may be a name with blanks in it: a folder, or no sentence before its end."""
     head, dot, extension = text.rpartition(".")
-    folder = "/" in head and not head.startswith(("http:", "https:"))
+    folder = "/" in head and "`" not in text and not head.startswith(("http:", "https:"))
     return bool(dot) and folder and re.fullmatch(r"[A-Za-z]\w{0,5}", extension) is not None
 
 

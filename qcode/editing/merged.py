@@ -91,6 +91,14 @@ class _Merging:
                 self._edits.append(_Edit(*_span(node), ()))
             else:
                 self.kept.append(name)
+        # Statements stay where they are: none is taken out.
+        said = {_subject(node) for node in new}
+        self.kept += [
+            subject
+            for node in old
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            and (subject := _subject(node)) not in said
+        ]
 
     def _definition(self, node: Definition, there: Definition | None, gap: int, at: int) -> int:
         """Put a definition in its place; return the line behind it."""

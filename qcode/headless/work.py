@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from qcode import beneath, events
+from qcode import events
 from qcode.boundary import Unconfined
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.errors import QcodeError
@@ -26,13 +26,13 @@ from qcode.headless.order import Order
 from qcode.headless.witness import Witness
 from qcode.prompts import load
 from qcode.repeats import RUT_TEMPERATURE
-from qcode.showing.approach import Approach, Kind
 from qcode.tools.base import Effect
 
 if TYPE_CHECKING:
     from qcode.agent import Checked
     from qcode.headless.looking import Looking
     from qcode.headless.shaping import Shape
+    from qcode.headless.tries import Tries
     from qcode.messages import AssistantMessage
     from qcode.session import Session
     from qcode.verification.outcome import Outcome
@@ -43,10 +43,6 @@ ROUNDS = 3
 """How often failing output goes back to the model before the run has failed; an answer that
 does not fit, as often. Where there is a budget, only turns in which nothing was done count:
 the budget ends the others."""
-
-TRY_TEMPERATURES = (0.8, 0.5, 1.0)
-"""Of further tries of a small model, after one at its usual temperature: a server that counts
-from the same seed gives another answer only at another one."""
 
 VIOLATED = 6
 """The exit code of a run that changed what is protected (command-line contract)."""
@@ -91,6 +87,14 @@ Guard = Callable[[Order], Awaitable[Guarding]]
 """Begins to protect what an order wants protected."""
 
 
+def _tries(session: Session, watcher: Watcher) -> Tries | None:
+    if not session.agent.in_answer:
+        return None
+    from qcode.headless.tries import Tries
+
+    return Tries(session, watcher.handle)
+
+
 class Work:
     """Turns until what is asked holds or cannot."""
 
@@ -123,9 +127,7 @@ class Work:
         self.violations: list[Violation] = []
         self.guarding: Guarding | None = None
         self.looking: Looking | None = None
-        self.tries = 0
-        self.first_step = 0
-        """The first step of the try under way that changed files; 0: none did."""
+        self.tries = _tries(session, watcher)
         self.acted = False
         """Whether this turn did anything that may have changed a file."""
 
@@ -268,25 +270,18 @@ class Work:
         return self.shape.ask(prompt) if self.shape is not None else prompt
 
     def _first(self, broke: str = "") -> str:
-        failing = self.looking.failing if self.looking is not None else self._failing()
-        agent = self.session.agent
-        if agent.in_answer:
-            if self.tries == 0 and failing:
-                agent.approach = Approach(Kind.THINK)
-            if agent.approach.kind is Kind.ANEW:
-                return self._task()  # what fails would show the lines that are left out
-            if failing or broke:
-                name = "look_first" if failing else "look_broke"
-                return load(name, prompt=self._task(), failing=failing or broke)
+        if self.tries is not None:
+            before = self.looking.failing if self.looking else self._failing(self.baseline)
+            return self.tries.first(self._task(), before, broke)
+        failing = self._failing()
         if not failing:
             return self._task()
         return load("verify_first", prompt=self._task(), failing=failing)
 
     async def _next_try(self, failing: str) -> str:
-        if self.session.agent.in_answer:
-            await self._start_over()
-            self._choose_approach(failing)
-            return self._first()
+        if self.tries is not None:
+            await self.tries.start_over(self.order.prompt, failing)
+            return self._first(failing)
         if self.end is TurnEnd.GAVE_UP:
             self._begin_anew()
             return load("verify_first", prompt=self._task(), failing=failing)
@@ -302,62 +297,13 @@ class Work:
         self.session.agent.temperature = RUT_TEMPERATURE
 
     async def _look(self) -> str:
-        """Return what the model is told of the tests that nobody asked for; empty: nothing."""
-        if self.looking is None or not (text := await self.looking.again(acted=self.acted)):
+        """Return what another try is told, where tests that nobody asked for fail; else nothing."""
+        if self.looking is None or self.tries is None:
             return ""
-        await self._start_over()
-        self._choose_approach(text)
-        return self._first(text)
-
-    def _choose_approach(self, failing: str) -> None:
-        """Have a small model go at it in another way than before."""
-        agent = self.session.agent
-        if self.tries % 2 == 1 and (anew := self._anew(failing)) is not None:
-            agent.approach = anew
-        elif failing:
-            agent.approach = Approach(Kind.THINK)
-
-    def _anew(self, failing: str) -> Approach | None:
-        """Return how the functions at fault are written anew, where it is clear which they are."""
-        from qcode.repomap.standing import is_test
-        from qcode.repomap.words import identifiers
-        from qcode.showing.approach import MOST_ANEW, described
-
-        context = self.session.agent.context
-        names = set(identifiers(f"{failing}\n{self.order.prompt}"))
-        found = []
-        for real in context.seen:
-            path = context.workspace.show(real)
-            if not path.endswith(".py") or is_test(path):
-                continue
-            try:
-                text = beneath.read(real).decode("utf-8")
-            except (OSError, UnicodeDecodeError):
-                continue
-            if its := described(text, names):
-                found.append((path, its))
-        if len(found) != 1 or len(found[0][1]) > MOST_ANEW:
-            return None
-        return Approach(Kind.ANEW, *found[0])
-
-    async def _start_over(self) -> None:
-        """Have a small model try anew, from the files as they were.
-
-        Shown its own mistake it makes it again; the tests tell which of several tries is right.
-        """
-        self._begin_anew()
-        self.tries += 1
-        self.session.agent.temperature = TRY_TEMPERATURES[self.tries % len(TRY_TEMPERATURES)]
-        kept, step = self.session.agent.checkpoints, self.first_step
-        self.first_step = 0
-        reason = "it still fails; trying anew"
-        if isinstance(kept, SessionCheckpoints) and step:
-            try:
-                await kept.use(lambda all_: all_.go(all_.undo_plan(step)))
-                reason = "it still fails; trying anew, with the files as they were"
-            except QcodeError as error:
-                reason = f"it still fails; trying anew, with the files as they are ({error})"
-        self.watcher.handle(events.Nudged("", reason))
+        if not (failing := await self.looking.again(acted=self.acted)):
+            return ""
+        await self.tries.start_over(self.order.prompt, failing)
+        return self._first(failing)
 
     async def _turn(self, text: str, said: str) -> int:
         self.answer = ""
@@ -381,7 +327,8 @@ class Work:
                 if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL):
                     self.acted |= not result.is_error
             case events.CheckpointMade(_, step):
-                self.first_step = self.first_step or step
+                if self.tries is not None:
+                    self.tries.changed(step)
             case events.ErrorRaised(message_text, exit_code):
                 self.error = message_text
                 self.error_code = exit_code
@@ -472,15 +419,18 @@ class Work:
         commands = " and ".join(f"`{command}`" for command in self.order.verify)
         return Checked(load("verify_passes", commands=commands), passed=True)
 
-    def _failing(self) -> str:
-        """Return what fails and the code it points at, for the model; nothing if all passes."""
+    def _failing(self, outcomes: Sequence[Outcome] | None = None) -> str:
+        """Return what fails and the code it points at, for the model; nothing if all passes.
+
+        `outcomes` are the last ones by default.
+        """
         if not self.order.verify:
             return ""
         from qcode.culprit import excerpt
         from qcode.tools.files import fingerprint
         from qcode.verification.running import describe
 
-        failing = self.session.agent.masker.mask(describe(self.outcomes))
+        failing = self.session.agent.masker.mask(describe(outcomes or self.outcomes))
         context = self.session.agent.context
         found = excerpt(failing, context.workspace, context.is_hidden) if failing else None
         if found is None or self.session.agent.in_answer:  # such a model is shown files anyway

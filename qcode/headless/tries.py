@@ -1,0 +1,100 @@
+"""Several tries of a small model at one task, each from the files as they were.
+
+Shown its own mistake, a model of a few billion parameters makes it again. So the tests tell
+which of several tries is right, and each goes at the task in another way (`Approach`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qcode import beneath, events
+from qcode.checkpoints.in_session import SessionCheckpoints
+from qcode.errors import QcodeError
+from qcode.events import Event
+from qcode.prompts import load
+from qcode.session import Session
+from qcode.showing.approach import MOST_ANEW, Approach, Kind, described
+
+TEMPERATURES = (0.8, 0.5, 1.0)
+"""Of the second try and those after it; the first has the model's usual one. A server that
+counts from the same seed gives another answer only at another temperature."""
+
+
+class Tries:
+    """What a session's model with `Agent.in_answer` is told at the start of each try."""
+
+    def __init__(self, session: Session, tell: Callable[[Event], None]) -> None:
+        """`tell` hears of each new try."""
+        self._session = session
+        self._tell = tell
+        self._over = 0
+        """Tries that are over."""
+        self._first_step = 0
+        """The first step of this try that changed files; 0: none did."""
+
+    def changed(self, step: int) -> None:
+        """Take that a step changed files."""
+        self._first_step = self._first_step or step
+
+    def first(self, task: str, failing: str, broke: str = "") -> str:
+        """Return how the task is told.
+
+        `failing` is what failed before anything was done, `broke` what the last try broke.
+        """
+        agent = self._session.agent
+        if self._over == 0:
+            agent.approach = Approach(Kind.THINK if failing else Kind.PLAIN)
+        if agent.approach.kind is Kind.ANEW:
+            return task  # what fails would show the lines that are left out
+        if failing:
+            return load("shown/failing", prompt=task, failing=failing)
+        return load("shown/broke", prompt=task, failing=broke) if broke else task
+
+    async def start_over(self, task: str, failing: str) -> None:
+        """Begin another try: no history, the files as they were, another approach."""
+        session = self._session
+        session.history.begin_anew()
+        session.agent.temperature = TEMPERATURES[self._over % len(TEMPERATURES)]
+        self._over += 1
+        how = await self._undo()
+        anew = self._anew(f"{failing}\n{task}") if self._over % 2 else None
+        session.agent.approach = anew or Approach(Kind.THINK)
+        self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
+
+    async def _undo(self) -> str:
+        """Take back what the try did to files; return how they are now, in words."""
+        kept, step = self._session.agent.checkpoints, self._first_step
+        self._first_step = 0
+        if not step:
+            return "as no file was changed"
+        if not isinstance(kept, SessionCheckpoints):
+            return "with the files as they are"
+        try:
+            await kept.use(lambda all_: all_.go(all_.undo_plan(step)))
+        except QcodeError as error:
+            return f"with the files as they are ({error})"
+        return "with the files as they were"
+
+    def _anew(self, about: str) -> Approach | None:
+        """Return how the functions at fault are written anew, where it is clear which they are."""
+        from qcode.repomap.standing import is_test
+        from qcode.repomap.words import identifiers
+
+        context = self._session.agent.context
+        names = set(identifiers(about))
+        found: list[tuple[str, tuple[str, ...]]] = []
+        for real in context.seen:
+            path = context.workspace.show(real)
+            if not path.endswith(".py") or is_test(path):
+                continue
+            try:
+                text = beneath.read(real).decode("utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if its := described(text, names):
+                found.append((path, its))
+        if len(found) != 1 or len(found[0][1]) > MOST_ANEW:
+            return None
+        path, its = found[0]
+        return Approach(Kind.ANEW, path, its)

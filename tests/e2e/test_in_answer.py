@@ -1,0 +1,204 @@
+"""A small model that writes files in its answer: what it is told, and what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import scripted_server as scripted
+from program import Ended, Program, git, repository
+
+SMALL = "qwen2.5-coder-1.5b-instruct"
+BUG = '''def mean(values):
+    """Average of the values."""
+    return sum(values) / (len(values) + 1)
+
+
+def shout(text):
+    return text.upper()
+'''
+GOOD = BUG.replace("(len(values) + 1)", "len(values)")
+TEST = "from stats import mean\n\n\ndef test_mean():\n    assert mean([1, 2, 3]) == 2\n"
+TASK = "The test fails. Fix the bug in stats.py."
+
+
+def answer(text: str) -> scripted.Stream:
+    return scripted.text(text)
+
+
+def file(content: str, path: str = "stats.py") -> scripted.Stream:
+    return answer(f"It divides by one too many.\n\n{path}\n```python\n{content}```\n")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return repository(folder, {"stats.py": BUG, "test_stats.py": TEST, "README.md": "# Stats\n"})
+
+
+def run(work: Path, server: scripted.ScriptedServer, *args: str, model: str = SMALL) -> Ended:
+    return Program(work, server.base_url, model).run("run", "-y", *args)
+
+
+def said(request: scripted.Seen) -> str:
+    return str(request.json["messages"][-1]["content"])
+
+
+def test_it_is_shown_the_files_and_what_fails_and_ends_with_its_answer(work: Path) -> None:
+    with scripted.ScriptedServer([file(GOOD)]) as server:
+        ended = run(work, server, TASK)
+
+    assert (ended.code, ended.out) == (0, "It divides by one too many.\n")
+    assert (work / "stats.py").read_text() == GOOD
+    [asked] = server.requests
+    assert "tools" not in asked.json
+    told = said(asked)
+    assert f"stats.py\n```\n{BUG}```" in told
+    assert f"test_stats.py\n```\n{TEST}```" in told
+    assert told.index(BUG) < told.index(TASK) < told.index("assert 1.5 == 2")
+    assert told.rstrip().endswith("Files that stay as they are do not belong in the answer.")
+    assert told.count("stats.py\n```\nall of the file\n```") == 1
+
+
+def test_a_wrong_try_is_taken_back_and_the_next_begins_anew(work: Path) -> None:
+    wrong = BUG.replace("+ 1", "+ 2")
+    with scripted.ScriptedServer([file(wrong), file(GOOD)]) as server:
+        ended = run(work, server, "-o", "json", TASK)
+
+    assert ended.code == 0
+    assert (work / "stats.py").read_text() == GOOD
+    first, second = server.requests
+    assert len(second.json["messages"]) == len(first.json["messages"]) == 2
+    assert second.json["temperature"] != first.json.get("temperature")
+    # It is to write the function from its description, so its body is not shown.
+    assert "raise NotImplementedError" in said(second)
+    assert "len(values)" not in said(second)
+    assert "def shout(text):\n    return text.upper()" in said(second)
+    assert "trying anew, with the files as they were" in ended.err
+
+
+def test_after_four_tries_that_fail_the_last_one_stays(work: Path) -> None:
+    tries = [file(BUG.replace("+ 1", f"+ {n}")) for n in range(2, 6)]
+    with scripted.ScriptedServer(tries) as server:
+        ended = run(work, server, TASK)
+
+    assert ended.code == 0  # nobody asked for the tests to pass
+    assert len(server.requests) == 4
+    assert "+ 5" in (work / "stats.py").read_text()
+
+
+def test_with_verify_the_same_tries_decide(work: Path) -> None:
+    tries = [file(BUG.replace("+ 1", f"+ {n}")) for n in range(2, 6)]
+    with scripted.ScriptedServer(tries) as server:
+        ended = run(work, server, "--verify", "python -m pytest -q", TASK)
+    assert ended.code == 1
+    assert "verification failed" in ended.error
+    git(work, "checkout", "-q", ".")
+
+    with scripted.ScriptedServer([tries[0], file(GOOD)]) as server:
+        ended = run(work, server, "--verify", "python -m pytest -q", TASK)
+    assert ended.code == 0
+    assert (work / "stats.py").read_text() == GOOD
+
+
+def test_what_it_leaves_out_of_a_file_stays(work: Path) -> None:
+    function = GOOD.partition("\n\n\n")[0] + "\n"
+    with scripted.ScriptedServer([file(function)]) as server:
+        run(work, server, TASK)
+
+    assert (work / "stats.py").read_text() == GOOD
+
+
+def test_code_without_a_path_is_the_files_whose_function_it_is(work: Path) -> None:
+    with scripted.ScriptedServer([answer(f"So:\n```python\n{GOOD}```")]) as server:
+        run(work, server, TASK)
+
+    assert (work / "stats.py").read_text() == GOOD
+
+
+def test_a_question_is_answered(work: Path) -> None:
+    with scripted.ScriptedServer([answer("The mean. For example:\n```\nmean([1])\n```")]) as server:
+        ended = run(work, server, "What does stats.py compute?")
+
+    assert ended.out == "The mean. For example:\n```\nmean([1])\n```\n"
+    assert len(server.requests) == 1
+    assert git(work, "status", "--porcelain") == ""
+
+
+def test_a_command_is_run_and_its_output_is_told(work: Path) -> None:
+    script = [answer("I look.\n```sh\ncat README.md\n```"), answer("It is about stats.")]
+    with scripted.ScriptedServer(script) as server:
+        ended = run(work, server, "--verify", "none", "What is it about?")
+
+    assert ended.out == "It is about stats.\n"
+    messages = server.requests[1].json["messages"]
+    assert messages[2] == {"role": "assistant", "content": "I look.\n```sh\ncat README.md\n```"}
+    assert messages[3]["content"] == "```\n$ cat README.md\n# Stats\n```"
+    assert messages[:2] == server.requests[0].json["messages"]
+
+
+def test_a_file_that_it_was_not_shown_is_not_lost(work: Path) -> None:
+    (work / "other.bin").write_bytes(b"\xff\xfe")
+    (work / "big.py").write_text("x = 1\n" * 4_000)
+    (work / "more.py").write_text("KEEP = 1\n")
+    script = [
+        answer("big.py\n```\nx = 2\n```"),
+        answer("more.py\n```\nKEEP = 2\n```"),
+        answer("more.py\n```\nKEEP = 3\n```"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        run(work, server, "--verify", "none", "Set KEEP to 3 in the right file.")
+
+    assert (work / "big.py").read_text() == "x = 1\n" * 4_000
+    assert (work / "more.py").read_text() in ("KEEP = 2\n", "KEEP = 3\n")
+
+
+def test_tests_that_failed_before_are_no_matter_of_another_task(work: Path) -> None:
+    with scripted.ScriptedServer([answer("README.md\n```\n# Statistics\n```")]) as server:
+        ended = run(work, server, "Rename the title in README.md to Statistics.")
+
+    assert ended.out == "Wrote README.md.\n"
+    assert len(server.requests) == 1
+    assert "assert" not in said(server.requests[0]).partition("Rename")[2]
+
+
+def test_what_a_try_breaks_is_told(work: Path) -> None:
+    (work / "stats.py").write_text(GOOD)
+    task = "Make shout in stats.py end with an exclamation mark."
+    broken = GOOD.replace("mean", "average")
+    good = GOOD.replace("text.upper()", 'text.upper() + "!"')
+    with scripted.ScriptedServer([file(broken), file(good)]) as server:
+        ended = run(work, server, task)
+
+    assert ended.code == 0
+    assert (work / "stats.py").read_text() == good
+    assert "ImportError" in said(server.requests[1]) or "raise Not" in said(server.requests[1])
+
+
+def test_a_cut_answer_writes_nothing(work: Path) -> None:
+    cut = scripted.text("stats.py\n```python\ndef mean(values):\n", finish="length")
+    with scripted.ScriptedServer([cut, file(GOOD)]) as server:
+        run(work, server, TASK)
+
+    assert (work / "stats.py").read_text() == GOOD
+
+
+def test_other_formats_can_be_asked_for(work: Path) -> None:
+    with scripted.ScriptedServer([scripted.text("Hello.")]) as server:
+        program = Program(work, server.base_url, SMALL, {"QCODE_TOOL_PROTOCOL": "native"})
+        ended = program.run("run", "hello")
+
+    assert ended.code == 0
+    assert "tools" in server.requests[0].json
+
+
+def test_the_session_is_gone_on_with(work: Path) -> None:
+    with scripted.ScriptedServer([file(GOOD), answer("I fixed stats.py.")]) as server:
+        run(work, server, "--verify", "none", TASK)
+        ended = run(work, server, "--verify", "none", "--continue", "What did you do?")
+
+    assert ended.out == "I fixed stats.py.\n"
+    first, second = (request.json["messages"] for request in server.requests)
+    assert second[:2] == first
+    assert second[2]["content"].count(GOOD) == 1  # as it was written, and not again as a call

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from qcode.showing.approach import described, without_bodies
+
+FILE = '''def plain(x):
+    return x
+
+
+def mean(values):
+    """Average of the values."""
+    total = sum(values)
+    return total / 0
+
+
+class Box:
+    def area(self, a, b):
+        """Area of the box."""
+        return a + b
+
+    def empty(self):
+        """Only described."""
+'''
+
+
+def test_functions_that_say_what_they_do_can_be_written_anew() -> None:
+    assert described(FILE, {"plain", "mean", "area", "empty"}) == ("mean", "area")
+    assert described(FILE, {"other"}) == ()
+    assert described("def f(:", {"f"}) == ()
+
+
+def test_their_bodies_are_left_out_and_the_rest_stays() -> None:
+    text = without_bodies(FILE, ("mean", "area"))
+
+    assert text == FILE.replace(
+        "    total = sum(values)\n    return total / 0\n", "    raise NotImplementedError\n"
+    ).replace("        return a + b\n", "        raise NotImplementedError\n")
+    assert without_bodies(FILE, ()) == FILE
