@@ -26,6 +26,7 @@ from qcode.providers import (
     Waiting,
 )
 from qcode.record import Record as Frozen
+from qcode.stammer import Stammer
 
 MOST_CHARS = 128 << 20
 """Of one answer. No model writes so much; a broken server may."""
@@ -41,6 +42,8 @@ class Answer(Frozen):
     """Why nothing came, if nothing at all did."""
     duration_s: float = 0.0
     """From sending the request to the end of the answer."""
+    stammers: bool = False
+    """Whether it was ended here, since it said the same again and again."""
 
 
 async def ask(agent: Agent, record: Record, request: Request, emit: Emit) -> Answer:
@@ -82,6 +85,8 @@ class _Asking:
         """Forget what came so far."""
         self._text, self._reasoning = io.StringIO(), io.StringIO()
         self._length = 0
+        self._stammer = Stammer()
+        self._stammers = False
         self._decoder = Decoder(
             self._agent.schemas,
             self._agent.new_call_id,
@@ -98,6 +103,11 @@ class _Asking:
                     case TextPart() | ReasoningPart() | CallPart():
                         self._count(delta)
                         self._show(self._decoder.feed(delta))
+                        if isinstance(delta, TextPart) and self._stammer.hears(delta.text):
+                            # A local server stops where the stream is closed, and not for minutes
+                            # otherwise.
+                            self._stammers = True
+                            return Done("length")
                     case PromptProgress(read, total):
                         self._emit(events.PromptProgress(read, total))
                     case Waiting(silent_s):
@@ -124,7 +134,8 @@ class _Asking:
         self._agent.call_ids.update(call.id for call in calls)
         who = done.model or self._agent.provider.model
         self._emit(events.AnswerFinished(message, done.finish_reason, done.usage, who))
-        return Answer(message, decoded, done, failure, time.perf_counter() - self._started)
+        took = time.perf_counter() - self._started
+        return Answer(message, decoded, done, failure, took, self._stammers)
 
     def keep_partial(self) -> None:
         """Keep what was shown of an answer that is interrupted."""

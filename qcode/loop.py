@@ -177,6 +177,11 @@ class _Turn:
                     raise self.last.failure
                 return self._give_up(desperate)
             answer = await self._answer_in_the_window()
+            if answer.stammers and self.agent.in_answer:
+                if answer.decoded.calls:  # cut, and no call is left unanswered
+                    await self._run_calls(answer.decoded.calls)
+                self.record.boundary()
+                return self._give_up("the answer said the same again and again, and was stopped")
             if answer.decoded.calls:
                 advice = await self._run_calls(answer.decoded.calls)
                 if self._is_written(answer):

@@ -147,6 +147,10 @@ def not_a_file(error: beneath.NotRegular, text: str, instead: str) -> ToolError:
     return ToolError(f"{clip(text)} is a device, pipe or socket, not a file.")
 
 
+_FEW = 12
+"""Names that a directory is told to have."""
+
+
 def missing(context: Context, text: str, real: Path) -> ToolError:
     """Return the error for a path that does not exist, with what may have been meant."""
     import difflib
@@ -159,11 +163,32 @@ def missing(context: Context, text: str, real: Path) -> ToolError:
     found += [path for path in same_name(context, real.name) if path not in found]
     if found:
         return ToolError(f"{clip(text)} does not exist. Did you mean {' or '.join(found[:5])}?")
-    if not beneath.is_folder(real.parent):
-        return ToolError(
-            f"{clip(text)} does not exist, nor does its directory. Use glob or list_directory."
-        )
-    return ToolError(f"{clip(text)} does not exist. Use glob or list_directory to find the path.")
+    also = "" if beneath.is_folder(real.parent) else ", nor does its directory"
+    if there := _there(context, real.parent):
+        return ToolError(f"{clip(text)} does not exist{also}. {there}")
+    return ToolError(f"{clip(text)} does not exist{also}. Use glob or list_directory.")
+
+
+def _there(context: Context, folder: Path) -> str:
+    """Return what the nearest directory has that is there, if it is little; else nothing.
+
+    A small model that makes up a path makes it up again, unless it is told what there is.
+    """
+    while folder != context.workspace.root and not beneath.is_folder(folder):
+        if folder == folder.parent:
+            return ""
+        folder = folder.parent
+    if not context.workspace.contains(folder):
+        return ""
+    names = sorted(
+        f"{name}/" if beneath.is_folder(folder / name) else name
+        for name in beneath.names(folder)
+        if not name.startswith(".") and not context.is_hidden(folder / name)
+    )
+    if not 0 < len(names) <= _FEW:
+        return ""
+    where = "The workspace" if folder == context.workspace.root else context.workspace.show(folder)
+    return f"{where} has {', '.join(names)}."
 
 
 def same_name(context: Context, name: str) -> list[str]:

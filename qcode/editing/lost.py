@@ -15,9 +15,10 @@ def lost(path: str, before: str, after: str, named: Collection[str] = ()) -> tup
     where a syntax tree cannot be had, or where the new text defines as much under other names.
     """
     had, has = defined(path, before), set(defined(path, after))
-    gone = tuple(dict.fromkeys(name for name in had if name not in has and name not in named))
-    came = has.difference(had)
-    return gone if len(came) < len(gone) else ()
+    gone = [name for name in dict.fromkeys(had) if name not in has]
+    renamed = len(has.difference(had)) - sum(name in named for name in gone)
+    unnamed = tuple(name for name in gone if name not in named)
+    return unnamed if renamed < len(unnamed) else ()
 
 
 def defined(path: str, text: str) -> list[str]:

@@ -21,6 +21,10 @@ TEMPERATURES = (0.8, 0.5, 1.0)
 counts from the same seed gives another answer only at another temperature."""
 
 
+MOST_OVER = 3
+"""Tries after the first one."""
+
+
 class Tries:
     """What a session's model with `Agent.in_answer` is told at the start of each try."""
 
@@ -32,6 +36,11 @@ class Tries:
         """Tries that are over."""
         self._first_step = 0
         """The first step of this try that changed files; 0: none did."""
+
+    @property
+    def may_start_over(self) -> bool:
+        """Whether another try is left for one that came to nothing."""
+        return self._over < MOST_OVER
 
     def changed(self, step: int) -> None:
         """Take that a step changed files."""

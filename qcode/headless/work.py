@@ -205,6 +205,10 @@ class Work:
                 text = await self._next_try(failing)
             elif not is_over and (seen := await self._look()):
                 text = seen
+            elif self._came_to_nothing():
+                assert self.tries is not None
+                await self.tries.start_over(order.prompt, "")
+                text = self._first()
             elif self.end is not TurnEnd.ANSWERED and not (
                 order.verify and self.end is TurnEnd.GAVE_UP
             ):
@@ -295,6 +299,11 @@ class Work:
         """
         self.session.history.begin_anew()
         self.session.agent.temperature = RUT_TEMPERATURE
+
+    def _came_to_nothing(self) -> bool:
+        """Whether a small model gave up before it did anything, and may try again."""
+        gave_up = self.end is TurnEnd.GAVE_UP and not self.acted
+        return self.tries is not None and self.tries.may_start_over and gave_up
 
     async def _look(self) -> str:
         """Return what another try is told, where tests that nobody asked for fail; else nothing."""
