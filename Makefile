@@ -91,6 +91,10 @@ fmt: setup ## format, and fix what can be fixed
 demo: setup ## repair a small repository with the embedded model (ARGS="--runs 5")
 	$(BIN)/python evals/demo.py $(ARGS)
 
+.PHONY: results
+results: setup ## measure qcode beside other agents with the embedded models: evals/RESULTS.md (hours)
+	PEERS_ROOT=.eval-peers $(BIN)/python evals/measured.py $(ARGS)
+
 .PHONY: bench
 bench: setup ## measure speed and size
 	$(BIN)/python evals/bench.py $(ARGS)

@@ -346,7 +346,7 @@ def open_session(
         call_ids=used,
         masker=masker,
         checkpoints=checkpoints,
-        specs_of_archive=specs_of(("recall",), tier),
+        specs_of_archive=() if edit_format == "answer" else specs_of(("recall",), tier),
         compactor=compactor_for(settings, chosen, context, known),
         boundary=boundary,
         rules=rules,

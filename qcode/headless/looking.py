@@ -34,17 +34,20 @@ class Looking:
         self._task = task
         self._run = run
         self._is_about = _IS_ABOUT.search(task) is not None
-        self._before: Sequence[Outcome] = ()
+        self.before: Sequence[Outcome] = ()
+        """How it went before anything was done."""
+        self.now: Sequence[Outcome] = ()
+        """How it went when it was last looked at."""
         self._rounds = 0
 
     async def begin(self) -> None:
         """Look at how it goes now."""
-        self._before = await self._run(self._command)
+        self.before = self.now = await self._run(self._command)
 
     @property
     def failing(self) -> str:
         """What fails before anything is done, if the task may be about that."""
-        return describe(self._before) if self._is_about else ""
+        return describe(self.before) if self._is_about else ""
 
     async def again(self, *, acted: bool) -> str:
         """Return what fails at the end of a turn that is worth another try; empty: nothing.
@@ -53,8 +56,9 @@ class Looking:
         """
         if self._rounds == ROUNDS or not (acted or self._is_about):
             return ""
-        now = await self._run(self._command) if acted else self._before
-        failing = self._counted(now)
+        if acted:
+            self.now = await self._run(self._command)
+        failing = self._counted(self.now)
         if not failing:
             return ""
         self._rounds += 1
@@ -64,10 +68,10 @@ class Looking:
         """Return what fails of that which counts: all, or what did not fail before."""
         if self._is_about:
             return describe(now)
-        broke = compare(self._before, now).newly_failing
+        broke = compare(self.before, now).newly_failing
         worse = [
             each
-            for before, each in zip(self._before, now, strict=False)
+            for before, each in zip(self.before, now, strict=False)
             if not each.passed and (before.passed or broke)
         ]
         return describe(worse)

@@ -6,7 +6,7 @@ which of several tries is right, and each goes at the task in another way (`Appr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qcode import beneath, events
 from qcode.checkpoints.in_session import SessionCheckpoints
@@ -15,6 +15,7 @@ from qcode.events import Event
 from qcode.prompts import load
 from qcode.session import Session
 from qcode.showing.approach import MOST_ANEW, Approach, Kind, described
+from qcode.verification.outcome import Outcome
 
 TEMPERATURES = (0.8, 0.5, 1.0)
 """Of the second try and those after it; the first has the model's usual one. A server that
@@ -25,6 +26,14 @@ MOST_OVER = 3
 """Tries after the first one."""
 
 
+def passing(outcomes: Sequence[Outcome]) -> int:
+    """Return how many tests pass; commands, where no tests are named."""
+    return sum(
+        sum(case.status == "passed" for case in each.cases) if each.cases else each.passed
+        for each in outcomes
+    )
+
+
 class Tries:
     """What a session's model with `Agent.in_answer` is told at the start of each try."""
 
@@ -32,6 +41,11 @@ class Tries:
         """`tell` hears of each new try."""
         self._session = session
         self._tell = tell
+        self._usual = Approach()
+        self._passing = 0
+        """Tests that pass with the files as they are put back to."""
+        self._failing = ""
+        """What fails with them, once a try got further and its files were kept."""
         self._over = 0
         """Tries that are over."""
         self._first_step = 0
@@ -46,29 +60,45 @@ class Tries:
         """Take that a step changed files."""
         self._first_step = self._first_step or step
 
+    def begin(self, before: Sequence[Outcome]) -> None:
+        """Take how the tests go before anything is done."""
+        self._passing = passing(before)
+
     def first(self, task: str, failing: str, broke: str = "") -> str:
         """Return how the task is told.
 
         `failing` is what failed before anything was done, `broke` what the last try broke.
         """
         agent = self._session.agent
+        failing = self._failing or failing
         if self._over == 0:
-            agent.approach = Approach(Kind.THINK if failing else Kind.PLAIN)
+            # Thinking helps where a test says what is wrong; else it is talk, or a rut.
+            self._usual = Approach(Kind.THINK if failing else Kind.PLAIN)
+            agent.approach = self._usual
         if agent.approach.kind is Kind.ANEW:
             return task  # what fails would show the lines that are left out
         if failing:
             return load("shown/failing", prompt=task, failing=failing)
         return load("shown/broke", prompt=task, failing=broke) if broke else task
 
-    async def start_over(self, task: str, failing: str) -> None:
-        """Begin another try: no history, the files as they were, another approach."""
+    async def start_over(self, task: str, failing: str, now: Sequence[Outcome] = ()) -> None:
+        """Begin another try: no history, the files as they were, another approach.
+
+        Where more tests pass `now` than before the try, its files are kept: so a small model gets
+        there in steps that it could not take at once.
+        """
         session = self._session
         session.history.begin_anew()
         session.agent.temperature = TEMPERATURES[self._over % len(TEMPERATURES)]
         self._over += 1
-        how = await self._undo()
-        anew = self._anew(f"{failing}\n{task}") if self._over % 2 else None
-        session.agent.approach = anew or Approach(Kind.THINK)
+        if (count := passing(now)) > self._passing:
+            self._passing, self._failing, self._first_step = count, failing, 0
+            how = "from here, as more passes than before"
+        else:
+            how = await self._undo()
+        tries_anew = self._usual.kind is Kind.THINK and self._over % 2
+        anew = self._anew(f"{failing}\n{task}") if tries_anew else None
+        session.agent.approach = anew or self._usual
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
 
     async def _undo(self) -> str:

@@ -158,6 +158,8 @@ class Work:
 
             self.looking = Looking(order.look, order.prompt, run)
             await self.looking.begin()
+        if self.tries is not None:
+            self.tries.begin(self.looking.before if self.looking else self.baseline or ())
 
     def adopt(self, other: Work) -> None:
         """Take over the baseline of another one that begins from the same files."""
@@ -284,7 +286,7 @@ class Work:
 
     async def _next_try(self, failing: str) -> str:
         if self.tries is not None:
-            await self.tries.start_over(self.order.prompt, failing)
+            await self.tries.start_over(self.order.prompt, failing, self.outcomes)
             return self._first(failing)
         if self.end is TurnEnd.GAVE_UP:
             self._begin_anew()
@@ -311,7 +313,7 @@ class Work:
             return ""
         if not (failing := await self.looking.again(acted=self.acted)):
             return ""
-        await self.tries.start_over(self.order.prompt, failing)
+        await self.tries.start_over(self.order.prompt, failing, self.looking.now)
         return self._first(failing)
 
     async def _turn(self, text: str, said: str) -> int:

@@ -88,6 +88,24 @@ def test_after_four_tries_that_fail_the_last_one_stays(work: Path) -> None:
     assert "+ 5" in (work / "stats.py").read_text()
 
 
+def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
+    (work / "test_stats.py").write_text(
+        "from stats import mean\n\n\ndef test_mean():\n    assert mean([1, 2, 3]) == 2\n\n\n"
+        "def test_none():\n    assert mean([]) == 0\n"
+    )
+    best = GOOD.replace("return sum", "if not values:\n        return 0\n    return sum")
+    with scripted.ScriptedServer([file(GOOD), file(BUG), file(best)]) as server:
+        ended = run(work, server, TASK)
+
+    assert (ended.code, (work / "stats.py").read_text()) == (0, best)
+    second, third = (said(request) for request in server.requests[1:])
+    assert "from here, as more passes than before" in ended.err
+    for told in (second, third):  # the second try made nothing better and was taken back
+        assert "assert 1.5 == 2" not in told
+    assert f"stats.py\n```\n{GOOD}```" in third
+    assert "ZeroDivisionError" in third
+
+
 def test_with_verify_the_same_tries_decide(work: Path) -> None:
     tries = [file(BUG.replace("+ 1", f"+ {n}")) for n in range(2, 6)]
     with scripted.ScriptedServer(tries) as server:
@@ -173,7 +191,10 @@ def test_what_a_try_breaks_is_told(work: Path) -> None:
 
     assert ended.code == 0
     assert (work / "stats.py").read_text() == good
-    assert "ImportError" in said(server.requests[1]) or "raise Not" in said(server.requests[1])
+    told = said(server.requests[1])
+    assert "This has to go on working, and a first try broke it" in told
+    assert "ImportError" in told
+    assert "First say" not in told
 
 
 def test_a_cut_answer_writes_nothing(work: Path) -> None:
@@ -182,6 +203,24 @@ def test_a_cut_answer_writes_nothing(work: Path) -> None:
         run(work, server, TASK)
 
     assert (work / "stats.py").read_text() == GOOD
+
+
+def test_an_answer_that_says_the_same_again_and_again_is_ended(work: Path) -> None:
+    endless = scripted.text("stats.py\n```python\n" + "x = 1\n" * 20_000, chunks=500)
+    with scripted.ScriptedServer([endless, file(GOOD)]) as server:
+        ended = run(work, server, "-o", "json", TASK)
+
+    assert ended.code == 0
+    assert (work / "stats.py").read_text() == GOOD
+    assert len(server.requests) == 2
+
+
+def test_one_that_gives_up_tries_again_where_no_test_tells(work: Path) -> None:
+    endless = scripted.text("hm " * 20_000, chunks=500)
+    with scripted.ScriptedServer([endless, answer("README.md\n```\n# S\n```")]) as server:
+        ended = run(work, server, "--verify", "none", "Shorten the title in README.md to S.")
+
+    assert (ended.code, ended.out) == (0, "Wrote README.md.\n")
 
 
 def test_other_formats_can_be_asked_for(work: Path) -> None:
