@@ -72,6 +72,15 @@ class Lasting(Part, Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsAll(Part, Protocol):
+    """Goes by all of a message, what qcode put into it as well."""
+
+    async def tell_all(self, text: str, said: str, *, is_first: bool) -> Told:
+        """Return what there is to tell; raises as `tell` does."""
+        ...
+
+
 class Composing:
     """Puts together what its parts have to tell; a session's composer."""
 
@@ -86,10 +95,7 @@ class Composing:
     async def compose(self, text: str, *, is_first: bool, said: str | None = None) -> UserMessage:
         """Return what the model gets; `said` is what a person typed of it, by default all."""
         typed = text if said is None else said
-        found = [
-            await self._told(part, text if getattr(part, "reads_all", False) else typed, is_first)
-            for part in self.parts
-        ]
+        found = [await self._told(part, text, typed, is_first) for part in self.parts]
         return UserMessage(
             text,
             before=self._joined(told.before for told in found),
@@ -104,8 +110,10 @@ class Composing:
         except (OSError, QcodeError):
             return ""  # that is told when the message is made
 
-    async def _told(self, part: Part, said: str, is_first: bool) -> Told:
+    async def _told(self, part: Part, text: str, said: str, is_first: bool) -> Told:
         try:
+            if isinstance(part, ReadsAll):
+                return await part.tell_all(text, said, is_first=is_first)
             return await part.tell(said, is_first=is_first)
         except (OSError, QcodeError) as error:
             self._note(f"the model is told less than usual: {error}")

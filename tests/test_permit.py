@@ -420,7 +420,7 @@ def test_an_edit_is_asked_about_with_what_it_would_make_of_files(tmp_path: Path)
     ]
     assert asked[3] == (
         (),
-        "none.txt does not exist. The workspace has @@.",
+        "none.txt does not exist. The workspace has src/.",
     )
     assert not (tmp_path / "work" / "new.txt").exists()
 

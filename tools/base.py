@@ -154,6 +154,8 @@ class Context:
     """Whether the model writes files whole whatever they are, and forgets parts of them."""
     named: set[str] = field(default_factory=set)
     """Identifiers that a person has named; known with `whole_files` alone."""
+    refuses: Callable[[Path], str] = lambda _real: ""
+    """Why a file is not to be changed by what the task says; known with `whole_files` alone."""
     told_lost: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     """Real path -> definitions whose loss was refused; the same again is meant."""
     rehearsal: Callable[[Sequence[FileEffect]], None] | None = None
@@ -221,6 +223,8 @@ class Context:
             raise ToolError(
                 f"{clip(text)} is hidden ({why}). Go on without it; only the person can allow it."
             )
+        if write and (why := self.refuses(real)):
+            raise ToolError(f"{clip(text)} was not changed. {why}")
         if not write or _covered(real, self.allowed_writing):
             return
         # Both forms: a link may lead to what is protected, or be it.

@@ -180,21 +180,27 @@ def _main(args: argparse.Namespace) -> int:
     return run_to_end(lambda: front.run(order))
 
 
-def _look(args: argparse.Namespace, settings: Settings, chosen: Chosen, cwd: Path) -> str:
-    """Return the command that shows a small model how the tests go; empty: none does.
+def _look(
+    args: argparse.Namespace, settings: Settings, chosen: Chosen, cwd: Path
+) -> tuple[str, ...] | None:
+    """Return the commands that show a small model how its work goes; None: none may be run.
 
-    Only where commands run without a question, and nothing was said of verifying.
+    Those that the task quotes, and what tests the project. Only where commands run without a
+    question, and nothing was said of verifying.
     """
     if args.verify or edit_format_of(settings, chosen) != "answer":
-        return ""
+        return None
     if settings.approval_mode is not Mode.YOLO:
-        return ""
+        return None
+    from qcode.showing.wishes import read
     from qcode.verification.detecting import detect
 
+    commands = list(read(typed(args.prompt)).commands)
     try:
-        return detect(cwd).command
+        commands.append(detect(cwd).command)
     except UsageError:
-        return ""
+        pass
+    return tuple(dict.fromkeys(commands))
 
 
 def _commands(given: Sequence[str], cwd: Path, note: Note) -> tuple[str, ...]:

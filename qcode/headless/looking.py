@@ -14,7 +14,7 @@ from qcode.verification.outcome import Outcome
 from qcode.verification.running import describe
 
 TIMEOUT_S = 30.0
-"""Of one look; a suite that takes longer is nothing to be run unasked."""
+"""Of one look, all its commands; a suite that takes longer is nothing to be run unasked."""
 
 ROUNDS = 3
 """How often what fails at the end of a turn is told."""
@@ -27,12 +27,16 @@ class Looking:
     """The tests before a task and while it is worked on."""
 
     def __init__(
-        self, command: str, task: str, run: Callable[[str], Awaitable[list[Outcome]]]
+        self,
+        commands: Sequence[str],
+        task: str,
+        run: Callable[[Sequence[str]], Awaitable[list[Outcome]]],
+        find: Callable[[], str],
     ) -> None:
-        """`run` runs the command in the sandbox, for at most `TIMEOUT_S`."""
-        self._command = command
-        self._task = task
+        """`run` runs commands in the sandbox; `find` returns what tests the project by then."""
+        self._commands = tuple(commands)
         self._run = run
+        self._find = find
         self._is_about = _IS_ABOUT.search(task) is not None
         self.before: Sequence[Outcome] = ()
         """How it went before anything was done."""
@@ -42,7 +46,7 @@ class Looking:
 
     async def begin(self) -> None:
         """Look at how it goes now."""
-        self.before = self.now = await self._run(self._command)
+        self.before = self.now = await self._run(self._commands)
 
     @property
     def failing(self) -> str:
@@ -57,7 +61,9 @@ class Looking:
         if self._rounds == ROUNDS or not (acted or self._is_about):
             return ""
         if acted:
-            self.now = await self._run(self._command)
+            if not self._commands and (found := self._find()):
+                self._commands = (found,)  # tests that came with the work
+            self.now = await self._run(self._commands)
         failing = self._counted(self.now)
         if not failing:
             return ""
@@ -66,7 +72,7 @@ class Looking:
 
     def _counted(self, now: Sequence[Outcome]) -> str:
         """Return what fails of that which counts: all, or what did not fail before."""
-        if self._is_about:
+        if self._is_about or not self.before:
             return describe(now)
         broke = compare(self.before, now).newly_failing
         worse = [

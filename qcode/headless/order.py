@@ -13,8 +13,9 @@ class Order(Record):
     """What of it a person typed, who may point at things by `@`."""
     verify: tuple[str, ...] = ()
     """Commands that have to exit 0."""
-    look: str = ""
-    """A command that tells the model how its work goes, and decides nothing (`Looking`)."""
+    look: tuple[str, ...] | None = None
+    """Commands that tell the model how its work goes, and decide nothing (`Looking`); None:
+    nothing is run but what was asked for."""
     protect: tuple[str, ...] = ()
     """Globs of files that have to stay byte for byte."""
     guard_tests: bool = True

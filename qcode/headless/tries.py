@@ -98,7 +98,8 @@ class Tries:
             how = await self._undo()
         tries_anew = self._usual.kind is Kind.THINK and self._over % 2
         anew = self._anew(f"{failing}\n{task}") if tries_anew else None
-        session.agent.approach = anew or self._usual
+        usual = Approach(Kind.PLAN) if self._usual.kind is Kind.PLAIN else self._usual
+        session.agent.approach = anew or usual
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
 
     async def _undo(self) -> str:

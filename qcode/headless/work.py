@@ -130,6 +130,8 @@ class Work:
         self.tries = _tries(session, watcher)
         self.acted = False
         """Whether this turn did anything that may have changed a file."""
+        self.wrote = False
+        """Whether this turn wrote a file, perhaps as it was."""
 
     async def prepare(self, order: Order) -> None:
         """Get ready for a task: the sandbox, what is protected, how the verification goes now.
@@ -150,13 +152,8 @@ class Work:
             await self._verify()
             self.baseline = self.outcomes
             self._check_edits_if_quick()
-        elif order.look and self.looking is None:
-            from qcode.headless.looking import TIMEOUT_S, Looking
-
-            async def run(command: str) -> list[Outcome]:
-                return await self._run_commands((command,), TIMEOUT_S)
-
-            self.looking = Looking(order.look, order.prompt, run)
+        elif order.look is not None and self.looking is None:
+            self.looking = self._look_at(order.look)
             await self.looking.begin()
         if self.tries is not None:
             self.tries.begin(self.looking.before if self.looking else self.baseline or ())
@@ -302,10 +299,28 @@ class Work:
         self.session.history.begin_anew()
         self.session.agent.temperature = RUT_TEMPERATURE
 
+    def _look_at(self, commands: Sequence[str]) -> Looking:
+        from qcode.headless.looking import TIMEOUT_S, Looking
+        from qcode.verification.detecting import detect
+
+        root = self.session.agent.context.workspace.root
+
+        async def run(commands: Sequence[str]) -> list[Outcome]:
+            return await self._run_commands(commands, TIMEOUT_S) if commands else []
+
+        def find() -> str:
+            try:
+                return detect(root).command
+            except QcodeError:
+                return ""
+
+        return Looking(commands, self.order.prompt, run, find)
+
     def _came_to_nothing(self) -> bool:
-        """Whether a small model gave up before it did anything, and may try again."""
-        gave_up = self.end is TurnEnd.GAVE_UP and not self.acted
-        return self.tries is not None and self.tries.may_start_over and gave_up
+        """Whether a small model gave up, or wrote files as they were, and may try again."""
+        if self.tries is None or self.acted or not self.tries.may_start_over:
+            return False
+        return self.end is TurnEnd.GAVE_UP or (self.end is TurnEnd.ANSWERED and self.wrote)
 
     async def _look(self) -> str:
         """Return what another try is told, where tests that nobody asked for fail; else nothing."""
@@ -319,7 +334,7 @@ class Work:
     async def _turn(self, text: str, said: str) -> int:
         self.answer = ""
         self.error = ""
-        self.acted = False
+        self.acted = self.wrote = False
         async with aclosing(self.session.send(text, said=said)) as stream:
             async for event in stream:
                 self._take(event)
@@ -333,10 +348,13 @@ class Work:
             case events.AnswerFinished(message):
                 if said := self._said(message):
                     self.answer = said
-            case events.ToolFinished(result):
+            case events.ToolFinished(result, _, diff):
                 tool = self.session.agent.tools.get(result.name)
                 if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL):
-                    self.acted |= not result.is_error
+                    did = not result.is_error
+                    if self.tries is not None and tool.effect is Effect.EDIT:
+                        self.wrote, did = True, bool(diff)  # it writes files as they were, too
+                    self.acted |= did
             case events.CheckpointMade(_, step):
                 if self.tries is not None:
                     self.tries.changed(step)

@@ -18,6 +18,8 @@ class Kind(Enum):
 
     PLAIN = "plain"
     """The files alone."""
+    PLAN = "plan"
+    """First what has to change, then the files."""
     THINK = "think"
     """First what is wrong, then the files."""
     ANEW = "anew"

@@ -18,6 +18,8 @@ from qcode.secrets import Masker
 from qcode.showing.approach import Approach, Kind, without_bodies
 from qcode.showing.choosing import Files, choose, listed, paths_in
 from qcode.showing.excerpts import LONG_LINES, parts
+from qcode.showing.wishes import Wishes, refusal
+from qcode.showing.wishes import read as read_wishes
 from qcode.tools.base import Context
 from qcode.tools.files import fingerprint
 
@@ -34,9 +36,6 @@ class Shown:
     What is shown whole counts as read, so that it may be written whole.
     """
 
-    reads_all = True
-    """It goes by all of the message: a failing test's output names files as well."""
-
     def __init__(
         self, context: Context, masker: Masker, tokens: int, approach: Callable[[], Approach]
     ) -> None:
@@ -46,20 +45,34 @@ class Shown:
         self._masker = masker
         self._tokens = min(tokens, MOST_TOKENS)
         self._task = ""
+        self._wishes = Wishes()
 
     async def tell(self, said: str, *, is_first: bool) -> Told:
         """Choose, read and tell; what cannot be read is left out."""
+        return await self.tell_all(said, said, is_first=is_first)
+
+    async def tell_all(self, text: str, said: str, *, is_first: bool) -> Told:
+        """The same by all of the message: a failing test's output names files as well."""
         from qcode.daemon import in_daemon
 
-        self._context.named.update(identifiers(said))
-        self._task = said
         root, is_hidden = self._context.workspace.root, self._context.is_hidden
+        self._task = said or text
+        self._wishes = read_wishes(self._task)
+        self._context.named.update(identifiers(self._task))
+        self._context.refuses = self._refusal
 
         def find() -> Files:
-            return choose(root, said, is_hidden, self._tokens * 3)
+            return choose(root, text, is_hidden, self._tokens * 3)
 
         files = await in_daemon(find)
-        return await asyncio.to_thread(self._told, files, said, is_first)
+        return await asyncio.to_thread(self._told, files, text, is_first)
+
+    def _refusal(self, real: Path) -> str:
+        is_measure = self._approach().kind in (Kind.THINK, Kind.ANEW)
+        path = self._context.workspace.show(real)
+        if not beneath.exists(real):
+            is_measure = False  # a test that is new makes none weaker
+        return refusal(self._wishes, path, is_measure=is_measure)
 
     def _told(self, files: Files, said: str, is_first: bool) -> Told:
         left = self._tokens
@@ -89,18 +102,27 @@ class Shown:
 
     def _how(self, files: Files, is_partial: str) -> str:
         """Return the form of an answer, told last and with a path that fits, as it is copied."""
+        wishes, approach = self._wishes, self._approach()
+        if wishes.is_question:
+            return load("shown/words")
         new = paths_in(self._task)
-        code = [path for path in (*files.named, *new) if not is_test(path)]
-        path = next(iter((*code, *files.named, *files.likely)), "name.py")
-        approach = self._approach()
+        known = [*files.named, *new, *files.likely]
+        path = next(
+            (each for each in known if not is_test(each) and each not in wishes.keeps),
+            next(iter((*files.named, *files.likely)), "name.py"),
+        )
         if approach.kind is Kind.ANEW:
             path = approach.path
-        how = load(f"shown/{approach.kind.value}", form=load("shown/form", path=path))
+        how = [load(f"shown/{approach.kind.value}", form=load("shown/form", path=path))]
         if approach.kind is Kind.ANEW:
             names = " and ".join(approach.names)
-            how = f"{load('shown/left_out', names=names, path=path)}\n\n{how}"
-        part = load("shown/part", path=is_partial) if is_partial else ""
-        return "\n\n".join(filter(None, (how, part)))
+            how.insert(0, load("shown/left_out", names=names, path=path))
+        if is_partial:
+            how.append(load("shown/part", path=is_partial))
+        if wishes.removes:
+            gone = next((each for each in new if each in files.named), path)
+            how.append(load("shown/remove", path=gone))
+        return "\n\n".join(how)
 
     def owner(self, code: str) -> str:
         """Return whose code it is: of the one file with its definitions, or the one to be made.

@@ -91,7 +91,7 @@ def test_after_four_tries_that_fail_the_last_one_stays(work: Path) -> None:
 def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
     (work / "test_stats.py").write_text(
         "from stats import mean\n\n\ndef test_mean():\n    assert mean([1, 2, 3]) == 2\n\n\n"
-        "def test_none():\n    assert mean([]) == 0\n"
+        "def test_none():\n    assert mean(None) == 0\n"
     )
     best = GOOD.replace("return sum", "if not values:\n        return 0\n    return sum")
     with scripted.ScriptedServer([file(GOOD), file(BUG), file(best)]) as server:
@@ -103,7 +103,7 @@ def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
     for told in (second, third):  # the second try made nothing better and was taken back
         assert "assert 1.5 == 2" not in told
     assert f"stats.py\n```\n{GOOD}```" in third
-    assert "ZeroDivisionError" in third
+    assert "TypeError" in third
 
 
 def test_with_verify_the_same_tries_decide(work: Path) -> None:

@@ -1,0 +1,98 @@
+"""What a task says of how it is to be done, where a small model does not hear it. Pure.
+
+English alone: other languages say nothing here, and all is left to the model.
+"""
+
+from __future__ import annotations
+
+import re
+
+from qcode.record import Record
+from qcode.repomap.standing import is_test
+from qcode.showing.choosing import paths_in
+
+_CHANGE = r"(?:chang|edit|modif|touch|alter|rewrit)\w*"
+_WHAT = r"(?P<what>(?:[^.;!?\n]|\.(?=\w)){1,80}?)"
+_END = r"(?=[.;!?)\n](?:\s|$)|[.;!?)]?$|,)"
+_KEEPS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"\b(?:do not|don't|never|must not|without|not to|may not)\s+{_CHANGE}\s+{_WHAT}{_END}",
+        rf"(?:^|[.;,]\s+){_WHAT}\s+(?:must|may|should|can)\s?not\s+be\s+{_CHANGE}",
+        rf"\bleave\s+{_WHAT}\s+(?:as (?:it|they) (?:is|are)|unchanged|untouched|alone)\b",
+        r"[,(]\s*not\s+(?:in\s+)?(?:the\s+)?(?P<what>[\w./-]*\w)",
+    )
+)
+_ALL = re.compile(r"\b(?:any|all|the|a)\s+(?:files?|code)\b|\banything\b", re.IGNORECASE)
+_TESTS = re.compile(r"\btests?\b", re.IGNORECASE)
+_TESTS_CHANGE = re.compile(
+    r"\b(?:update|adapt|rewrite|extend|add|write|change|rename|move)\b[^.\n]{0,40}\btests?\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r"\s*(?:which|what|where|why|who|whose|when|how|does|do|is|are|can|could|should|explain|describe"
+    r"|tell me|summari[sz]e)\b",
+    re.IGNORECASE,
+)
+_REMOVES = re.compile(r"\b(?:remove|delete|drop)\b[^.\n]{0,60}\b(?:file|module)\b", re.IGNORECASE)
+_QUOTED = re.compile(r"`([^`\n]{3,120})`")
+_RUNS = re.compile(
+    r"(?:python3?|node|ruby|php|deno run|bun run|make|pytest|tox|cargo (?:test|run|build|check)"
+    r"|go (?:test|run|build|vet)|npm (?:test|run)|\./[\w./-]+)(?: [\w./:=@,+-]+)*"
+)
+
+
+class Wishes(Record):
+    """What was asked besides the task itself."""
+
+    is_question: bool = False
+    keeps_all: bool = False
+    """No file is to be changed."""
+    keeps_tests: bool = False
+    changes_tests: bool = False
+    """Tests are to be changed, or written."""
+    keeps: tuple[str, ...] = ()
+    """Files that are to stay, as they are named."""
+    removes: bool = False
+    """A file is to go."""
+    commands: tuple[str, ...] = ()
+    """That it quotes, and that run something of the project."""
+
+
+def read(task: str) -> Wishes:
+    """Return what a task says."""
+    kept = [match["what"] for pattern in _KEEPS for match in pattern.finditer(task)]
+    positive = task
+    for text in kept:
+        positive = positive.replace(text, " ")
+    keeps_all = any(_ALL.fullmatch(text.strip()) for text in kept)
+    return Wishes(
+        is_question=_is_question(task, keeps_all=keeps_all),
+        keeps_all=keeps_all,
+        keeps_tests=any(_TESTS.search(text) and not paths_in(text) for text in kept),
+        changes_tests=_TESTS_CHANGE.search(positive) is not None,
+        keeps=tuple(dict.fromkeys(path for text in kept for path in paths_in(text))),
+        removes=_REMOVES.search(task) is not None,
+        commands=tuple(
+            command for command in _QUOTED.findall(task) if _RUNS.fullmatch(command.strip())
+        ),
+    )
+
+
+def refusal(wishes: Wishes, path: str, *, is_measure: bool) -> str:
+    """Return why a file, relative to the workspace, is not to be changed; empty: it may be.
+
+    `is_measure`: whether the task is done when tests pass, so that they stay as they are.
+    """
+    if wishes.keeps_all:
+        return "The task says to change no file. Answer in words."
+    if any(path == kept or path.endswith(f"/{kept}") for kept in wishes.keeps):
+        return f"The task says not to change {path}. Change other files."
+    if is_test(path) and (wishes.keeps_tests or (is_measure and not wishes.changes_tests)):
+        return f"{path} is a test, and stays as it is. Change the code that it tests."
+    return ""
+
+
+def _is_question(task: str, *, keeps_all: bool) -> bool:
+    first = task.strip().partition("\n")[0]
+    return keeps_all or (_ASKS.match(first) is not None and "?" in first)
