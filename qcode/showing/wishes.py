@@ -30,15 +30,21 @@ _TESTS_CHANGE = re.compile(
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    r"\s*(?:which|what|where|why|who|whose|when|how|does|do|is|are|can|could|should|explain|describe"
-    r"|tell me|summari[sz]e)\b",
+    r"\s*(?:which|what|where|why|who|whose|when|how|does|do|is|are|explain|describe|tell me"
+    r"|summari[sz]e)\b",
     re.IGNORECASE,
 )
+_ORDERS = re.compile(
+    r"(?:[.!?;,:]\s+|\b(?:please|then|and|so|you)\s+)(?:fix|add|change|make|write|implement|remove"
+    r"|delete|rename|update|create|correct|refactor|move|replace|set|let)\b",
+    re.IGNORECASE,
+)
+"""Something to be done, behind a question."""
 _REMOVES = re.compile(r"\b(?:remove|delete|drop)\b[^.\n]{0,60}\b(?:file|module)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"`([^`\n]{3,120})`")
 _RUNS = re.compile(
-    r"(?:python3?|node|ruby|php|deno run|bun run|make|pytest|tox|cargo (?:test|run|build|check)"
-    r"|go (?:test|run|build|vet)|npm (?:test|run)|\./[\w./-]+)(?: [\w./:=@,+-]+)*"
+    r"(?:(?:python3?|node|ruby|php|deno run|bun run|npm run)(?= )|make|pytest|tox|npm test"
+    r"|cargo (?:test|run|build|check)|go (?:test|run|build|vet)|\./[\w./-]+)(?: [\w./:=@,+-]+)*"
 )
 
 
@@ -95,4 +101,5 @@ def refusal(wishes: Wishes, path: str, *, is_measure: bool) -> str:
 
 def _is_question(task: str, *, keeps_all: bool) -> bool:
     first = task.strip().partition("\n")[0]
-    return keeps_all or (_ASKS.match(first) is not None and "?" in first)
+    asks = _ASKS.match(first) is not None and "?" in first
+    return keeps_all or (asks and _ORDERS.search(task) is None)
