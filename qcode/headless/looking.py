@@ -39,22 +39,25 @@ class Looking:
         self.now: Sequence[Outcome] = ()
         """How it went when it was last looked at."""
         self._rounds = 0
+        self._tells = True
 
     async def begin(self) -> None:
         """Look at how it goes now."""
         self.before = self.now = await self._run(self._command)
+        # What cannot be run here, or not soon, tells nothing of the task.
+        self._tells = all(each.exit_code not in (None, 126, 127) for each in self.before)
 
     @property
     def failing(self) -> str:
         """What fails before anything is done, if the task may be about that."""
-        return describe(self.before) if self._is_about else ""
+        return describe(self.before) if self._is_about and self._tells else ""
 
     async def again(self, *, acted: bool) -> str:
         """Return what fails at the end of a turn that is worth another try; empty: nothing.
 
         Where nothing was changed, that is worth a word only if the task was about what fails.
         """
-        if self._rounds == ROUNDS or not (acted or self._is_about):
+        if self._rounds == ROUNDS or not self._tells or not (acted or self._is_about):
             return ""
         if acted:
             self.now = await self._run(self._command)

@@ -154,7 +154,8 @@ class Work:
             from qcode.headless.looking import TIMEOUT_S, Looking
 
             async def run(command: str) -> list[Outcome]:
-                return await self._run_commands((command,), TIMEOUT_S)
+                looked = self._run_commands((command,), TIMEOUT_S)
+                return await self.as_step(f"look at {command}", looked)
 
             self.looking = Looking(order.look, order.prompt, run)
             await self.looking.begin()
@@ -277,7 +278,8 @@ class Work:
 
     def _first(self, broke: str = "") -> str:
         if self.tries is not None:
-            before = self.looking.failing if self.looking else self._failing(self.baseline)
+            mask = self.session.agent.masker.mask
+            before = mask(self.looking.failing) if self.looking else self._failing(self.baseline)
             return self.tries.first(self._task(), before, broke)
         failing = self._failing()
         if not failing:
@@ -311,7 +313,8 @@ class Work:
         """Return what another try is told, where tests that nobody asked for fail; else nothing."""
         if self.looking is None or self.tries is None:
             return ""
-        if not (failing := await self.looking.again(acted=self.acted)):
+        failing = self.session.agent.masker.mask(await self.looking.again(acted=self.acted))
+        if not failing:
             return ""
         await self.tries.start_over(self.order.prompt, failing, self.looking.now)
         return self._first(failing)

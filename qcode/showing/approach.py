@@ -33,6 +33,8 @@ class Approach(Record):
     """With ANEW: the file, relative to the workspace."""
     names: tuple[str, ...] = ()
     """With ANEW: the functions that are written anew."""
+    task: str = ""
+    """What is asked for, where the message has more: what fails names what nobody spoke of."""
 
 
 MOST_ANEW = 2

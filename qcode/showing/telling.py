@@ -51,7 +51,7 @@ class Shown:
         """Choose, read and tell; what cannot be read is left out."""
         from qcode.daemon import in_daemon
 
-        self._context.named.update(identifiers(said))
+        self._context.named.update(identifiers(self._approach().task or said))
         self._task = said
         root, is_hidden = self._context.workspace.root, self._context.is_hidden
 
