@@ -51,6 +51,8 @@ class Shown:
         """Choose, read and tell; what cannot be read is left out."""
         from qcode.daemon import in_daemon
 
+        if not self._context.whole_files:
+            return Told()  # a model with tools took over
         self._context.named.update(identifiers(self._approach().task or said))
         self._task = said
         root, is_hidden = self._context.workspace.root, self._context.is_hidden

@@ -288,3 +288,14 @@ def test_of_a_model_with_tools_it_is_said_that_it_was_stopped(work: Path) -> Non
 
     assert ended.code == 1
     assert "the answer said the same again and again, and was stopped" in ended.err
+
+
+def test_a_model_with_tools_that_goes_on_is_told_of_tools(work: Path) -> None:
+    with scripted.ScriptedServer([file(GOOD), answer("So:\n```sh\ntouch made\n```")]) as server:
+        run(work, server, "--verify", "none", TASK)
+        run(work, server, "--continue", "How is it run?", model="scripted")
+
+    first, second = (request.json for request in server.requests)
+    assert "fence of sh" in first["messages"][0]["content"]
+    assert "fence of sh" not in second["messages"][0]["content"]
+    assert not (work / "made").exists()
