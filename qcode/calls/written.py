@@ -13,6 +13,7 @@ one; a fence of `sh` is a command. All other fences are text. Pure.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -71,6 +72,8 @@ _PROMPTED = re.compile(r"^[ \t]*\$ ((?:.*\\\r?\n)*.*)", re.MULTILINE)
 _BLOCK = re.compile(r"^(?:<{5,9}|-{5,9}) SEARCH>?\s*$", re.MULTILINE)
 _NESTING = (".md", ".markdown", ".rst", ".mdx", ".txt")
 """Files that have fences of their own."""
+_MOST_ENDS = 8
+"""Fences that are tried as the end of a file, by whether it is Python then."""
 
 
 _COMMAND = re.compile(r"[\w./~$(\[{!-][^\s=]*(?:=\S*)?(?:\s|$)")
@@ -170,6 +173,8 @@ def _regions(text: str, owner: Owner, cut: bool) -> Iterator[Region]:
             continue
         named, first = _named(lines, above, at, opening["info"].strip())
         end = _closing(lines, at, opening, named)
+        if named.endswith(".py"):
+            end = _closing_python(lines, at, opening, end)
         is_closed = end < len(lines)
         body = _dedented(lines[at + 1 : end], opening["indent"])
         call = _call(named, opening["info"].strip(), body, owner, is_cut=cut and not is_closed)
@@ -231,6 +236,24 @@ def _closing(lines: Sequence[str], at: int, opening: re.Match[str], named: str) 
             if depth == 0:
                 return end
         end += 1
+    return end
+
+
+def _closing_python(lines: Sequence[str], at: int, opening: re.Match[str], end: int) -> int:
+    """Return the line that closes a fence with Python, whose texts may have fences in them."""
+    mark = opening["mark"]
+    ends = [end]
+    for later in range(end + 1, len(lines)):
+        if len(ends) == _MOST_ENDS:
+            break
+        if lines[later].strip().startswith(mark) and not lines[later].strip().strip(mark[0]):
+            ends.append(later)
+    for each in ends:
+        try:
+            ast.parse(_dedented(lines[at + 1 : each], opening["indent"]))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return each
     return end
 
 

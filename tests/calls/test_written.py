@@ -138,6 +138,19 @@ def test_markdown_keeps_its_own_fences() -> None:
     assert files(f"README.md\n````\n{body}````") == {"README.md": body}
 
 
+def test_python_keeps_the_fences_in_its_texts() -> None:
+    body = 'def f():\n    """F.\n\n    ```python\n    f()\n    ```\n    """\n    return 1\n'
+
+    assert files(f"a.py\n```python\n{body}```\nDone.\nb.py\n```\nx = 1\n```") == {
+        "a.py": body,
+        "b.py": "x = 1\n",
+    }
+    assert files("a.py\n```python\ndef f(:\n```\nb.py\n```\nx = 1\n```") == {
+        "a.py": "def f(:\n",
+        "b.py": "x = 1\n",
+    }
+
+
 def test_a_fence_without_an_end_is_a_file_unless_the_answer_was_cut() -> None:
     assert files("a.py\n```\nx = 1") == {"a.py": "x = 1\n"}
     [call] = written("a.py\n```\nx = 1", cut=True)
