@@ -299,3 +299,16 @@ def test_a_model_with_tools_that_goes_on_is_told_of_tools(work: Path) -> None:
     assert "fence of sh" in first["messages"][0]["content"]
     assert "fence of sh" not in second["messages"][0]["content"]
     assert not (work / "made").exists()
+
+
+def test_what_is_said_of_a_file_is_not_written_into_it(work: Path) -> None:
+    (work / "config.json").write_text('{\n  "host": "a",\n  "port": 1\n}\n')
+    about = '{\n  "what": "where it listens",\n  "for": "whom"\n}\n'
+    changed = '{\n  "host": "b",\n  "port": 1\n}\n'
+    script = [answer(f"So:\n```json\n{each}```") for each in (about, changed)]
+    with scripted.ScriptedServer(script) as server:
+        run(work, server, "--verify", "none", "What does config.json say?")
+        assert '"a"' in (work / "config.json").read_text()
+        run(work, server, "--verify", "none", "Change the host in config.json to b.")
+
+    assert (work / "config.json").read_text() == changed
