@@ -312,3 +312,33 @@ def test_what_is_said_of_a_file_is_not_written_into_it(work: Path) -> None:
         run(work, server, "--verify", "none", "Change the host in config.json to b.")
 
     assert (work / "config.json").read_text() == changed
+
+
+def test_what_a_person_changed_meanwhile_stays(work: Path) -> None:
+    wrong, mine = BUG.replace("+ 1", "+ 2"), BUG.replace("+ 1", "+ 9")
+
+    def meanwhile(_seen: scripted.Seen) -> scripted.Stream:
+        (work / "stats.py").write_text(mine)
+        return answer("It is done.")
+
+    first = answer(f"stats.py\n```python\n{wrong}```\n\npath/to/b.py\n```\nx\n```\n")
+    rest = [answer("I leave it.")] * 3
+    with scripted.ScriptedServer([first, meanwhile, *rest]) as server:
+        ended = run(work, server, TASK)
+
+    assert "trying anew, with the files as they were, but stats.py\n" in ended.err
+    assert (work / "stats.py").read_text() == mine
+
+
+def test_what_it_writes_is_asked_about_like_calls(work: Path) -> None:
+    script = [answer("```sh\ntouch made\n```"), answer("../up.py\n```\nx = 1\n```"), answer("No.")]
+    with scripted.ScriptedServer(script) as server:
+        ended = Program(work, server.base_url, SMALL).run("run", TASK)
+
+    assert (ended.code, ended.out) == (0, "No.\n")
+    assert not (work / "made").exists()
+    assert not (work.parent / "up.py").exists()
+    script = [file(GOOD), answer("I may not.")]
+    with scripted.ScriptedServer(script) as server:
+        Program(work, server.base_url, SMALL).run("run", "--approval-mode", "plan", TASK)
+    assert (work / "stats.py").read_text() == BUG
