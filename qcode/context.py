@@ -22,6 +22,19 @@ def system_prompt(edit_format: EditFormat = DEFAULT, name: str = "system") -> st
     return load(name, editing=load(f"editing/{form}")).strip()
 
 
+def fitting(system: str, edit_format: EditFormat, name: str = "system") -> str:
+    """Return a session's system prompt for a model of this form.
+
+    It stays, as a server may still hold it, unless it tells of files in the answer and the
+    model calls tools, or the other way round.
+    """
+    in_answer = system_prompt("answer", name)
+    began = system.startswith(in_answer)
+    if began == (edit_format == "answer"):
+        return system
+    return system_prompt(edit_format, name) + (system.removeprefix(in_answer) if began else "")
+
+
 def output_limit(context_window: int | None, wanted: int | None, most: int | None = None) -> int:
     """Return the `max_tokens` of each request; `most` is what the model can write at once.
 

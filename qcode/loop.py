@@ -60,6 +60,8 @@ _HOLDS = 10
 _COMPACTIONS = 3
 """In a row, each harder, where the server still finds the request too long."""
 
+_STAMMERS = "the answer said the same again and again, and was stopped"
+
 _WRITES = ("write_file", "apply_patch")
 """What a file in an answer is a call of (`qcode.calls.written`)."""
 
@@ -181,7 +183,7 @@ class _Turn:
                 if answer.decoded.calls:  # cut, and no call is left unanswered
                     await self._run_calls(answer.decoded.calls)
                 self.record.boundary()
-                return self._give_up("the answer said the same again and again, and was stopped")
+                return self._give_up(_STAMMERS)
             if answer.decoded.calls:
                 advice = await self._run_calls(answer.decoded.calls)
                 if self._is_written(answer):
@@ -328,6 +330,8 @@ class _Turn:
         return TurnEnd.GAVE_UP
 
     def _judge(self, answer: Answer) -> TurnEnd:
+        if answer.stammers:
+            return self._give_up(_STAMMERS)
         if answer.done.finish_reason != "length":
             return TurnEnd.ANSWERED
         return self._give_up(

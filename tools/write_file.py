@@ -34,6 +34,8 @@ from qcode.tools.rehearsed import FileTool
 from qcode.tools.schema import HIDDEN
 
 _SHOWN_LINES = 300
+_LONG, _PIECE = 12, 3
+"""Of a file with so many lines or more, less than one in so many is taken for a piece."""
 
 
 class Params(Record):
@@ -68,7 +70,8 @@ class WriteFile(FileTool[Params]):
             )
         written, kept = params.content, ""
         if context.whole_files and not params.insist:
-            written, kept = _with_the_rest(context, real, before, params.content)
+            own = like(before.text, params.content)  # else the two line ends would be mixed
+            written, kept = _with_the_rest(context, real, before, own)
         content = like(before.text, written)
         if before.coding.encode(content) == before.data:
             shown = context.workspace.show(real)
@@ -84,7 +87,7 @@ def _with_the_rest(context: Context, real: Path, before: Opened, content: str) -
     Raises:
         ToolError: it is not clear where they belong; the same content again is taken as it is.
     """
-    from qcode.editing.lost import lost
+    from qcode.editing.lost import defined, lost
 
     gone = lost(before.path, before.text, content, context.named)
     if gone and before.path.endswith((".py", ".pyi")):
@@ -94,6 +97,9 @@ def _with_the_rest(context: Context, real: Path, before: Opened, content: str) -
         if whole is not None:
             names = ", ".join(whole.kept[:8])
             return whole.text, f"\n[{names}: left out of what you wrote, and still there.]"
+    had, has = line_count(before.text), line_count(content)
+    if not gone and had >= _LONG and has * _PIECE < had and not defined(before.path, before.text):
+        gone = (f"most of the {had} lines",)  # an example of a setting, say
     if gone and context.told_lost.get(real) != gone:
         context.told_lost[real] = gone
         raise ToolError(

@@ -13,11 +13,13 @@ one; a fence of `sh` is a command. All other fences are text. Pure.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from qcode.calls.disclaims import disclaims
 from qcode.calls.found import Fault, Found
 from qcode.messages import ToolCall
 
@@ -29,8 +31,27 @@ FORMAT = "written"
 
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
 _SHELLS = frozenset({"sh", "bash", "shell", "zsh", "console", "shell-session", "terminal"})
-_OUTPUTS = frozenset({"text", "output", "plaintext", "txt", "diff", "log"})
+_OUTPUTS = frozenset({"text", "output", "plaintext", "txt", "diff", "log", "pycon"})
 """What a model calls fences that show something."""
+_ENDINGS = {
+    "python": (".py", ".pyi"),
+    "py": (".py", ".pyi"),
+    "json": (".json", ".jsonc", ".json5", ".ipynb"),
+    "yaml": (".yaml", ".yml"),
+    "yml": (".yaml", ".yml"),
+    "toml": (".toml", ".lock"),
+    "ini": (".ini", ".cfg", ".conf"),
+    "javascript": (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".vue"),
+    "js": (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".vue"),
+    "typescript": (".ts", ".tsx", ".mts", ".cts", ".vue"),
+    "ts": (".ts", ".tsx", ".mts", ".cts", ".vue"),
+    "html": (".html", ".htm", ".vue"),
+    "css": (".css", ".scss", ".less"),
+    "sql": (".sql",),
+    "markdown": (".md", ".mdx", ".markdown"),
+    "md": (".md", ".mdx", ".markdown"),
+}
+"""What files end in whose text models call so; a fence without a path is of no others."""
 _DECORATION = re.compile(r"^(?:[#>*\-+\s]|\d+[.)]\s)*")
 _LABEL = re.compile(
     r"(?i)^(?:(?:new|updated?|changed|modified|corrected|complete)\s+)?"
@@ -43,11 +64,16 @@ _NAME = re.compile(
 )
 _QUOTED = re.compile(r"[`\"*]+([^`\"*\n]*[^`\"*\s\n])[`\"*]+")
 _COMMENT = re.compile(r"^\s*(?:#|//|--|;|/\*|<!--)\s*(.+?)\s*(?:\*/|-->)?\s*$")
-_PLACEHOLDER = re.compile(r"(?:^|/)path/to/|^(?:path|file|filename|your_file|example)\.(?:ext|py)$")
-_PROMPT = re.compile(r"^\$ ", re.MULTILINE)
+_PLACEHOLDER = re.compile(
+    r"(?:^|/)path/to/|^(?:path|file|filename|your_file|example)\.ext$|^(?:filename|your_file)\.py$"
+)
+_PROMPTED = re.compile(r"^[ \t]*\$ ((?:.*\\\r?\n)*.*)", re.MULTILINE)
+"""A command behind a prompt, with the lines that go on with it; other lines are its output."""
 _BLOCK = re.compile(r"^(?:<{5,9}|-{5,9}) SEARCH>?\s*$", re.MULTILINE)
 _NESTING = (".md", ".markdown", ".rst", ".mdx", ".txt")
 """Files that have fences of their own."""
+_MOST_ENDS = 8
+"""Fences that are tried as the end of a file, by whether it is Python then."""
 
 
 _COMMAND = re.compile(r"[\w./~$(\[{!-][^\s=]*(?:=\S*)?(?:\s|$)")
@@ -147,9 +173,13 @@ def _regions(text: str, owner: Owner, cut: bool) -> Iterator[Region]:
             continue
         named, first = _named(lines, above, at, opening["info"].strip())
         end = _closing(lines, at, opening, named)
+        if named.endswith(".py"):
+            end = _closing_python(lines, at, opening, end)
         is_closed = end < len(lines)
         body = _dedented(lines[at + 1 : end], opening["indent"])
         call = _call(named, opening["info"].strip(), body, owner, is_cut=cut and not is_closed)
+        if call and call.name == "run_shell_command" and disclaims("".join(lines[above:at])):
+            call = None
         at = above = min(end + 1, len(lines))
         if call is not None:
             yield Region(offsets[first], offsets[at], call)
@@ -209,6 +239,24 @@ def _closing(lines: Sequence[str], at: int, opening: re.Match[str], named: str) 
     return end
 
 
+def _closing_python(lines: Sequence[str], at: int, opening: re.Match[str], end: int) -> int:
+    """Return the line that closes a fence with Python, whose texts may have fences in them."""
+    mark = opening["mark"]
+    ends = [end]
+    for later in range(end + 1, len(lines)):
+        if len(ends) == _MOST_ENDS:
+            break
+        if lines[later].strip().startswith(mark) and not lines[later].strip().strip(mark[0]):
+            ends.append(later)
+    for each in ends:
+        try:
+            ast.parse(_dedented(lines[at + 1 : each], opening["indent"]))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return each
+    return end
+
+
 def _dedented(lines: Sequence[str], indent: str) -> str:
     return "".join(line.removeprefix(indent) for line in lines)
 
@@ -216,7 +264,7 @@ def _dedented(lines: Sequence[str], indent: str) -> str:
 def _call(named: str, info: str, body: str, owner: Owner, *, is_cut: bool) -> Found | None:
     language = re.split(r"[\s:{]", info, maxsplit=1)[0].lower()
     if language in _SHELLS and not named.endswith((".sh", ".bash", ".zsh")):
-        command = _PROMPT.sub("", body).strip()
+        command = ("\n".join(_PROMPTED.findall(body)) or body).strip()
         if not command or not _COMMAND.match(command):
             return None
         return _found("run_shell_command", {"command": command}, is_cut=is_cut)
@@ -231,6 +279,8 @@ def _call(named: str, info: str, body: str, owner: Owner, *, is_cut: bool) -> Fo
             path, body = name, rest
         else:
             path = owner(body)
+            if not path.endswith(_ENDINGS.get(language, "")):
+                return None
     if not path or body.strip() == EXAMPLE:
         return None
     path = path.removeprefix("./")

@@ -18,6 +18,7 @@ from qcode.cli.start import (
     specs_for,
 )
 from qcode.config import THEMES
+from qcode.context import fitting
 from qcode.errors import UsageError
 from qcode.permissions import Mode
 from qcode.tiers import tier_for
@@ -160,7 +161,12 @@ async def _model(talk: Conversation, name: str) -> None:
     before, agent.provider = agent.provider, provider
     agent.target = chosen.target
     tier = tier_for(chosen.context_window)
-    agent.specs = (*specs_for(edit_format_of(settings, chosen), tier), *agent.specs_added)
+    edit_format = edit_format_of(settings, chosen)
+    if edit_format == "answer" and not agent.in_answer:
+        edit_format = "whole"  # its files would be shown from the first message on
+    agent.in_answer = agent.context.whole_files = edit_format == "answer"
+    agent.system = fitting(agent.system, edit_format)
+    agent.specs = (*specs_for(edit_format, tier), *agent.specs_added)
     if talk.session.history.conversation.archived:
         agent.tell_of_archive()
     agent.context.sizes = tier.sizes

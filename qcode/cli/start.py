@@ -27,7 +27,7 @@ from qcode.compaction.compactor import Compactor
 from qcode.compaction.summing import Summing
 from qcode.composing import Budgets
 from qcode.config import Settings
-from qcode.context import output_limit, system_prompt
+from qcode.context import fitting, output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EditFormat, prompt_of, told
 from qcode.errors import ToolError, UsageError
 from qcode.messages import ToolCall
@@ -616,7 +616,7 @@ def _history(
     protocols: dict[str, ToolProtocol] = {"native": "native", "prompted": "prompted"}
     same_model = loaded.model == chosen.target.model
     protocol = protocols.get(loaded.protocol) if same_model else None
-    return history, entry.id, loaded.system or system, protocol
+    return history, entry.id, fitting(loaded.system or system, edit_format), protocol
 
 
 def newest_session(cwd: Path) -> journal.Entry:

@@ -22,6 +22,11 @@ ROUNDS = 3
 _IS_ABOUT = re.compile(r"(?i)\b(?:tests?|fail\w*|bugs?|fix\w*|errors?|broken|crash\w*|hangs?)\b")
 """A task with one of these may mean what fails; another one does not."""
 
+_MAY_HANG = re.compile(
+    r"(?i)\b(?:hang|hung|stuck|endless|infinite|time(?:s|d)? ?out|deadlock)\w*"
+    r"|\b(?:not|never|n't) (?:end|finish|stop|return|terminat)\w*"
+)
+
 
 class Looking:
     """The tests before a task and while it is worked on."""
@@ -38,27 +43,32 @@ class Looking:
         self._run = run
         self._find = find
         self._is_about = _IS_ABOUT.search(task) is not None
+        self._may_hang = _MAY_HANG.search(task) is not None
         self.before: Sequence[Outcome] = ()
         """How it went before anything was done."""
         self.now: Sequence[Outcome] = ()
         """How it went when it was last looked at."""
         self._rounds = 0
+        self._tells = True
 
     async def begin(self) -> None:
         """Look at how it goes now."""
         self.before = self.now = await self._run(self._commands)
+        # What cannot be run here, or not soon, tells nothing of the task, unless that is the fault.
+        mute = (126, 127) if self._may_hang else (126, 127, None)
+        self._tells = all(each.exit_code not in mute for each in self.before)
 
     @property
     def failing(self) -> str:
         """What fails before anything is done, if the task may be about that."""
-        return describe(self.before) if self._is_about else ""
+        return describe(self.before) if self._is_about and self._tells else ""
 
     async def again(self, *, acted: bool) -> str:
         """Return what fails at the end of a turn that is worth another try; empty: nothing.
 
         Where nothing was changed, that is worth a word only if the task was about what fails.
         """
-        if self._rounds == ROUNDS or not (acted or self._is_about):
+        if self._rounds == ROUNDS or not self._tells or not (acted or self._is_about):
             return ""
         if acted:
             if not self._commands and (found := self._find()):

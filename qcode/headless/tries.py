@@ -7,15 +7,21 @@ which of several tries is right, and each goes at the task in another way (`Appr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from qcode import beneath, events
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.errors import QcodeError
 from qcode.events import Event
 from qcode.prompts import load
+from qcode.record import replace
 from qcode.session import Session
 from qcode.showing.approach import MOST_ANEW, Approach, Kind, described
 from qcode.verification.outcome import Outcome
+
+if TYPE_CHECKING:
+    from qcode.checkpoints.keeper import Checkpoints
+    from qcode.checkpoints.travel import Plan
 
 TEMPERATURES = (0.8, 0.5, 1.0)
 """Of the second try and those after it; the first has the model's usual one. A server that
@@ -75,6 +81,7 @@ class Tries:
             # Thinking helps where a test says what is wrong; else it is talk, or a rut.
             self._usual = Approach(Kind.THINK if failing else Kind.PLAIN)
             agent.approach = self._usual
+        agent.approach = replace(agent.approach, task=task)
         if agent.approach.kind is Kind.ANEW:
             return task  # what fails would show the lines that are left out
         if failing:
@@ -110,11 +117,19 @@ class Tries:
             return "as no file was changed"
         if not isinstance(kept, SessionCheckpoints):
             return "with the files as they are"
+
+        def back(points: Checkpoints) -> Plan:
+            points.look()  # what others changed meanwhile is theirs, and stays
+            plan = points.undo_plan(step)
+            points.go(plan)
+            return plan
+
         try:
-            await kept.use(lambda all_: all_.go(all_.undo_plan(step)))
+            plan = await kept.use(back)
         except QcodeError as error:
             return f"with the files as they are ({error})"
-        return "with the files as they were"
+        others = ", ".join(dict.fromkeys(conflict.path for conflict in plan.conflicts))
+        return "with the files as they were" + (f", but {others}" if others else "")
 
     def _anew(self, about: str) -> Approach | None:
         """Return how the functions at fault are written anew, where it is clear which they are."""

@@ -274,7 +274,8 @@ class Work:
 
     def _first(self, broke: str = "") -> str:
         if self.tries is not None:
-            before = self.looking.failing if self.looking else self._failing(self.baseline)
+            mask = self.session.agent.masker.mask
+            before = mask(self.looking.failing) if self.looking else self._failing(self.baseline)
             return self.tries.first(self._task(), before, broke)
         failing = self._failing()
         if not failing:
@@ -306,7 +307,10 @@ class Work:
         root = self.session.agent.context.workspace.root
 
         async def run(commands: Sequence[str]) -> list[Outcome]:
-            return await self._run_commands(commands, TIMEOUT_S) if commands else []
+            if not commands:
+                return []
+            looked = self._run_commands(commands, TIMEOUT_S)
+            return await self.as_step(f"look at {', '.join(commands)}", looked)
 
         def find() -> str:
             try:
@@ -326,7 +330,8 @@ class Work:
         """Return what another try is told, where tests that nobody asked for fail; else nothing."""
         if self.looking is None or self.tries is None:
             return ""
-        if not (failing := await self.looking.again(acted=self.acted)):
+        failing = self.session.agent.masker.mask(await self.looking.again(acted=self.acted))
+        if not failing:
             return ""
         await self.tries.start_over(self.order.prompt, failing, self.looking.now)
         return self._first(failing)

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Collection
 from enum import Enum
 
+from qcode.editing.merged import python_lines
 from qcode.record import Record
 
 
@@ -34,6 +35,8 @@ class Approach(Record):
     """With ANEW: the file, relative to the workspace."""
     names: tuple[str, ...] = ()
     """With ANEW: the functions that are written anew."""
+    task: str = ""
+    """What is asked for, where the message has more: what fails names what nobody spoke of."""
 
 
 MOST_ANEW = 2
@@ -48,13 +51,16 @@ def described(text: str, names: Collection[str]) -> tuple[str, ...]:
 
 def without_bodies(text: str, names: Collection[str]) -> str:
     """Return a Python text with the bodies of these functions left out, but their descriptions."""
-    lines = text.splitlines(keepends=True)
-    for _, node in reversed([pair for pair in _functions(text) if pair[0] in names]):
+    lines = python_lines(text)
+    bodies: list[tuple[int, int, str]] = []
+    for _, node in [pair for pair in _functions(text) if pair[0] in names]:
         first, last = node.body[0], node.body[-1]
         begin, end = first.end_lineno, last.end_lineno
-        if begin is None or end is None or begin == end:
+        is_inner = bodies and node.lineno <= bodies[-1][1]
+        if begin is None or end is None or begin == end or is_inner:
             continue
-        blanks = " " * first.col_offset
+        bodies.append((begin, end, lines[first.lineno - 1][: first.col_offset]))
+    for begin, end, blanks in reversed(bodies):
         lines[begin:end] = [f"{blanks}raise NotImplementedError\n"]
     return "".join(lines)
 

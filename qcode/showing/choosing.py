@@ -93,6 +93,8 @@ def named_in(task: str, paths: Mapping[str, int]) -> list[str]:
 
 
 def _at(task: str, name: str) -> int:
+    if name not in task:  # soon known, of thousands of names
+        return -1
     match = re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w/-])", task)
     return match.start() if match else -1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,8 +56,11 @@ class Shown:
         """The same by all of the message: a failing test's output names files as well."""
         from qcode.daemon import in_daemon
 
+        if not self._context.whole_files:
+            self._context.refuses = _nothing
+            return Told()  # a model with tools took over
         root, is_hidden = self._context.workspace.root, self._context.is_hidden
-        self._task = said or text
+        self._task = said or self._approach().task or text
         self._wishes = read_wishes(self._task)
         self._context.named.update(identifiers(self._task))
         self._context.refuses = self._refusal
@@ -131,18 +135,21 @@ class Shown:
         """
         root = self._context.workspace.root
         path_of = {self._context.workspace.show(real): real for real in self._context.seen}
-        having = []
+        having, alike = [], set()
         for path, real in path_of.items():
             try:
                 text = beneath.read(real).decode("utf-8")
             except (OSError, UnicodeDecodeError):
                 continue
-            if set(defined(path, code)).intersection(defined(path, text)):
+            had, has = defined(path, text), defined(path, code)
+            if set(has).intersection(had):
                 having.append(path)
+            if (has and not had) or _is_like(code, text):
+                alike.add(path)
         if having:
             return having[0] if len(having) == 1 else ""
         named = [path for path in paths_in(self._task) if not is_test(path)]
-        known = [path for path in named if path in path_of]
+        known = [path for path in named if path in alike]
         made = [path for path in named if not beneath.exists(root / path)]
         for choice in (known, made):
             if len(choice) == 1 and len(named) == 1 and code.count("\n") > 1:
@@ -180,3 +187,15 @@ class Shown:
             for part in parts(text, said)
         ]
         return "\n\n".join(pieces), False
+
+
+def _is_like(code: str, text: str) -> bool:
+    """Whether code is a file's with changes, and not what a model says about the file."""
+    lines = [line.strip() for line in code.splitlines() if re.search(r"\w", line)]
+    there = {line.strip() for line in text.splitlines()}
+    return not text.strip() or sum(line in there for line in lines) * 2 >= len(lines)
+
+
+def _nothing(_real: Path) -> str:
+    """Return that a file may be changed."""
+    return ""

@@ -99,6 +99,17 @@ def test_a_fence_of_sh_is_a_command() -> None:
     ]
 
 
+def test_what_a_terminal_printed_is_no_command() -> None:
+    shown = "```console\n$ ls build\nrm.log\n$ git log \\\n  --oneline\n1a2b Remove it\n```"
+
+    assert commands(shown) == ["ls build\ngit log \\\n  --oneline"]
+
+
+@pytest.mark.parametrize("above", ["For example:", "Never do this:", "You should not run it:"])
+def test_a_command_that_is_set_apart_is_text(above: str) -> None:
+    assert commands(f"{above}\n\n```sh\nrm -rf build\n```") == []
+
+
 def test_beside_files_only_commands_count_that_move_files() -> None:
     text = "a.py\n```\nx\n```\n```sh\npython a.py\n```\n```sh\ngit rm b.py\n```\n```sh\npytest\n```"
 
@@ -127,6 +138,19 @@ def test_markdown_keeps_its_own_fences() -> None:
     assert files(f"README.md\n````\n{body}````") == {"README.md": body}
 
 
+def test_python_keeps_the_fences_in_its_texts() -> None:
+    body = 'def f():\n    """F.\n\n    ```python\n    f()\n    ```\n    """\n    return 1\n'
+
+    assert files(f"a.py\n```python\n{body}```\nDone.\nb.py\n```\nx = 1\n```") == {
+        "a.py": body,
+        "b.py": "x = 1\n",
+    }
+    assert files("a.py\n```python\ndef f(:\n```\nb.py\n```\nx = 1\n```") == {
+        "a.py": "def f(:\n",
+        "b.py": "x = 1\n",
+    }
+
+
 def test_a_fence_without_an_end_is_a_file_unless_the_answer_was_cut() -> None:
     assert files("a.py\n```\nx = 1") == {"a.py": "x = 1\n"}
     [call] = written("a.py\n```\nx = 1", cut=True)
@@ -144,6 +168,22 @@ def test_code_without_a_path_is_its_owners() -> None:
     [call] = written("So:\n```python\ndef f(): ...\n```", lambda code: "a.py" * ("def f" in code))
 
     assert call.arguments == {"file_path": "a.py", "content": "def f(): ...\n"}
+
+
+def test_code_without_a_path_is_of_no_file_of_another_language() -> None:
+    def owner(_code: str) -> str:
+        return "a.py"
+
+    assert written('```json\n{\n"answer": 3\n}\n```', owner) == []
+    assert written("```pycon\n>>> f()\n3\n```", owner) == []
+    assert len(written("```\nx = 1\n```\n```py\nx = 1\n```", owner)) == 1
+
+
+def test_files_that_are_called_like_examples_can_be_written() -> None:
+    assert files("example.py\n```\nx\n```\nfile.py\n```\nx\n```") == {
+        "example.py": "x\n",
+        "file.py": "x\n",
+    }
 
 
 def test_indented_fences_are_taken_out() -> None:

@@ -330,6 +330,36 @@ def test_a_closed_terminal_ends_all(work: Path) -> None:
     assert "may have taken effect" in kept.read_text().splitlines()[-1]
 
 
+def test_another_model_is_told_of_its_own_form(work: Path) -> None:
+    script = [text("Hello."), text("Run it:\n```sh\ntouch made\n```\nDone.")]
+    with ScriptedServer(script) as server, Screened(work, *options(server)) as qcode:
+        qcode.say("/model qwen2.5-coder-1.5b-instruct")
+        qcode.expect("model: qwen2.5-coder")
+        qcode.say("hi")
+        qcode.expect("Hello.")
+        qcode.say("/quit")
+        assert qcode.wait() == 0
+    assert "edit" in str(server.requests[0].json["messages"][0])
+
+    small = ("-m", "qwen2.5-coder-1.5b-instruct")
+    with ScriptedServer(script) as server, Screened(work, *options(server), *small) as qcode:
+        qcode.say("hi")
+        qcode.expect("Hello.")
+        qcode.say("/model other")
+        qcode.expect("model: other")
+        qcode.say("/mode yolo")
+        qcode.say("how is it run?")
+        qcode.expect("Done.")
+        qcode.say("/quit")
+        assert qcode.wait() == 0
+    first, second = (request.json for request in server.requests)
+    assert "fence of sh" in first["messages"][0]["content"]
+    assert "tools" not in first
+    assert "fence of sh" not in second["messages"][0]["content"]
+    assert second["tools"]
+    assert not (work / "made").exists()
+
+
 def test_slash_commands(work: Path) -> None:
     script = [text("One."), call("run_shell_command", command="echo o''k | tee t"), text("Two."),
               text("Three.")]  # fmt: skip

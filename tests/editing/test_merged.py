@@ -82,6 +82,80 @@ def test_what_somebody_named_may_go() -> None:
     assert "class Box" in text
 
 
+SIZE = """class Box:
+    @property
+    def size(self):
+        return self._size
+
+    @size.setter
+    def size(self, value):
+        self._size = value
+
+    def area(self):
+        return 1
+
+
+def other():
+    pass
+"""
+
+
+def test_of_a_property_each_function_takes_the_place_of_its_own() -> None:
+    after = SIZE.partition("    def area")[0].replace("_size", "_width")
+
+    assert merge(after, before=SIZE) == SIZE.replace("_size", "_width")
+    setter = after.replace("    @property\n    def size(self):\n        return self._width\n\n", "")
+    assert merge(setter, before=SIZE) == SIZE.replace("_size = value", "_width = value")
+    twice = "def same():\n    return 1\n\n\ndef same():\n    return 2\n"
+    assert merged(f"{twice}\n\ndef more():\n    pass\n", twice[:22], set()) is None
+
+
+def test_definitions_without_blank_lines_keep_what_is_put_between_them() -> None:
+    before = "def a():\n    return 1\ndef b():\n    return 2\ndef c():\n    return 3\n"
+    after = "def b():\n    return 20\ndef a():\n    return 10\ndef new():\n    return 4\n"
+
+    text = merge(after, before=before)
+    assert [line for line in text.splitlines() if line] == [
+        *("def a():", "    return 10", "def new():", "    return 4"),
+        *("def b():", "    return 20", "def c():", "    return 3"),
+    ]
+    before = "import os\nTAX = 3\n\n\ndef a():\n    return TAX\n"
+    assert merge("TAX = 4\nimport re\n", before=before) == before.replace(
+        "TAX = 3", "import re\nTAX = 4"
+    )
+
+
+def test_a_class_gets_the_bases_that_are_new_and_keeps_those_left_out() -> None:
+    before = "@final\nclass Box(Base):\n    def a(self): ...\n\n    def b(self): ...\n"
+
+    assert merge("class Box:\n    def a(self): pass\n", before=before) == before.replace(
+        "a(self): ...", "a(self): pass"
+    )
+    more = "@final\nclass Box(Base, More):\n    def a(self): ...\n"
+    assert merge(more, before=before) == before.replace("(Base)", "(Base, More)")
+
+
+def test_what_ends_no_line_for_python_moves_nothing() -> None:
+    before = (
+        'A = """\x0c \u2028 \x85"""\n\x0c\ndef a():\n    return 1\n\n\ndef b():\n    return 2\n'
+    )
+
+    assert merge("def b():\n    return 3\n", before=before) == before.replace("2\n", "3\n")
+
+
+def test_a_future_import_goes_in_front_of_the_others() -> None:
+    text = merge("from __future__ import annotations\n\n\ndef shout(text):\n    return text\n")
+
+    assert text.startswith('"""About."""\nfrom __future__ import annotations\nimport os\n')
+
+
+@pytest.mark.parametrize("before", ["A = 1; B = 2\n", "f = 3\nA = 1\nB = 2\n"])
+def test_what_shares_a_line_or_a_name_is_unclear(before: str) -> None:
+    rest = "\n\ndef left():\n    pass\n"
+
+    assert merged(before + rest, "A = 3\n\n\ndef f():\n    pass\n", set()) is None
+
+
 @pytest.mark.parametrize(
     "after",
     [

@@ -35,3 +35,15 @@ def test_their_bodies_are_left_out_and_the_rest_stays() -> None:
         "    total = sum(values)\n    return total / 0\n", "    raise NotImplementedError\n"
     ).replace("        return a + b\n", "        raise NotImplementedError\n")
     assert without_bodies(FILE, ()) == FILE
+
+
+def test_functions_in_others_tabs_and_form_feeds_are_no_matter() -> None:
+    text = (
+        '\x0c\ndef outer():\n\t"""Outer."""\n\tdef inner():\n\t\t"""Inner."""\n\t\treturn 1\n'
+        "\treturn inner()\n\n\ndef other():\n\treturn 2\n"
+    )
+
+    assert without_bodies(text, ("outer", "inner")) == (
+        '\x0c\ndef outer():\n\t"""Outer."""\n\traise NotImplementedError\n'
+        "\n\ndef other():\n\treturn 2\n"
+    )

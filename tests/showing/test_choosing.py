@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,12 @@ def test_of_a_long_file_that_nobody_speaks_of_the_head_is_shown() -> None:
     [part] = parts("line\n" * 1000, "do something")
 
     assert (part.first, len(part.lines)) == (1, 40)
+
+
+def test_thousands_of_files_are_soon_looked_for() -> None:
+    paths = {f"src/pkg{number % 50}/module_{number}.py": 1 for number in range(5_000)}
+    task = "Fix module_7.py. " + "what a failing test prints " * 400
+    begun = time.process_time()
+
+    assert named_in(task, paths) == ["src/pkg7/module_7.py"]
+    assert time.process_time() - begun < 2

@@ -525,3 +525,30 @@ def test_a_fault_of_the_disk_is_told_and_leaves_the_file(
     assert text.startswith("a: ")
     assert file.read_text() == "old\n"
     assert os.listdir(bench.root) == ["a"]
+
+
+def test_what_is_left_out_of_a_file_keeps_its_line_ends(bench: Bench) -> None:
+    bench.context.whole_files = True
+    bench.write("a.py", "def a():\r\n    return 1\r\n\r\n\r\ndef b():\r\n    return 2\r\n")
+    bench.call("read_file", file_path="a.py")
+
+    result = bench.call("write_file", file_path="a.py", content="def b():\n    return 3\n")
+
+    assert "[a: left out of what you wrote, and still there.]" in result.text
+    assert (bench.root / "a.py").read_bytes() == (
+        b"def a():\r\n    return 1\r\n\r\n\r\ndef b():\r\n    return 3\r\n"
+    )
+
+
+def test_a_piece_of_a_file_that_defines_nothing_is_refused_once(bench: Bench) -> None:
+    bench.context.whole_files = True
+    settings = "".join(f"key_{number}: 1\n" for number in range(12))
+    file = bench.write("a.yaml", settings)
+    bench.call("read_file", file_path="a.yaml")
+
+    assert "leaves out most of the 12 lines" in bench.error(
+        "write_file", file_path="a.yaml", content="key_3: 2\n"
+    )
+    assert file.read_text() == settings
+    bench.call("write_file", file_path="a.yaml", content="key_3: 2\n")
+    assert file.read_text() == "key_3: 2\n"
