@@ -20,10 +20,10 @@ def test_the_form_follows_the_model_unless_it_is_set() -> None:
     assert edit_format_of(Settings(edit_format="multi"), chosen("gpt-oss:20b")) == "multi"
 
 
-def test_the_embedded_model_is_told_what_it_was_measured_with() -> None:
+def test_the_embedded_model_is_told_the_same_as_elsewhere() -> None:
     model = chosen("qwen2.5-coder-1.5b", is_embedded=True)
 
-    assert edit_format_of(Settings(), model) == "replace"
+    assert edit_format_of(Settings(), model) == "answer"
 
 
 def test_by_default_the_model_is_told_the_same_as_ever() -> None:
