@@ -19,7 +19,7 @@ TIMEOUT_S = 30.0
 ROUNDS = 3
 """How often what fails at the end of a turn is told."""
 
-_IS_ABOUT = re.compile(r"(?i)\b(?:tests?|fail\w*|bugs?|fix\w*|errors?|broken|crash\w*|hangs?)\b")
+_IS_ABOUT = re.compile(r"(?i)\b(?:tests?|fail\w*|bugs?|errors?|exceptions?|broken|crash\w*|hangs?)\b")
 """A task with one of these may mean what fails; another one does not."""
 
 _MAY_HANG = re.compile(
