@@ -103,7 +103,7 @@ class _Asking:
                     case TextPart() | ReasoningPart() | CallPart():
                         self._count(delta)
                         self._show(self._decoder.feed(delta))
-                        if isinstance(delta, TextPart) and self._stammer.hears(delta.text):
+                        if self._stammered(delta):
                             # A local server stops where the stream is closed, and not for minutes
                             # otherwise.
                             self._stammers = True
@@ -119,6 +119,12 @@ class _Asking:
                     case Done():
                         done = delta
         return done
+
+    def _stammered(self, delta: TextPart | ReasoningPart | CallPart) -> bool:
+        # Of a larger model even that may be what was asked for.
+        if not (self._agent.in_answer and isinstance(delta, TextPart)):
+            return False
+        return self._stammer.hears(delta.text)
 
     def end(self, done: Done, failure: ProviderError | None = None) -> Answer:
         """Settle what the answer is."""

@@ -179,7 +179,7 @@ class _Turn:
                     raise self.last.failure
                 return self._give_up(desperate)
             answer = await self._answer_in_the_window()
-            if answer.stammers and self.agent.in_answer:
+            if answer.stammers:
                 if answer.decoded.calls:  # cut, and no call is left unanswered
                     await self._run_calls(answer.decoded.calls)
                 self.record.boundary()
@@ -330,8 +330,6 @@ class _Turn:
         return TurnEnd.GAVE_UP
 
     def _judge(self, answer: Answer) -> TurnEnd:
-        if answer.stammers:
-            return self._give_up(_STAMMERS)
         if answer.done.finish_reason != "length":
             return TurnEnd.ANSWERED
         return self._give_up(

@@ -136,6 +136,8 @@ def stands_in(call: ToolCall, text: str) -> bool:
         given = json.loads(call.arguments)
     except ValueError:
         return False
+    if not isinstance(given, dict):
+        return False
     if call.name == "apply_patch":
         body = str(given.get("input", "")).partition("\n")[2]
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
+from qcode.showing.wishes import read
 from qcode.verification.comparing import compare
 from qcode.verification.outcome import Outcome
 from qcode.verification.running import describe
@@ -19,9 +20,12 @@ TIMEOUT_S = 30.0
 ROUNDS = 3
 """How often what fails at the end of a turn is told."""
 
-_IS_ABOUT = re.compile(r"(?i)\b(?:tests?|fail\w*|bugs?|errors?|exceptions?|broken|crash\w*|hangs?)\b")
+_IS_ABOUT = re.compile(
+    r"(?i)\b(?:tests?|fail\w*|bugs?|errors?|exceptions?|broken|crash\w*|hangs?)\b"
+)
 """A task with one of these may mean what fails; another one does not."""
 
+_TESTS = re.compile(r"(?i)\btests?\b")
 _MAY_HANG = re.compile(
     r"(?i)\b(?:hang|hung|stuck|endless|infinite|time(?:s|d)? ?out|deadlock)\w*"
     r"|\b(?:not|never|n't) (?:end|finish|stop|return|terminat)\w*"
@@ -43,6 +47,8 @@ class Looking:
         self._run = run
         self._find = find
         self._is_about = _IS_ABOUT.search(task) is not None
+        self._quoted = () if _TESTS.search(task) else read(task).commands
+        """Commands that the task is about; empty: all of them, if any."""
         self._may_hang = _MAY_HANG.search(task) is not None
         self.before: Sequence[Outcome] = ()
         """How it went before anything was done."""
@@ -61,7 +67,7 @@ class Looking:
     @property
     def failing(self) -> str:
         """What fails before anything is done, if the task may be about that."""
-        return describe(self.before) if self._is_about and self._tells else ""
+        return describe(self._meant(self.before)) if self._is_about and self._tells else ""
 
     async def again(self, *, acted: bool) -> str:
         """Return what fails at the end of a turn that is worth another try; empty: nothing.
@@ -82,12 +88,17 @@ class Looking:
 
     def _counted(self, now: Sequence[Outcome]) -> str:
         """Return what fails of that which counts: all, or what did not fail before."""
-        if self._is_about or not self.before:
+        if not self.before:
             return describe(now)
         broke = compare(self.before, now).newly_failing
-        worse = [
+        counted = self._meant(now) if self._is_about else []
+        counted += [
             each
             for before, each in zip(self.before, now, strict=False)
-            if not each.passed and (before.passed or broke)
+            if not each.passed and (before.passed or broke) and each not in counted
         ]
-        return describe(worse)
+        return describe(counted)
+
+    def _meant(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return those that the task may be about."""
+        return [each for each in outcomes if not self._quoted or each.command in self._quoted]

@@ -358,7 +358,8 @@ class Work:
                 if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL):
                     did = not result.is_error
                     if self.tries is not None and tool.effect is Effect.EDIT:
-                        self.wrote, did = True, bool(diff)  # it writes files as they were, too
+                        # It writes files as they were, too; what was refused is no such file.
+                        self.wrote, did = self.wrote or did, bool(diff)
                     self.acted |= did
             case events.CheckpointMade(_, step):
                 if self.tries is not None:

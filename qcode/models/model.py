@@ -20,7 +20,7 @@ CALL_FORMATS = (
 """How models write tool calls in text: by the names of `qcode.providers.styles` and
 `qcode.calls.formats`."""
 
-TIERS = ("patch", "small", "large", "usual")
+TIERS = ("patch", "small-coder", "small", "large", "usual")
 """The families of prompts (`prompts/families.json`)."""
 
 

@@ -103,7 +103,7 @@ def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
     for told in (second, third):  # the second try made nothing better and was taken back
         assert "assert 1.5 == 2" not in told
     assert f"stats.py\n```\n{GOOD}```" in third
-    assert "TypeError" in third
+    assert "ZeroDivisionError" in third
 
 
 def test_with_verify_the_same_tries_decide(work: Path) -> None:
@@ -281,15 +281,6 @@ def test_secrets_that_tests_print_are_masked(work: Path) -> None:
     assert "[masked:" in said(server.requests[0])
 
 
-def test_of_a_model_with_tools_it_is_said_that_it_was_stopped(work: Path) -> None:
-    endless = scripted.text("hm " * 20_000, chunks=500)
-    with scripted.ScriptedServer([endless]) as server:
-        ended = run(work, server, "Say hm.", model="scripted")
-
-    assert ended.code == 1
-    assert "the answer said the same again and again, and was stopped" in ended.err
-
-
 def test_a_model_with_tools_that_goes_on_is_told_of_tools(work: Path) -> None:
     with scripted.ScriptedServer([file(GOOD), answer("So:\n```sh\ntouch made\n```")]) as server:
         run(work, server, "--verify", "none", TASK)
@@ -312,6 +303,40 @@ def test_what_is_said_of_a_file_is_not_written_into_it(work: Path) -> None:
         run(work, server, "--verify", "none", "Change the host in config.json to b.")
 
     assert (work / "config.json").read_text() == changed
+
+
+def test_a_file_that_is_written_as_it_was_is_no_end(work: Path) -> None:
+    with scripted.ScriptedServer([file(BUG), file(BUG), file(GOOD)]) as server:
+        run(work, server, "--verify", "none", "Make mean in stats.py right.")
+
+    assert (work / "stats.py").read_text() == GOOD
+
+
+def test_what_the_task_says_of_files_and_tests_is_held(work: Path) -> None:
+    weaker = answer(f"test_stats.py\n```\n{TEST.replace('== 2', '== 1.5')}```")
+    with scripted.ScriptedServer([weaker, file(GOOD)]) as server:
+        run(work, server, TASK)
+    assert (work / "test_stats.py").read_text() == TEST
+    assert "is a test, and stays as it is" in said(server.requests[1])
+
+    git(work, "checkout", "-q", ".")
+    with scripted.ScriptedServer([file(GOOD), answer("I see.")]) as server:
+        ended = run(work, server, "--verify", "none", "What does mean do? Do not change any file.")
+    assert git(work, "status", "--porcelain", "stats.py") == ""
+    assert ended.out == "I see.\n"
+    assert said(server.requests[0]).endswith("Answer in words. No file is to be changed.")
+
+
+def test_a_command_that_the_task_quotes_is_run_before_and_after(work: Path) -> None:
+    (work / "main.py").write_text("import stat5\n")
+    good = answer("main.py\n```python\nimport stats\nprint(stats.mean([1]))\n```")
+    bad = answer("main.py\n```python\nimport stat6\n```")
+    with scripted.ScriptedServer([bad, good]) as server:
+        run(work, server, "`python main.py` fails. Make it work.")
+
+    assert "No module named 'stat5'" in said(server.requests[0])
+    assert len(server.requests) == 2
+    assert "import stats\n" in (work / "main.py").read_text()
 
 
 def test_what_a_person_changed_meanwhile_stays(work: Path) -> None:

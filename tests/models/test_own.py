@@ -106,7 +106,7 @@ def test_what_a_file_does_not_say_is_judged_by_the_name() -> None:
         ("[m]\naliases = [1]", "must be a list of strings"),
         ('[m]\nprotocol = "nativ"', "must be one of native, prompted, not 'nativ'"),
         ('[m]\ncall_format = "xml"', "must be one of native, hermes, .*, not 'xml'"),
-        ('[m]\ntier = "huge"', "must be one of patch, small, large, usual"),
+        ('[m]\ntier = "huge"', "must be one of patch, small-coder, small, large, usual"),
         ("[m.prices]\ninput = 1", "`output` is missing in .*, \\[m.prices\\]"),
         ("[m.prices]\ninput = -1\noutput = 1", "`input` in .* must be 0 or more"),
         ("[m.prices]\ninput = nan\noutput = 1", "`input` in .* must be 0 or more"),
