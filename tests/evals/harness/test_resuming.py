@@ -58,7 +58,7 @@ def test_a_killed_evaluation_loses_no_trial_and_runs_none_twice(tmp_path: Path) 
     last = subprocess.run([sys.executable, str(DRIVER), str(folder), str(log)])
 
     assert last.returncode == 0
-    assert kills >= 2  # a fast machine is soon done
+    assert kills >= 5
     held = read(folder)
     wanted = {(each.id, "shell@1", trying.MODEL, n) for each in trying.TASKS for n in (0, 1)}
     assert Counter(trial.key for trial in held.trials) == dict.fromkeys(wanted, 1)
