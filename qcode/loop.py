@@ -227,8 +227,23 @@ class _Turn:
             return False
         if not any(call.call.name in _WRITES for call in calls):
             return False
-        results = self.record.messages[-len(calls) :]
-        return not any(getattr(result, "is_error", True) for result in results)
+        failed = [
+            call.call
+            for call, result in zip(calls, self.record.messages[-len(calls) :], strict=True)
+            if getattr(result, "is_error", True)
+        ]
+        # A model that copies what it was shown copies the tests, too: that they stay is no news
+        # to go on for. Where nothing else was written, it is.
+        return len(failed) < len(calls) and all(map(self._is_to_stay, failed))
+
+    def _is_to_stay(self, call: ToolCall) -> bool:
+        """Whether a call would write a file that the task says to leave as it is."""
+        context = self.agent.context
+        try:
+            path = json.loads(call.arguments)["file_path"]
+            return bool(context.refuses(context.path(path)))
+        except (ValueError, TypeError, KeyError, ToolError):
+            return False
 
     async def _seen(self, message: UserMessage) -> UserMessage:
         """Return a message with its pictures in words, where the model sees none."""

@@ -327,6 +327,17 @@ def test_what_the_task_says_of_files_and_tests_is_held(work: Path) -> None:
     assert said(server.requests[0]).endswith("Answer in words. No file is to be changed.")
 
 
+def test_a_test_that_is_copied_beside_the_mended_file_asks_for_no_more(work: Path) -> None:
+    copied = f"stats.py\n```\n{GOOD}```\n\ntest_stats.py\n```\n# as it was\n{TEST}```"
+    with scripted.ScriptedServer([answer(copied)]) as server:
+        ended = run(work, server, TASK)
+
+    assert ended.code == 0
+    assert len(server.requests) == 1
+    assert (work / "stats.py").read_text() == GOOD
+    assert (work / "test_stats.py").read_text() == TEST
+
+
 def test_a_command_that_the_task_quotes_is_run_before_and_after(work: Path) -> None:
     (work / "main.py").write_text("import stat5\n")
     good = answer("main.py\n```python\nimport stats\nprint(stats.mean([1]))\n```")
