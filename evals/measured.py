@@ -5,7 +5,9 @@ Each model is served by `qcode local`, all agents work on the same tasks at the 
 the raw results stand in `evals/results/`, one file a model and suite, and the table can be made
 from them again (`--table`).
 
-It takes hours on two cores: leave the machine alone meanwhile, as the times are told, too.
+It takes hours on two cores: leave the machine alone meanwhile, as the times are told, too. So
+agents can be measured one after the other (`--agents aider --name aider`), and again for more
+trials (`--name 2`): sets of the same tasks and limits stand in one table.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from qcode.errors import QcodeError
+from qcode.evals.harness.trial import Trial
 from qcode.evals.reports.columns import count, interval, percent, seconds
 from qcode.evals.reports.markdown import by_task, marks, table
 from qcode.evals.reports.results import Arm, Results, read
 from qcode.evals.reports.summary import Row, row, summarise
 from qcode.evals.reports.taxonomy import TITLES
 from qcode.files_whole import write_whole
+from qcode.record import replace
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "RESULTS.md"
@@ -114,6 +119,34 @@ def run(args: argparse.Namespace, model: str, suite: str, served: dict[str, Any]
 # ------------------------------------------------------------------ the table
 
 
+def together(sets: Sequence[Results]) -> list[list[Results]]:
+    """Return the sets of the same models, tasks and limits beside each other.
+
+    Agents take hours each, so they are measured one after the other, and again later on.
+    """
+    found: dict[tuple[object, ...], list[Results]] = {}
+    for results in sets:
+        header = results.header
+        key = (
+            *(header.models, header.suites, header.tasks_digest, header.seed, header.machine),
+            tuple(sorted(header.limits.items())),
+        )
+        found.setdefault(key, []).append(results)
+    return list(found.values())
+
+
+def joined(sets: Sequence[Results]) -> Results:
+    """Return several sets as one; what an agent tried in a later one are further trials of it."""
+    trials: list[Trial] = []
+    begun: Counter[Arm] = Counter()
+    for results in sets:
+        for arm in results.arms:
+            its = results.of(arm)
+            trials += [replace(trial, number=trial.number + begun[arm]) for trial in its]
+            begun[arm] += 1 + max(trial.number for trial in its)
+    return Results(sets[0].header, tuple(sorted(trials, key=lambda trial: trial.key)))
+
+
 def told(sets: Sequence[Results]) -> str:
     """Return the page with all results."""
     return "\n\n".join(_parts(sets)) + "\n"
@@ -128,20 +161,19 @@ def _parts(sets: Sequence[Results]) -> Iterator[str]:
         "words mean. Tokens and times are means and medians of a trial. All prompt tokens count "
         "as *prompt*, cached or not; *read* are those that the server had not kept."
     )
-    for results in sets:
-        yield from _set(results)
+    for group in together(sets):
+        yield from _group(group)
 
 
-def _set(results: Results) -> Iterator[str]:
+def _group(group: Sequence[Results]) -> Iterator[str]:
+    results = joined(group)
     header = results.header
     summary = summarise(results)
     suites = ", ".join(sorted({trial.suite for trial in results.trials}))
     yield f"## {', '.join(header.models)}: {suites}"
     limits = ", ".join(f"{name} {value:g}" for name, value in header.limits.items() if value)
-    yield (
-        f"{header.started[:10]}, {header.machine}; {header.trials} trial(s) of a task, "
-        f"seed {header.seed}, {limits}; commit `{header.versions.get('commit', '')[:12]}`."
-    )
+    yield f"{header.machine}; seed {header.seed}, {limits}."
+    yield "\n".join(_made(each) for each in group)
     rows = [each for each in summary.rows if each.suite != "all"]
     yield table(
         ("agent", "passed", "rate", "95 %", "prompt", "read", "written", "time", "tokens a pass"),
@@ -162,6 +194,17 @@ def _set(results: Results) -> Iterator[str]:
             ("what went wrong", *(arm.agent for arm in arms)),
             [(TITLES[kind], *(str(each.kinds.get(kind) or "") for each in rows)) for kind in kinds],
         )
+
+
+def _made(results: Results) -> str:
+    """Tell when a set was made, by which commit, and how far it got."""
+    header = results.header
+    agents = ", ".join(sorted({arm.agent for arm in results.arms}))
+    tasks = len({trial.task for trial in results.trials})
+    return (
+        f"- {agents}: {header.started[:10]}, {len(results.trials)} trials of {tasks} tasks, "
+        f"commit `{header.versions.get('commit', '')[:12]}`"
+    )
 
 
 def _cells(each: Row) -> tuple[str, ...]:

@@ -46,6 +46,22 @@ def test_qcode_stands_beside_each_other_on_the_tasks_of_both() -> None:
     assert "passed" in page.splitlines()[6] or "| agent | passed |" in page
 
 
+def test_agents_that_were_measured_apart_stand_in_one_table() -> None:
+    again = results(made.trial("a", "still_failing"), made.trial("b"))
+    page = measured.told(
+        [results(made.trial("a")), results(made.trial("a", agent=made.AIDER)), again]
+    )
+
+    assert page.count("## ") == 1
+    assert "| qcode@0.1.0 | 2 of 3 |" in page
+    assert lines(page, "a |")[0] in ("| a | ✓ | ✓✗ |", "| a | ✓ | 1 of 2 |"), lines(page, "a |")
+    [beside] = [line for line in lines(page, "aider") if "×" in line]
+    assert beside.startswith("| aider@0.86.1 | 1 |")
+    assert [line[:14] for line in page.splitlines() if line.startswith("- ")] == [
+        "- qcode@0.1.0:", "- aider@0.86.1", "- qcode@0.1.0:"
+    ]  # fmt: skip
+
+
 def test_the_table_is_made_of_the_raw_results_alone(tmp_path: Path) -> None:
     copy = tmp_path / "evals"
     (copy / "results").mkdir(parents=True)
