@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from qcode.prompts import load
 from qcode.repomap.standing import is_test
 from qcode.repomap.words import identifiers
 from qcode.secrets import Masker
+from qcode.showing import missing
 from qcode.showing.approach import Approach, Kind, without_bodies
 from qcode.showing.choosing import Files, choose, listed, paths_in
 from qcode.showing.excerpts import LONG_LINES, parts
@@ -96,7 +98,10 @@ class Shown:
             left -= size
             shown.append(text)
             is_partial = is_partial or ("" if whole else path)
-        how = self._how(files, is_partial) if is_first else ""
+        how = ""
+        if is_first:
+            hints = self._hints(files, said)
+            how = "\n\n".join((*hints, *self._how(files, is_partial)))
         if not shown:
             return Told(after=how)
         rest = sorted({*unseen, *files.rest}) if is_first else []
@@ -104,15 +109,25 @@ class Shown:
         told = load("shown/files", files="\n\n".join(shown))
         return Told(before="\n\n".join(filter(None, (told, others))), after=how)
 
-    def _how(self, files: Files, is_partial: str) -> str:
+    def _hints(self, files: Files, said: str) -> list[str]:
+        """Return what the names in a failing import could have meant."""
+        named: dict[str, list[str]] = {}
+        for real in self._context.seen if "cannot import name" in said else ():
+            path = self._context.workspace.show(real)
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                named[path] = defined(path, beneath.read(real).decode("utf-8"))
+        return missing.told(said, (*files.named, *files.likely, *files.rest), named)
+
+    def _how(self, files: Files, is_partial: str) -> list[str]:
         """Return the form of an answer, told last and with a path that fits, as it is copied."""
         wishes, approach = self._wishes, self._approach()
         if wishes.is_question:
-            return load("shown/words")
+            return [load("shown/words")]
         new = paths_in(self._task)
+        gone = next((each for each in new if each in files.named), "") if wishes.removes else ""
         known = [*files.named, *new, *files.likely]
         path = next(
-            (each for each in known if not is_test(each) and each not in wishes.keeps),
+            (each for each in known if not is_test(each) and each not in (*wishes.keeps, gone)),
             next(iter((*files.named, *files.likely)), "name.py"),
         )
         if approach.kind is Kind.ANEW:
@@ -124,9 +139,10 @@ class Shown:
         if is_partial:
             how.append(load("shown/part", path=is_partial))
         if wishes.removes:
-            gone = next((each for each in new if each in files.named), path)
-            how.append(load("shown/remove", path=gone))
-        return "\n\n".join(how)
+            how.append(load("shown/remove", path=gone or path))
+        if wishes.starts and path in new and path not in files.named:
+            how.append(load("shown/starts", path=path))
+        return how
 
     def owner(self, code: str) -> str:
         """Return whose code it is: of the one file with its definitions, or the one to be made.

@@ -41,6 +41,11 @@ _ORDERS = re.compile(
 )
 """Something to be done, behind a question."""
 _REMOVES = re.compile(r"\b(?:remove|delete|drop)\b[^.\n]{0,60}\b(?:file|module)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"\b(?:when|if|once)\s+(?:it\s+is\s+|it's\s+)?(?:run|started|executed)\b"
+    r"|\b(?:script|program|command[- ]line|cli)\b",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"`([^`\n]{3,120})`")
 _RUNS = re.compile(
     r"(?:(?:python3?|node|ruby|php|deno run|bun run|npm run)(?= )|make|pytest|tox|npm test"
@@ -61,6 +66,8 @@ class Wishes(Record):
     """Files that are to stay, as they are named."""
     removes: bool = False
     """A file is to go."""
+    starts: bool = False
+    """What is written is a program, not what another one uses."""
     commands: tuple[str, ...] = ()
     """That it quotes, and that run something of the project."""
 
@@ -79,6 +86,7 @@ def read(task: str) -> Wishes:
         changes_tests=_TESTS_CHANGE.search(positive) is not None,
         keeps=tuple(dict.fromkeys(path for text in kept for path in paths_in(text))),
         removes=_REMOVES.search(task) is not None,
+        starts=_STARTS.search(task) is not None,
         commands=tuple(
             command for command in _QUOTED.findall(task) if _RUNS.fullmatch(command.strip())
         ),

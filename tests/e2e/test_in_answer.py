@@ -378,3 +378,33 @@ def test_what_it_writes_is_asked_about_like_calls(work: Path) -> None:
     with scripted.ScriptedServer(script) as server:
         Program(work, server.base_url, SMALL).run("run", "--approval-mode", "plan", TASK)
     assert (work / "stats.py").read_text() == BUG
+
+
+def test_what_a_failing_import_could_have_meant_is_told(work: Path) -> None:
+    (work / "main.py").write_text("import stat5\n")
+    good = answer("main.py\n```python\nimport stats\n```")
+    with scripted.ScriptedServer([good]) as server:
+        run(work, server, "`python main.py` fails. Make it work.")
+
+    assert "There is no module stat5. There is stats.py." in said(server.requests[0])
+
+
+def test_the_example_of_the_form_is_no_file_that_is_to_go(work: Path) -> None:
+    (work / "old.py").write_text("X = 1\n")
+    with scripted.ScriptedServer([answer("```sh\ngit rm old.py\n```")]) as server:
+        run(work, server, "Remove the file old.py and its uses.")
+
+    told = said(server.requests[0])
+    assert "git rm old.py" in told
+    assert "old.py\n```\nall of the file" not in told
+
+
+def test_a_new_program_is_to_start_what_it_does(work: Path) -> None:
+    new = answer("hello.py\n```python\nprint('hello')\n```")
+    with scripted.ScriptedServer([new, new]) as server:
+        run(work, server, "Create hello.py that prints hello when it is run with python.")
+        run(work, server, "Have stats.py say more when it is run with python.")
+
+    first, second = map(said, server.requests[:2])
+    assert "`hello.py` is run as a program" in first
+    assert "is run as a program" not in second

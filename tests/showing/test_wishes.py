@@ -88,3 +88,16 @@ def test_why_a_file_is_not_changed() -> None:
     assert refusal(Wishes(), "test_a.py", is_measure=False) == ""
     assert refusal(Wishes(changes_tests=True), "test_a.py", is_measure=True) == ""
     assert "stays" in refusal(Wishes(keeps_tests=True), "tests/a.py", is_measure=False)
+
+
+@pytest.mark.parametrize(
+    "task, starts",
+    [
+        ("Create hello.py that prints hello when it is run with python.", True),
+        ("Write a script sync.py.", True),
+        ("Write a function that runs a command when the queue is empty.", False),
+        ("Add a class Basket to shop.py.", False),
+    ],
+)
+def test_whether_it_is_a_program(task: str, starts: bool) -> None:
+    assert read(task).starts is starts
