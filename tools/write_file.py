@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +62,9 @@ class WriteFile(FileTool[Params]):
             raise ToolError(f"{clip(params.file_path)} names a directory; give the file's path.")
         check_whole(clip(params.file_path), real, params.content)
         if not beneath.exists(real):
-            return await carry_out(context, [new_file(real, params.content)])
+            content, added = _with_imports(context, real, params, params.content)
+            result = await carry_out(context, [new_file(real, content)])
+            return _also(result, added)
         before = await _known(context, real, clip(params.file_path))
         if marker := left_out(params.content, before.text):
             raise ToolError(
@@ -72,13 +76,39 @@ class WriteFile(FileTool[Params]):
         if context.whole_files and not params.insist:
             own = like(before.text, params.content)  # else the two line ends would be mixed
             written, kept = _with_the_rest(context, real, before, own)
+        written, added = _with_imports(context, real, params, written)
         content = like(before.text, written)
         if before.coding.encode(content) == before.data:
             shown = context.workspace.show(real)
             return Result(f"{shown} already has exactly this content.", "unchanged")
         plan = Planned(real, before, content, is_whole=True)
         result = await carry_out(context, [plan], insist=params.insist)
-        return replace(result, text=f"{result.text}{kept}") if kept else result
+        return _also(result, kept + added)
+
+
+def _also(result: Result, said: str) -> Result:
+    """Return a result that says more."""
+    return replace(result, text=f"{result.text}{said}") if said else result
+
+
+def _with_imports(context: Context, real: Path, params: Params, content: str) -> tuple[str, str]:
+    """Return the content with imports that it forgot, and what is said of them."""
+    if not context.whole_files or params.insist or real.suffix != ".py":
+        return content, ""
+    from qcode.editing.imported import imported
+
+    found = imported(content, _seen_python(context, real))
+    if found is None:
+        return content, ""
+    return found.text, f"\n[{'; '.join(found.added)}: missing in what you wrote, and added.]"
+
+
+def _seen_python(context: Context, real: Path) -> Iterator[str]:
+    """Return the Python files that the model has seen, without the one that it writes."""
+    for other in sorted(context.seen):
+        if other != real and other.suffix == ".py":
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                yield beneath.read(other).decode("utf-8")
 
 
 def _with_the_rest(context: Context, real: Path, before: Opened, content: str) -> tuple[str, str]:

@@ -408,3 +408,15 @@ def test_a_new_program_is_to_start_what_it_does(work: Path) -> None:
     first, second = map(said, server.requests[:2])
     assert "`hello.py` is run as a program" in first
     assert "is run as a program" not in second
+
+
+def test_a_function_that_moves_without_its_imports_gets_them(work: Path) -> None:
+    (work / "stats.py").write_text(
+        f"import math\n\n\ndef root(x):\n    return math.sqrt(x)\n\n\n{GOOD}"
+    )
+    moved = answer("roots.py\n```python\ndef root(x):\n    return math.sqrt(x)\n```")
+    with scripted.ScriptedServer([moved]) as server:
+        run(work, server, "--verify", "none", "Copy root from stats.py to roots.py.")
+
+    written = (work / "roots.py").read_text()
+    assert written == "import math\n\n\ndef root(x):\n    return math.sqrt(x)\n"
