@@ -227,6 +227,8 @@ class _Turn:
             return False
         if not any(call.call.name in _WRITES for call in calls):
             return False
+        if self.agent.approach.is_one_answer:
+            return True
         failed = [
             call.call
             for call, result in zip(calls, self.record.messages[-len(calls) :], strict=True)

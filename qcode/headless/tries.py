@@ -17,6 +17,8 @@ from qcode.prompts import load
 from qcode.record import replace
 from qcode.session import Session
 from qcode.showing.approach import MOST_ANEW, Approach, Kind, described
+from qcode.showing.choosing import paths_in
+from qcode.showing.wishes import read as read_wishes
 from qcode.verification.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from qcode.checkpoints.travel import Plan
 
 TEMPERATURES = (0.8, 0.5, 1.0)
-"""Of the second try and those after it; the first has the model's usual one. A server that
-counts from the same seed gives another answer only at another temperature."""
-
+"""Of further tries; the first has the model's usual one, and so has one that is asked for
+something else. A server that counts from the same seed gives another answer only at another
+temperature."""
 
 MOST_OVER = 3
 """Tries after the first one."""
@@ -47,7 +49,11 @@ class Tries:
         """`tell` hears of each new try."""
         self._session = session
         self._tell = tell
-        self._usual = Approach()
+        self._kinds: tuple[Kind, ...] = (Kind.PLAIN, Kind.PLAN)
+        """Of the tries; the last of them for all that are left."""
+        self._line = ""
+        """The file in which one line may be wrong; empty: that is not clear."""
+        self._temperature = session.agent.temperature
         self._passing = 0
         """Tests that pass with the files as they are put back to."""
         self._failing = ""
@@ -78,10 +84,14 @@ class Tries:
         agent = self._session.agent
         failing = self._failing or failing
         if self._over == 0:
-            # Thinking helps where a test says what is wrong; else it is talk, or a rut.
-            self._usual = Approach(Kind.THINK if failing else Kind.PLAIN)
-            agent.approach = self._usual
-        agent.approach = replace(agent.approach, task=task)
+            if failing:
+                self._line = self._faulty(task, failing)
+                # Thinking helps where a test says what is wrong; else it is talk, or a rut.
+                think = (Kind.THINK, Kind.ANEW, Kind.THINK, Kind.ANEW)
+                self._kinds = (Kind.LINE, *think) if self._line else think
+            agent.approach = self._approach(failing, task)
+        is_measured = self._kinds[0] is not Kind.PLAIN
+        agent.approach = replace(agent.approach, task=task, is_measured=is_measured)
         if agent.approach.kind is Kind.ANEW:
             return task  # what fails would show the lines that are left out
         if failing:
@@ -96,18 +106,40 @@ class Tries:
         """
         session = self._session
         session.history.begin_anew()
-        session.agent.temperature = TEMPERATURES[self._over % len(TEMPERATURES)]
         self._over += 1
         if (count := passing(now)) > self._passing:
             self._passing, self._failing, self._first_step = count, failing, 0
             how = "from here, as more passes than before"
         else:
             how = await self._undo()
-        tries_anew = self._usual.kind is Kind.THINK and self._over % 2
-        anew = self._anew(f"{failing}\n{task}") if tries_anew else None
-        usual = Approach(Kind.PLAN) if self._usual.kind is Kind.PLAIN else self._usual
-        session.agent.approach = anew or usual
+        session.agent.approach = self._approach(failing, task)
+        others = self._over - (self._kinds[0] is Kind.LINE)
+        session.agent.temperature = TEMPERATURES[others - 1] if others else self._temperature
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
+
+    def _approach(self, failing: str, task: str) -> Approach:
+        """Return how the next try goes at it."""
+        kind = self._kinds[min(self._over, len(self._kinds) - 1)]
+        if kind is Kind.LINE:
+            return Approach(kind, self._line)
+        if kind is Kind.ANEW:
+            return self._anew(f"{failing}\n{task}") or Approach(Kind.PLAIN)
+        return Approach(kind)
+
+    def _faulty(self, task: str, failing: str) -> str:
+        """Return the file in which one line may be wrong; empty: there may be several, or none."""
+        from qcode.repomap.standing import is_test
+
+        wishes = read_wishes(task)
+        if wishes.makes or wishes.removes or wishes.is_question:
+            return ""
+        root = self._session.agent.context.workspace.root
+        found = [
+            path
+            for path in paths_in(f"{task}\n{failing}")
+            if not is_test(path) and path not in wishes.keeps and (root / path).is_file()
+        ]
+        return found[0] if len(found) == 1 else ""
 
     async def _undo(self) -> str:
         """Take back what the try did to files; return how they are now, in words."""

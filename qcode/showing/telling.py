@@ -74,7 +74,7 @@ class Shown:
         return await asyncio.to_thread(self._told, files, text, is_first)
 
     def _refusal(self, real: Path) -> str:
-        is_measure = self._approach().kind in (Kind.THINK, Kind.ANEW)
+        is_measure = self._approach().is_measured
         path = self._context.workspace.show(real)
         if not beneath.exists(real):
             is_measure = False  # a test that is new makes none weaker
@@ -123,6 +123,8 @@ class Shown:
         wishes, approach = self._wishes, self._approach()
         if wishes.is_question:
             return [load("shown/words")]
+        if approach.kind is Kind.LINE:
+            return [load("shown/line", path=approach.path)]
         new = paths_in(self._task)
         gone = next((each for each in new if each in files.named), "") if wishes.removes else ""
         known = [*files.named, *new, *files.likely]

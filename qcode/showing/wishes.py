@@ -46,6 +46,10 @@ _STARTS = re.compile(
     r"|\b(?:script|program|command[- ]line|cli)\b",
     re.IGNORECASE,
 )
+_MAKES = re.compile(
+    r"\b(?:add|implement|create|write|introduce|rename|move|extract|split|port|convert)\b",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"`([^`\n]{3,120})`")
 _RUNS = re.compile(
     r"(?:(?:python3?|node|ruby|php|deno run|bun run|npm run)(?= )|make|pytest|tox|npm test"
@@ -66,6 +70,8 @@ class Wishes(Record):
     """Files that are to stay, as they are named."""
     removes: bool = False
     """A file is to go."""
+    makes: bool = False
+    """Something is to be there, or elsewhere, that is not yet."""
     starts: bool = False
     """What is written is a program, not what another one uses."""
     commands: tuple[str, ...] = ()
@@ -86,6 +92,7 @@ def read(task: str) -> Wishes:
         changes_tests=_TESTS_CHANGE.search(positive) is not None,
         keeps=tuple(dict.fromkeys(path for text in kept for path in paths_in(text))),
         removes=_REMOVES.search(task) is not None,
+        makes=_MAKES.search(positive) is not None,
         starts=_STARTS.search(task) is not None,
         commands=tuple(
             command for command in _QUOTED.findall(task) if _RUNS.fullmatch(command.strip())

@@ -20,6 +20,8 @@ def shout(text):
 GOOD = BUG.replace("(len(values) + 1)", "len(values)")
 TEST = "from stats import mean\n\n\ndef test_mean():\n    assert mean([1, 2, 3]) == 2\n"
 TASK = "The test fails. Fix the bug in stats.py."
+MORE = "The test fails. Fix the bug in stats.py, and add what is missing."
+"""It may be more than one line, so that whole files are asked for from the first try on."""
 
 
 def answer(text: str) -> scripted.Stream:
@@ -47,7 +49,7 @@ def said(request: scripted.Seen) -> str:
 
 def test_it_is_shown_the_files_and_what_fails_and_ends_with_its_answer(work: Path) -> None:
     with scripted.ScriptedServer([file(GOOD)]) as server:
-        ended = run(work, server, TASK)
+        ended = run(work, server, MORE)
 
     assert (ended.code, ended.out) == (0, "It divides by one too many.\n")
     assert (work / "stats.py").read_text() == GOOD
@@ -56,7 +58,7 @@ def test_it_is_shown_the_files_and_what_fails_and_ends_with_its_answer(work: Pat
     told = said(asked)
     assert f"stats.py\n```\n{BUG}```" in told
     assert f"test_stats.py\n```\n{TEST}```" in told
-    assert told.index(BUG) < told.index(TASK) < told.index("assert 1.5 == 2")
+    assert told.index(BUG) < told.index(MORE) < told.index("assert 1.5 == 2")
     assert told.rstrip().endswith("Files that stay as they are do not belong in the answer.")
     assert told.count("stats.py\n```\nall of the file\n```") == 1
 
@@ -64,7 +66,7 @@ def test_it_is_shown_the_files_and_what_fails_and_ends_with_its_answer(work: Pat
 def test_a_wrong_try_is_taken_back_and_the_next_begins_anew(work: Path) -> None:
     wrong = BUG.replace("+ 1", "+ 2")
     with scripted.ScriptedServer([file(wrong), file(GOOD)]) as server:
-        ended = run(work, server, "-o", "json", TASK)
+        ended = run(work, server, "-o", "json", MORE)
 
     assert ended.code == 0
     assert (work / "stats.py").read_text() == GOOD
@@ -76,6 +78,43 @@ def test_a_wrong_try_is_taken_back_and_the_next_begins_anew(work: Path) -> None:
     assert "len(values)" not in said(second)
     assert "def shout(text):\n    return text.upper()" in said(second)
     assert "trying anew, with the files as they were" in ended.err
+
+
+def line(wrong: str, right: str) -> scripted.Stream:
+    marks = ("<<<<<<< SEARCH", wrong, "=======", right, ">>>>>>> REPLACE")
+    return answer("stats.py\n```\n" + "\n".join(marks) + "\n```\n")
+
+
+def test_of_a_bug_in_one_file_it_is_first_asked_for_the_line(work: Path) -> None:
+    wrong = "return sum(values) / (len(values) + 1)"
+    with scripted.ScriptedServer([line(wrong, "return sum(values) / len(values)")]) as server:
+        ended = run(work, server, TASK)
+
+    assert ended.code == 0
+    assert (work / "stats.py").read_text() == GOOD
+    [asked] = server.requests
+    assert "A line of stats.py is wrong." in said(asked)
+    assert "assert 1.5 == 2" in said(asked)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        line("return sum(values) / (len(values) + 1)", "return sum(values) / (len(values) + 2)"),
+        line("return 5", "return 6"),  # it is not there
+        answer("The line with sum is wrong."),
+    ],
+)
+def test_a_wrong_line_is_no_end(work: Path, first: scripted.Stream) -> None:
+    with scripted.ScriptedServer([first, file(GOOD)]) as server:
+        ended = run(work, server, TASK)
+
+    assert ended.code == 0
+    assert (work / "stats.py").read_text() == GOOD
+    one, two = server.requests
+    assert "First say what the code does wrong" in said(two)
+    assert f"stats.py\n```\n{BUG}```" in said(two)
+    assert two.json.get("temperature") == one.json.get("temperature")  # other words are enough
 
 
 def test_after_four_tries_that_fail_the_last_one_stays(work: Path) -> None:
@@ -95,7 +134,7 @@ def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
     )
     best = GOOD.replace("return sum", "if not values:\n        return None\n    return sum")
     with scripted.ScriptedServer([file(GOOD), file(BUG), file(best)]) as server:
-        ended = run(work, server, TASK)
+        ended = run(work, server, MORE)
 
     assert (ended.code, (work / "stats.py").read_text()) == (0, best)
     second, third = (said(request) for request in server.requests[1:])
@@ -315,7 +354,7 @@ def test_a_file_that_is_written_as_it_was_is_no_end(work: Path) -> None:
 def test_what_the_task_says_of_files_and_tests_is_held(work: Path) -> None:
     weaker = answer(f"test_stats.py\n```\n{TEST.replace('== 2', '== 1.5')}```")
     with scripted.ScriptedServer([weaker, file(GOOD)]) as server:
-        run(work, server, TASK)
+        run(work, server, MORE)
     assert (work / "test_stats.py").read_text() == TEST
     assert "is a test, and stays as it is" in said(server.requests[1])
 
@@ -360,7 +399,7 @@ def test_what_a_person_changed_meanwhile_stays(work: Path) -> None:
     first = answer(f"stats.py\n```python\n{wrong}```\n\npath/to/b.py\n```\nx\n```\n")
     rest = [answer("I leave it.")] * 3
     with scripted.ScriptedServer([first, meanwhile, *rest]) as server:
-        ended = run(work, server, TASK)
+        ended = run(work, server, MORE)
 
     assert "trying anew, with the files as they were, but stats.py\n" in ended.err
     assert (work / "stats.py").read_text() == mine

@@ -47,3 +47,15 @@ def test_functions_in_others_tabs_and_form_feeds_are_no_matter() -> None:
         '\x0c\ndef outer():\n\t"""Outer."""\n\traise NotImplementedError\n'
         "\n\ndef other():\n\treturn 2\n"
     )
+
+
+def test_where_none_says_what_it_does_the_tests_say_it() -> None:
+    text = (
+        "class Box:\n    def put(self, x):\n        self.x = x\n        return self\n\n"
+        "    def get(self): return self.x\n\n\ndef wide(\n    a,\n    b): return a\n"
+    )
+
+    assert described(text, {"put", "get", "other"}) == ("put", "get")
+    assert without_bodies(text, ("put", "get", "wide")) == text.replace(
+        "        self.x = x\n        return self\n", "        raise NotImplementedError\n"
+    )
