@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from qcode import beneath
 from qcode.editing.placeholder import left_out
@@ -34,6 +34,9 @@ from qcode.tools.files import (
 from qcode.tools.notebooks import check_whole
 from qcode.tools.rehearsed import FileTool
 from qcode.tools.schema import HIDDEN
+
+if TYPE_CHECKING:
+    from qcode.editing.imported import Other
 
 _SHOWN_LINES = 300
 _LONG, _PIECE = 12, 3
@@ -103,12 +106,18 @@ def _with_imports(context: Context, real: Path, params: Params, content: str) ->
     return found.text, f"\n[{'; '.join(found.added)}: missing in what you wrote, and added.]"
 
 
-def _seen_python(context: Context, real: Path) -> Iterator[str]:
+def _seen_python(context: Context, real: Path) -> Iterator[Other]:
     """Return the Python files that the model has seen, without the one that it writes."""
+    from qcode.editing.imported import Other
+
+    # Of a package's files it is said how they import each other; of others' it is not known.
+    dot = "." if beneath.exists(real.parent / "__init__.py") else ""
     for other in sorted(context.seen):
         if other != real and other.suffix == ".py":
+            is_beside = other.parent == real.parent and other.stem.isidentifier()
+            module = f"{dot}{other.stem}" if is_beside and other.stem != "__init__" else ""
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                yield beneath.read(other).decode("utf-8")
+                yield Other(beneath.read(other).decode("utf-8"), module)
 
 
 def _with_the_rest(context: Context, real: Path, before: Opened, content: str) -> tuple[str, str]:

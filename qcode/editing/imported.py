@@ -1,8 +1,8 @@
 """The imports that a written Python file forgot, taken from files that have them. Pure.
 
-A small model that moves a function leaves its imports where they were. A name that nothing in
-the file binds is an error for sure; where all files of the project that import it do so in one
-way, that way is meant.
+A small model that moves a function leaves its imports where they were, and tests what it does
+not import. A name that nothing in the file binds is an error for sure; where all files of the
+project that import it do so in one way, or one file beside it defines it, that is meant.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _OF_MODULES = frozenset({"__file__", "__name__", "__doc__", "__package__", "__spec__", "__path__"})
 
 
+class Other(Record):
+    """Another Python file of the project."""
+
+    text: str
+    module: str = ""
+    """How the written file would import it; empty: that is not known."""
+
+
 class Imported(Record):
     """The file with the imports that were missing."""
 
@@ -26,7 +34,7 @@ class Imported(Record):
     """The import statements, one each."""
 
 
-def imported(text: str, others: Iterable[str]) -> Imported | None:
+def imported(text: str, others: Iterable[Other]) -> Imported | None:
     """Return a Python file with the imports it lacks that other files have; None: there are none.
 
     Names that files import in different ways are left alone, and so is a file with `import *`.
@@ -39,10 +47,18 @@ def imported(text: str, others: Iterable[str]) -> Imported | None:
     if not lacks:
         return None
     ways: dict[str, set[str]] = {}
+    homes: dict[str, set[str]] = {}
     for other in others:
-        for name, statement in _imports(other):
+        try:
+            body = ast.parse(other.text).body
+        except _UNREADABLE:
+            continue
+        for name, statement in _imports(body):
             ways.setdefault(name, set()).add(statement)
-    added = sorted({next(iter(ways[name])) for name in lacks if len(ways.get(name, ())) == 1})
+        for name in _defines(body) if other.module else ():
+            homes.setdefault(name, set()).add(f"from {other.module} import {name}")
+    meant = [ways.get(name) or homes.get(name) or set() for name in lacks]
+    added = sorted({next(iter(each)) for each in meant if len(each) == 1})
     if not added:
         return None
     lines = python_lines(text)
@@ -87,12 +103,14 @@ def _lacks(tree: ast.Module) -> set[str]:
     return read - bound
 
 
-def _imports(text: str) -> list[tuple[str, str]]:
+def _defines(body: Sequence[ast.stmt]) -> list[str]:
+    """Return the functions and classes of a file that are there for others."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def _imports(body: Sequence[ast.stmt]) -> list[tuple[str, str]]:
     """Return the names that a file imports at its top, and how; not those of its own package."""
-    try:
-        body = ast.parse(text).body
-    except _UNREADABLE:
-        return []
     found = []
     for node in body:
         if isinstance(node, ast.Import):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qcode import beneath
@@ -29,6 +29,7 @@ from qcode.tools.files import fingerprint
 MOST_TOKENS = 3_500
 """Of all that is shown: more than two minutes of reading on two cores."""
 
+_MOST_EXAMPLES = 3
 _LARGEST = 2 << 20
 """Bytes of a file that is looked at."""
 
@@ -127,14 +128,12 @@ class Shown:
             return [load("shown/line", path=approach.path)]
         new = paths_in(self._task)
         gone = next((each for each in new if each in files.named), "") if wishes.removes else ""
-        known = [*files.named, *new, *files.likely]
-        path = next(
-            (each for each in known if not is_test(each) and each not in (*wishes.keeps, gone)),
-            next(iter((*files.named, *files.likely)), "name.py"),
-        )
+        examples = self._examples(files, new, gone)
         if approach.kind is Kind.ANEW:
-            path = approach.path
-        how = [load(f"shown/{approach.kind.value}", form=load("shown/form", path=path))]
+            examples = [approach.path]
+        path = examples[0]
+        form = "\n\n".join(load("shown/file", path=each).rstrip() for each in examples)
+        how = [load(f"shown/{approach.kind.value}", form=load("shown/form", files=form))]
         if approach.kind is Kind.ANEW:
             names = " and ".join(approach.names)
             how.insert(0, load("shown/left_out", names=names, path=path))
@@ -145,6 +144,22 @@ class Shown:
         if wishes.starts and path in new and path not in files.named:
             how.append(load("shown/starts", path=path))
         return how
+
+    def _examples(self, files: Files, new: Sequence[str], gone: str) -> list[str]:
+        """Return the paths in the form: of a file that changes; of all, where something moves."""
+
+        def may_change(paths: Sequence[str], *, tests: bool) -> list[str]:
+            kept = (*self._wishes.keeps, gone)
+            return [each for each in paths if each not in kept and (tests or not is_test(each))]
+
+        named = list(dict.fromkeys((*files.named, *new)))
+        stated = may_change(named, tests=False)
+        if self._wishes.moves and len(stated) > 1:
+            return stated[:_MOST_EXAMPLES]
+        tests = may_change(named, tests=True) if self._wishes.changes_tests else []
+        likely = may_change(files.likely, tests=False)
+        # The last resort is what may not change at all.
+        return [next(iter((*stated, *tests, *likely, *named, *files.likely)), "name.py")]
 
     def owner(self, code: str) -> str:
         """Return whose code it is: of the one file with its definitions, or the one to be made.

@@ -50,6 +50,7 @@ _MAKES = re.compile(
     r"\b(?:add|implement|create|write|introduce|rename|move|extract|split|port|convert)\b",
     re.IGNORECASE,
 )
+_MOVES = re.compile(r"\b(?:move|extract|split)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"`([^`\n]{3,120})`")
 _RUNS = re.compile(
     r"(?:(?:python3?|node|ruby|php|deno run|bun run|npm run)(?= )|make|pytest|tox|npm test"
@@ -72,6 +73,8 @@ class Wishes(Record):
     """A file is to go."""
     makes: bool = False
     """Something is to be there, or elsewhere, that is not yet."""
+    moves: bool = False
+    """Something goes from one file to another."""
     starts: bool = False
     """What is written is a program, not what another one uses."""
     commands: tuple[str, ...] = ()
@@ -93,6 +96,7 @@ def read(task: str) -> Wishes:
         keeps=tuple(dict.fromkeys(path for text in kept for path in paths_in(text))),
         removes=_REMOVES.search(task) is not None,
         makes=_MAKES.search(positive) is not None,
+        moves=_MOVES.search(positive) is not None,
         starts=_STARTS.search(task) is not None,
         commands=tuple(
             command for command in _QUOTED.findall(task) if _RUNS.fullmatch(command.strip())

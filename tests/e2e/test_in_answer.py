@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -459,3 +460,28 @@ def test_a_function_that_moves_without_its_imports_gets_them(work: Path) -> None
 
     written = (work / "roots.py").read_text()
     assert written == "import math\n\n\ndef root(x):\n    return math.sqrt(x)\n"
+
+
+@pytest.mark.parametrize(
+    "task, examples",
+    [
+        ("Write tests for stats.py in test_shout.py. Do not change stats.py.", ["test_shout.py"]),
+        ("Move mean from stats.py to averages.py. Tests stay.", ["stats.py", "averages.py"]),
+        ("Fix mean in stats.py.", ["stats.py"]),
+        ("Say more in the README.", ["stats.py"]),  # it is not clear which
+    ],
+)
+def test_the_form_has_the_files_that_change(work: Path, task: str, examples: list[str]) -> None:
+    with scripted.ScriptedServer([answer("No.")] * 4) as server:
+        run(work, server, "--verify", "none", task)
+
+    told = said(server.requests[0])
+    assert re.findall(r"(\S+)\n```\nall of the file\n```", told) == examples
+
+
+def test_tests_that_do_not_import_what_they_test_do(work: Path) -> None:
+    new = answer('test_shout.py\n```python\ndef test_it():\n    assert shout("a") == "A"\n```')
+    with scripted.ScriptedServer([new]) as server:
+        run(work, server, "Write tests for shout of stats.py in test_shout.py.")
+
+    assert (work / "test_shout.py").read_text().startswith("from stats import shout\n\n\ndef")
