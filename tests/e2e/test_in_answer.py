@@ -468,7 +468,8 @@ def test_a_function_that_moves_without_its_imports_gets_them(work: Path) -> None
         ("Write tests for stats.py in test_shout.py. Do not change stats.py.", ["test_shout.py"]),
         ("Move mean from stats.py to averages.py. Tests stay.", ["stats.py", "averages.py"]),
         ("Fix mean in stats.py.", ["stats.py"]),
-        ("Say more in the README.", ["stats.py"]),  # it is not clear which
+        ("Say more in the README.", ["README.md"]),
+        ("Say more.", ["stats.py"]),  # it is not clear where
     ],
 )
 def test_the_form_has_the_files_that_change(work: Path, task: str, examples: list[str]) -> None:
