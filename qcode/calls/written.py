@@ -24,7 +24,7 @@ from qcode.calls.found import Fault, Found
 from qcode.messages import ToolCall
 
 EXAMPLE = "all of the file"
-"""What stands for a file's content in the form that the model is shown (`prompts/shown/file.md`)."""
+"""What stands for a file's content in the form that it is shown (`prompts/shown/file.md`)."""
 
 FORMAT = "written"
 """The name of the form, as decoded calls tell it."""

@@ -22,7 +22,7 @@ def never(_path: Path) -> bool:
 
 
 PATHS = dict.fromkeys(
-    ["a.py", "src/core.py", "src/b/util.py", "test/util.py", "Makefile", "src"], 1
+    ["a.py", "src/core.py", "src/b/util.py", "test/util.py", "Makefile", "src", "README.md"], 1
 )
 
 
@@ -37,6 +37,8 @@ PATHS = dict.fromkeys(
         ("the Makefile is wrong", ["Makefile"]),
         ('File "/somewhere/src/core.py", line 3', ["src/core.py"]),
         ("clean the src folder", ["src"]),
+        ("say so in the README", ["README.md"]),
+        ("READMEs are dull", []),
     ],
 )
 def test_files_are_named_by_path_or_by_a_name_of_one(task: str, named: list[str]) -> None:
