@@ -64,10 +64,10 @@ class Qcode:
         return Outcome(
             exit_code=ran.code,
             answer=str(told.result.get("result", "")),
-            ended=str(told.result.get("subtype", "")),
+            ended=str(told.result.get("subtype", "")) or _crash(ran.code, journal, err),
             effort=effort_of(told, journal, ran.seconds),
             conduct=conduct_of(told, journal),
-            error=_error(ran.code, told, err),
+            error=not_judged(ran.code, told, err, journal),
         )
 
 
@@ -151,11 +151,20 @@ def _keep_journal(work: Work) -> Path | None:
     return kept
 
 
-def _error(code: int | None, told: Told, err: Path) -> str:
-    if code is None or (code not in _NOT_THE_AGENTS and told.result):
+def not_judged(code: int | None, told: Told, err: Path, journal: Path | None) -> str:
+    """Return why there is nothing to judge; empty: there is.
+
+    Where qcode breaks down once its session has begun, that is its own fault, and counts.
+    """
+    if code is None or (code not in _NOT_THE_AGENTS and (told.result or journal is not None)):
         return ""
     why = str(told.result.get("error", "")) or _last_line(err)
     return f"{_NOT_THE_AGENTS.get(code, f'qcode ended with {code}')}: {why}"
+
+
+def _crash(code: int | None, journal: Path | None, err: Path) -> str:
+    """Return how it broke down, where it said no result; empty: it was ended, or never began."""
+    return f"crash: {_last_line(err)}" if code is not None and journal is not None else ""
 
 
 def _last_line(path: Path) -> str:

@@ -114,7 +114,9 @@ class Tries:
             how = await self._undo()
         session.agent.approach = self._approach(failing, task)
         others = self._over - (self._kinds[0] is Kind.LINE)
-        session.agent.temperature = TEMPERATURES[others - 1] if others else self._temperature
+        session.agent.temperature = (
+            TEMPERATURES[(others - 1) % len(TEMPERATURES)] if others else self._temperature
+        )
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
 
     def _approach(self, failing: str, task: str) -> Approach:

@@ -128,6 +128,17 @@ def test_after_four_tries_that_fail_the_last_one_stays(work: Path) -> None:
     assert "+ 5" in (work / "stats.py").read_text()
 
 
+def test_tries_that_say_nothing_beside_those_that_fail_end_soon(work: Path) -> None:
+    """What came to nothing is tried anew as well as what fails: that may be more often."""
+    (work / "test_stats.py").unlink()
+    wrong = (file(TEST.replace("== 2", f"== {n}"), "test_stats.py") for n in range(3, 9))
+    with scripted.ScriptedServer([file(BUG), *wrong]) as server:
+        ended = run(work, server, "Write tests for stats.py in test_stats.py.")
+
+    assert (ended.code, "Traceback" in ended.err) == (0, False)
+    assert len(server.requests) == 5
+
+
 def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
     (work / "test_stats.py").write_text(
         "from stats import mean\n\n\ndef test_mean():\n    assert mean([1, 2, 3]) == 2\n\n\n"

@@ -16,7 +16,7 @@ from program import git, repository
 from trying import task
 
 from qcode.evals.agents import Endpoint, Limits, Outcome, Work
-from qcode.evals.agents.qcode import Qcode, _environment, settings_of
+from qcode.evals.agents.qcode import Qcode, _environment, not_judged, settings_of
 from qcode.evals.agents.surroundings import variables_of
 from qcode.evals.agents.telling import conduct_of, effort_of, read_stream
 from qcode.evals.harness.trial import Conduct, Effort
@@ -173,3 +173,15 @@ def test_a_run_that_was_killed_is_counted_by_its_journal(tmp_path: Path) -> None
     assert replace(conduct_of(told, journal), calls=None) == Conduct(
         failed_calls=0, unread_calls=0, repaired_calls=1, edits=0, failed_edits=0, loops=0
     )
+
+
+def test_breaking_down_in_mid_session_is_its_own_fault(tmp_path: Path) -> None:
+    out, err, journal = (tmp_path / name for name in ("out", "err", "journal.jsonl"))
+    out.write_text("")
+    err.write_text("Traceback (most recent call last):\nIndexError: out of range\n")
+    told = read_stream(out)
+
+    assert not_judged(1, told, err, journal) == ""
+    assert not_judged(1, told, err, None) == "qcode ended with 1: IndexError: out of range"
+    assert not_judged(3, told, err, journal).startswith("the provider failed")
+    assert not_judged(None, told, err, None) == ""  # it was ended
