@@ -156,6 +156,8 @@ class Context:
     """Identifiers that a person has named; known with `whole_files` alone."""
     refuses: Callable[[Path], str] = lambda _real: ""
     """Why a file is not to be changed by what the task says; known with `whole_files` alone."""
+    is_to_go: Callable[[Path], bool] = lambda _real: False
+    """Whether the task is to remove a file; known with `whole_files` alone."""
     told_lost: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     """Real path -> definitions whose loss was refused; the same again is meant."""
     rehearsal: Callable[[Sequence[FileEffect]], None] | None = None

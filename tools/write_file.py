@@ -69,6 +69,10 @@ class WriteFile(FileTool[Params]):
             result = await carry_out(context, [new_file(real, content)])
             return _also(result, added)
         before = await _known(context, real, clip(params.file_path))
+        if not params.content.strip() and context.is_to_go(real):
+            # Asked to remove a file, a model that only writes files writes it without a line.
+            going = context.entry(params.file_path, write=True)
+            return await carry_out(context, [Planned(going, before, None)])
         if marker := left_out(params.content, before.text):
             raise ToolError(
                 f"The content has a line that stands for left-out code: {clip(marker)!r}. It would "

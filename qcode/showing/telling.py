@@ -50,6 +50,7 @@ class Shown:
         self._tokens = min(tokens, MOST_TOKENS)
         self._task = ""
         self._wishes = Wishes()
+        self._gone: Path | None = None
 
     async def tell(self, said: str, *, is_first: bool) -> Told:
         """Choose, read and tell; what cannot be read is left out."""
@@ -61,12 +62,14 @@ class Shown:
 
         if not self._context.whole_files:
             self._context.refuses = _nothing
+            self._context.is_to_go = _never
             return Told()  # a model with tools took over
         root, is_hidden = self._context.workspace.root, self._context.is_hidden
         self._task = said or self._approach().task or text
         self._wishes = read_wishes(self._task)
         self._context.named.update(identifiers(self._task))
         self._context.refuses = self._refusal
+        self._context.is_to_go = self._is_to_go
 
         def find() -> Files:
             return choose(root, text, is_hidden, self._tokens * 3)
@@ -81,7 +84,13 @@ class Shown:
             is_measure = False  # a test that is new makes none weaker
         return refusal(self._wishes, path, is_measure=is_measure)
 
+    def _is_to_go(self, real: Path) -> bool:
+        return real == self._gone
+
     def _told(self, files: Files, said: str, is_first: bool) -> Told:
+        removed = paths_in(self._task) if self._wishes.removes else ()
+        gone = next((each for each in removed if each in files.named), "")
+        self._gone = self._context.workspace.root / gone if gone else None
         left = self._tokens
         shown: list[str] = []
         unseen: list[str] = []
@@ -127,7 +136,7 @@ class Shown:
         if approach.kind is Kind.LINE:
             return [load("shown/line", path=approach.path)]
         new = paths_in(self._task)
-        gone = next((each for each in new if each in files.named), "") if wishes.removes else ""
+        gone = self._context.workspace.show(self._gone) if self._gone else ""
         examples = self._examples(files, new, gone)
         if approach.kind is Kind.ANEW:
             examples = [approach.path]
@@ -227,6 +236,11 @@ def _is_like(code: str, text: str) -> bool:
     lines = [line.strip() for line in code.splitlines() if re.search(r"\w", line)]
     there = {line.strip() for line in text.splitlines()}
     return not text.strip() or sum(line in there for line in lines) * 2 >= len(lines)
+
+
+def _never(_real: Path) -> bool:
+    """Return that a file is not to go."""
+    return False
 
 
 def _nothing(_real: Path) -> str:

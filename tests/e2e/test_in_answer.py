@@ -497,3 +497,16 @@ def test_tests_that_do_not_import_what_they_test_do(work: Path) -> None:
         run(work, server, "Write tests for shout of stats.py in test_shout.py.")
 
     assert (work / "test_shout.py").read_text().startswith("from stats import shout\n\n\ndef")
+
+
+def test_a_file_without_a_line_is_removed_if_it_is_to_go(work: Path) -> None:
+    (work / "old.py").write_text("X = 1\n")
+    empty = answer("old.py\n```\n```\n\nREADME.md\n```\n# Stats\n\nNo more old.py.\n```\n")
+    with scripted.ScriptedServer([empty, empty]) as server:
+        run(work, server, "--verify", "none", "Remove the file old.py, and say so in the README.")
+        assert not (work / "old.py").exists()
+        assert "No more" in (work / "README.md").read_text()
+
+        (work / "old.py").write_text("X = 1\n")
+        run(work, server, "--verify", "none", "Say in the README that old.py is no more.")
+        assert (work / "old.py").read_text() == "X = 1\n"
