@@ -210,7 +210,7 @@ def _made(results: Results) -> str:
 def _cells(each: Row) -> tuple[str, ...]:
     return (
         each.arm.agent,
-        f"{each.passed} of {each.trials}",
+        f"{each.passed} of {each.trials}" + (f" ({each.errors} not judged)" if each.errors else ""),
         percent(each.rate),
         interval(each.interval),
         count(_prompt(each)),

@@ -40,6 +40,7 @@ def test_qcode_stands_beside_each_other_on_the_tasks_of_both() -> None:
     [beside] = [line for line in lines(page, "aider") if "×" in line]
     assert beside == "| aider@0.86.1 | 2 | 100.0 % and 50.0 % | 2.00 × | 0.03 × |"
     assert not [line for line in lines(page, "mini") if "×" in line]  # nothing that was judged
+    assert lines(page, "mini")[0].startswith("| mini-swe-agent@2.4.6 | 0 of 0 (1 not judged) |")
     assert lines(page, "a |") == ["| a | ✓ | ! | ✓ |"] or lines(page, "a |") == [
         "| a | ✓ | ✓ | ! |"
     ]
