@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -112,8 +111,16 @@ def run(args: argparse.Namespace, model: str, suite: str, served: dict[str, Any]
     done = subprocess.run([*QCODE, "eval", "run", *command], check=False)
     if (folder / "results.jsonl").exists():
         RAW.mkdir(exist_ok=True)
-        shutil.copyfile(folder / "results.jsonl", RAW / f"{name}.jsonl")
+        raw = without_places((folder / "results.jsonl").read_text(encoding="utf-8"))
+        write_whole(RAW / f"{name}.jsonl", raw, force=True)
     return done.returncode
+
+
+def without_places(text: str) -> str:
+    """Return raw results without the folders of whoever made them, which checks' words name."""
+    for place, name in ((HERE.parent, "."), (Path(sys.prefix), ".venv"), (Path.home(), "~")):
+        text = text.replace(str(place), name)
+    return text
 
 
 # ------------------------------------------------------------------ the table

@@ -79,6 +79,13 @@ def test_the_table_is_made_of_the_raw_results_alone(tmp_path: Path) -> None:
     assert "| qcode@0.1.0 | 1 of 1 | 100.0 % |" in (copy / "RESULTS.md").read_text()
 
 
+def test_raw_results_name_no_folder_of_whoever_made_them() -> None:
+    here, home = measured.HERE.parent, Path.home()
+    told = measured.without_places(f"{here}/.venv/bin/python {home}/x a.py")
+
+    assert told == "./.venv/bin/python ~/x a.py"
+
+
 def test_what_is_kept_is_what_the_page_tells() -> None:
     kept = sorted(measured.RAW.glob("*.jsonl"))
     if not kept:
