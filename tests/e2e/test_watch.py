@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_comments_are_taken_up_when_they_are_saved(tmp_path: Path) -> None:
         # On a slow machine the turn before may still be ending, which takes a save for its own.
         for _ in range(8):
             (work / "b.py").write_text("y = 1\n")
+            time.sleep(1)  # so that it is seen to be gone before it is there again
             (work / "b.py").write_text("y = 1\n# why so, qcode?\n")
             assert process.stdout is not None
             if select.select([process.stdout], [], [], 10)[0]:
