@@ -122,14 +122,6 @@ def prose(text: str, owner: Owner = no_owner) -> str:
     return "\n\n".join(filter(None, pieces))
 
 
-def files_in(text: str, owner: Owner = no_owner) -> list[str]:
-    """Return the paths of the files that an answer writes, as it names them."""
-    calls = [call for call in written(text, owner) if call.fault is Fault.NONE]
-    whole = [call.arguments["file_path"] for call in calls if call.name == "write_file"]
-    parts = [call.arguments["input"] for call in calls if call.name == "apply_patch"]
-    return [*whole, *(part.partition("\n")[0] for part in parts)]
-
-
 def stands_in(call: ToolCall, text: str) -> bool:
     """Whether what a call writes or runs stands in the text of its answer."""
     try:

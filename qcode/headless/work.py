@@ -118,6 +118,8 @@ class Work:
         """Requests of earlier runs of the session."""
         self.order = Order("")
         self.answer = ""
+        self.done: list[str] = []
+        """What became of the files that the turn's answers wrote."""
         self.structured: object = None
         self.error = ""
         self.error_code = 1
@@ -340,9 +342,12 @@ class Work:
         self.answer = ""
         self.error = ""
         self.acted = self.wrote = False
+        self.done = []
         async with aclosing(self.session.send(text, said=said)) as stream:
             async for event in stream:
                 self._take(event)
+        # Files without a word: what became of them is the answer.
+        self.answer = self.answer or " ".join(self.done)
         if self.end is TurnEnd.ANSWERED:
             return 0
         return 130 if self.end is TurnEnd.INTERRUPTED else self.error_code
@@ -355,6 +360,8 @@ class Work:
                     self.answer = said
             case events.ToolFinished(result, _, diff):
                 tool = self.session.agent.tools.get(result.name)
+                if tool and tool.effect is Effect.EDIT and self.session.agent.in_answer:
+                    self.done.append(result.text.partition("\n")[0])
                 if tool and tool.effect in (Effect.EDIT, Effect.EXECUTE, Effect.EXTERNAL):
                     did = not result.is_error
                     if self.tries is not None and tool.effect is Effect.EDIT:
@@ -377,11 +384,9 @@ class Work:
         """Return an answer's words, without the files that were written in it."""
         if not self.session.agent.in_answer or not message.tool_calls:
             return message.text.strip()
-        from qcode.calls.written import files_in, prose
+        from qcode.calls.written import prose
 
-        owner = self.session.agent.owner
-        wrote = ", ".join(dict.fromkeys(files_in(message.text, owner)))
-        return prose(message.text, owner) or (f"Wrote {wrote}." if wrote else "")
+        return prose(message.text, self.session.agent.owner)
 
     # What has to hold.
 

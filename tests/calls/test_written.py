@@ -10,7 +10,7 @@ from thorough import examples
 
 from qcode.calls.decoder import Decoder
 from qcode.calls.found import Fault
-from qcode.calls.written import FORMAT, files_in, prose, stands_in, written
+from qcode.calls.written import FORMAT, prose, stands_in, written
 from qcode.messages import JsonObject, ToolCall
 from qcode.providers import TextPart
 from qcode.tools import all_tools
@@ -128,7 +128,6 @@ def test_search_and_replace_blocks_change_a_part() -> None:
     [call] = written(f"a.py\n```\n{block}```")
 
     assert (call.name, call.arguments) == ("apply_patch", {"input": f"a.py\n{block}"})
-    assert files_in(f"a.py\n```\n{block}```") == ["a.py"]
 
 
 def test_markdown_keeps_its_own_fences() -> None:

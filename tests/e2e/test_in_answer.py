@@ -227,7 +227,7 @@ def test_tests_that_failed_before_are_no_matter_of_another_task(work: Path) -> N
     with scripted.ScriptedServer([answer("README.md\n```\n# Statistics\n```")]) as server:
         ended = run(work, server, "Rename the title in README.md to Statistics.")
 
-    assert ended.out == "Wrote README.md.\n"
+    assert ended.out == "Overwrote README.md (1 line, +1 −1).\n"
     assert len(server.requests) == 1
     assert "assert" not in said(server.requests[0]).partition("Rename")[2]
 
@@ -271,7 +271,7 @@ def test_one_that_gives_up_tries_again_where_no_test_tells(work: Path) -> None:
     with scripted.ScriptedServer([endless, answer("README.md\n```\n# S\n```")]) as server:
         ended = run(work, server, "--verify", "none", "Shorten the title in README.md to S.")
 
-    assert (ended.code, ended.out) == (0, "Wrote README.md.\n")
+    assert (ended.code, ended.out) == (0, "Overwrote README.md (1 line, +1 −1).\n")
 
 
 def test_other_formats_can_be_asked_for(work: Path) -> None:
@@ -503,7 +503,10 @@ def test_a_file_without_a_line_is_removed_if_it_is_to_go(work: Path) -> None:
     (work / "old.py").write_text("X = 1\n")
     empty = answer("old.py\n```\n```\n\nREADME.md\n```\n# Stats\n\nNo more old.py.\n```\n")
     with scripted.ScriptedServer([empty, empty]) as server:
-        run(work, server, "--verify", "none", "Remove the file old.py, and say so in the README.")
+        ended = run(
+            work, server, "--verify", "none", "Remove the file old.py, and say so in the README."
+        )
+        assert ended.out == "Deleted old.py (1 line). Overwrote README.md (3 lines, +2 −0).\n"
         assert not (work / "old.py").exists()
         assert "No more" in (work / "README.md").read_text()
 
