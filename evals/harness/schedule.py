@@ -171,7 +171,8 @@ class Evaluation:
         self._watching.begin(planned.key)
         place = self.store.place(planned.key)
         artefacts = self.store.artefacts(planned.key)
-        kept = Kept(place, artefacts, self._environ)
+        # Agents work in folders of their own, where a relative path names something else.
+        kept = Kept(place, artefacts.absolute(), self._environ)
         limits = self.bounds.of(planned.task)
         if self.bounds.cost_usd is not None:
             limits = replace(limits, cost_usd=max(0.0, self.bounds.cost_usd - self._cost))

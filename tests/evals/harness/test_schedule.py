@@ -52,6 +52,18 @@ def test_a_trial_keeps_what_was_said_done_and_judged_and_no_folder(tmp_path: Pat
     assert not (tmp_path / "work").exists()
 
 
+def test_what_an_agent_is_given_has_whole_paths_where_results_go_to_a_relative_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    agent = Shell()
+
+    (trial,) = tried(Path("results"), [task()], agent)
+
+    assert trial.passed
+    assert agent.works[0].artefacts == tmp_path / "results" / trial.artefacts
+
+
 def test_folders_are_kept_where_that_is_asked(tmp_path: Path) -> None:
     tried(tmp_path, [task()], Shell(), keeps=True)
 
