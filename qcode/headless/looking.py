@@ -86,6 +86,10 @@ class Looking:
         self._rounds += 1
         return failing
 
+    def uncount(self) -> None:
+        """Let the last look at what fails be none of those that are left."""
+        self._rounds -= 1
+
     def _counted(self, now: Sequence[Outcome]) -> str:
         """Return what fails of that which counts: all, or what did not fail before."""
         if not self.before:

@@ -33,6 +33,13 @@ temperature."""
 MOST_OVER = 3
 """Tries after the first one."""
 
+MOST_FURTHER = 4
+"""Tries that got further than the files before them, and do not count: what is left may be
+another line."""
+
+_MOST_LINES = 2
+"""Files in which the wrong line is looked for, one after the other."""
+
 
 def passing(outcomes: Sequence[Outcome]) -> int:
     """Return how many tests pass; commands, where no tests are named."""
@@ -51,15 +58,22 @@ class Tries:
         self._tell = tell
         self._kinds: tuple[Kind, ...] = (Kind.PLAIN, Kind.PLAN)
         """Of the tries; the last of them for all that are left."""
-        self._line = ""
-        """The file in which one line may be wrong; empty: that is not clear."""
+        self._lines: tuple[str, ...] = ()
+        """The files in which one line may be wrong; none: that is not clear."""
         self._temperature = session.agent.temperature
         self._passing = 0
         """Tests that pass with the files as they are put back to."""
         self._failing = ""
         """What fails with them, once a try got further and its files were kept."""
         self._over = 0
-        """Tries that are over."""
+        """Tries that are over, but for those that got further."""
+        self._further = 0
+        """Tries that got further."""
+        self._at = 0
+        """Which of `_kinds` this try is."""
+        self._told_behind = False
+        self._readable: dict[str, float] = {}
+        """Lines up to which the files in question can be read as code."""
         self._first_step = 0
         """The first step of this try that changed files; 0: none did."""
 
@@ -67,6 +81,11 @@ class Tries:
     def may_start_over(self) -> bool:
         """Whether another try is left for one that came to nothing."""
         return self._over < MOST_OVER
+
+    @property
+    def counts(self) -> bool:
+        """Whether the last try that was over is one of those that are left; else it got further."""
+        return self._at > 0
 
     def changed(self, step: int) -> None:
         """Take that a step changed files."""
@@ -83,12 +102,8 @@ class Tries:
         """
         agent = self._session.agent
         failing = self._failing or failing
-        if self._over == 0:
-            if failing:
-                self._line = self._faulty(task, failing)
-                # Thinking helps where a test says what is wrong; else it is talk, or a rut.
-                think = (Kind.THINK, Kind.ANEW, Kind.THINK, Kind.ANEW)
-                self._kinds = (Kind.LINE, *think) if self._line else think
+        if self._over == self._further == 0:
+            self._plan(task, failing)
             agent.approach = self._approach(failing, task)
         is_measured = self._kinds[0] is not Kind.PLAIN
         agent.approach = replace(agent.approach, task=task, is_measured=is_measured)
@@ -98,50 +113,134 @@ class Tries:
             return load("shown/failing", prompt=task, failing=failing)
         return load("shown/broke", prompt=task, failing=broke) if broke else task
 
+    def behind(self, task: str) -> str:
+        """Return what a new conversation is about, where something did not move; else nothing.
+
+        That is said once.
+        """
+        from qcode.editing.lost import defined
+        from qcode.showing.moving import moves
+
+        if self._told_behind:
+            return ""
+        agent = self._session.agent
+        root = agent.context.workspace.root
+
+        def names(path: str) -> list[str]:
+            try:
+                return defined(path, beneath.read(root / path).decode("utf-8"))
+            except (OSError, UnicodeDecodeError):
+                return []
+
+        for move in moves(task):
+            if left := move.behind(names):
+                self._told_behind = True
+                told = load(
+                    "shown/behind", names=" and ".join(left), source=move.source,
+                    target=move.target,
+                )  # fmt: skip
+                self._session.history.begin_anew()
+                agent.approach = Approach(path=move.source, task=task)
+                self._tell(events.Nudged("", f"{move.source} still has {', '.join(left)}"))
+                return told
+        return ""
+
     async def start_over(self, task: str, failing: str, now: Sequence[Outcome] = ()) -> None:
         """Begin another try: no history, the files as they were, another approach.
 
-        Where more tests pass `now` than before the try, its files are kept: so a small model gets
-        there in steps that it could not take at once.
+        Where more tests pass `now` than before the try, or more of a file can be read, its files
+        are kept: so a small model gets there in steps that it could not take at once.
         """
         session = self._session
         session.history.begin_anew()
+        is_further = self._is_further(now)
         self._over += 1
-        if (count := passing(now)) > self._passing:
-            self._passing, self._failing, self._first_step = count, failing, 0
-            how = "from here, as more passes than before"
+        self._at += 1
+        if is_further:
+            self._passing, self._failing, self._first_step = passing(now), failing, 0
+            how = "from here, as this got further"
+            if self._further < MOST_FURTHER and self._faulty(task, failing):
+                # What is left may be one line again, for which it needs a few words.
+                self._over -= 1
+                self._further += 1
+                self._at = 0
+                self._plan(task, failing)
         else:
             how = await self._undo()
         session.agent.approach = self._approach(failing, task)
-        others = self._over - (self._kinds[0] is Kind.LINE)
+        others = self._at - self._kinds.count(Kind.LINE)
         session.agent.temperature = (
-            TEMPERATURES[(others - 1) % len(TEMPERATURES)] if others else self._temperature
+            TEMPERATURES[(others - 1) % len(TEMPERATURES)] if others > 0 else self._temperature
         )
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
 
+    def _is_further(self, now: Sequence[Outcome]) -> bool:
+        """Whether a try made something better, and nothing worse."""
+        count = passing(now)
+        readable = {path: self._read_up_to(path) for path in self._readable}
+        if count != self._passing or not now:
+            return count > self._passing
+        return any(readable[path] > before for path, before in self._readable.items()) and not any(
+            readable[path] < before for path, before in self._readable.items()
+        )
+
+    def _read_up_to(self, path: str) -> float:
+        """Return the line up to which a file can be read; without a fault: infinity."""
+        from qcode import syntax
+
+        try:
+            text = beneath.read(self._session.agent.context.workspace.root / path).decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return 0.0
+        wrong = syntax.problem(path, text)
+        return wrong.line if wrong is not None else float("inf")
+
+    def _plan(self, task: str, failing: str) -> None:
+        """Decide how tries from the files as they are go at it, one after the other."""
+        if not failing:
+            return
+        self._lines = self._faulty(task, failing)
+        self._readable = {path: self._read_up_to(path) for path in self._lines}
+        lines = tuple(Kind.LINE for _ in self._lines)
+        # Thinking helps where a test says what is wrong; else it is talk, or a rut. It takes
+        # three times the words of a function written anew, and is right less often.
+        self._kinds = (
+            (*lines, Kind.ANEW, Kind.THINK, Kind.ANEW)
+            if lines
+            else (Kind.THINK, Kind.ANEW, Kind.THINK, Kind.ANEW)
+        )
+
     def _approach(self, failing: str, task: str) -> Approach:
         """Return how the next try goes at it."""
-        kind = self._kinds[min(self._over, len(self._kinds) - 1)]
+        at = min(self._at, len(self._kinds) - 1)
+        kind = self._kinds[at]
         if kind is Kind.LINE:
-            return Approach(kind, self._line)
+            return Approach(kind, self._lines[at])
         if kind is Kind.ANEW:
             return self._anew(f"{failing}\n{task}") or Approach(Kind.PLAIN)
         return Approach(kind)
 
-    def _faulty(self, task: str, failing: str) -> str:
-        """Return the file in which one line may be wrong; empty: there may be several, or none."""
+    def _faulty(self, task: str, failing: str) -> tuple[str, ...]:
+        """Return the files in which one line may be wrong; none: that is not clear."""
         from qcode.repomap.standing import is_test
 
         wishes = read_wishes(task)
         if wishes.makes or wishes.removes or wishes.is_question:
-            return ""
+            return ()
         root = self._session.agent.context.workspace.root
-        found = [
-            path
-            for path in paths_in(f"{task}\n{failing}")
-            if not is_test(path) and path not in wishes.keeps and (root / path).is_file()
-        ]
-        return found[0] if len(found) == 1 else ""
+
+        def found(text: str) -> list[str]:
+            return [
+                path
+                for path in paths_in(text)
+                if not is_test(path) and path not in wishes.keeps and (root / path).is_file()
+            ]
+
+        if len(all_of_them := found(f"{task}\n{failing}")) == 1:
+            return tuple(all_of_them)
+        # Of several, those at fault are the ones that what fails went through.
+        through = found(failing)
+        return tuple(through) if len(through) <= _MOST_LINES else ()
 
     async def _undo(self) -> str:
         """Take back what the try did to files; return how they are now, in words."""

@@ -204,8 +204,14 @@ class Work:
                 is_at_it = is_at_it and not self.session.agent.in_answer
                 verify_rounds = 0 if is_at_it else verify_rounds + 1
                 text = await self._next_try(failing)
+                if self.tries is not None and not self.tries.counts:
+                    verify_rounds -= 1
             elif not is_over and (seen := await self._look()):
                 text = seen
+            elif (
+                self.tries is not None and self.acted and (left := self.tries.behind(order.prompt))
+            ):
+                text = left
             elif self._came_to_nothing():
                 assert self.tries is not None
                 await self.tries.start_over(order.prompt, "")
@@ -336,6 +342,8 @@ class Work:
         if not failing:
             return ""
         await self.tries.start_over(self.order.prompt, failing, self.looking.now)
+        if not self.tries.counts:
+            self.looking.uncount()
         return self._first(failing)
 
     async def _turn(self, text: str, said: str) -> int:

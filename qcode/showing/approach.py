@@ -35,7 +35,8 @@ class Approach(Record):
 
     kind: Kind = Kind.PLAIN
     path: str = ""
-    """With LINE and ANEW: the file, relative to the workspace."""
+    """The file that is to change, relative to the workspace; empty: that is for the model to see,
+    not with LINE and ANEW."""
     names: tuple[str, ...] = ()
     """With ANEW: the functions that are written anew."""
     task: str = ""
@@ -46,8 +47,11 @@ class Approach(Record):
 
     @property
     def is_one_answer(self) -> bool:
-        """Whether the try is over with one answer, even if what it wrote could not be done."""
-        return self.kind is Kind.LINE
+        """Whether the try is over with one answer, even if what it wrote could not be done.
+
+        Told so, a small model writes the like again; where tests judge, the next try is better.
+        """
+        return self.kind is Kind.LINE or self.is_measured
 
 
 MOST_ANEW = 2

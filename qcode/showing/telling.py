@@ -30,6 +30,8 @@ MOST_TOKENS = 3_500
 """Of all that is shown: more than two minutes of reading on two cores."""
 
 _MOST_EXAMPLES = 3
+_NO_TEST = re.compile(r"\s*(?:$|#|(?:import|from) |```)|[^\s()]*$")
+"""A line of a test file, as it is shown, that is no test."""
 _LARGEST = 2 << 20
 """Bytes of a file that is looked at."""
 
@@ -95,12 +97,15 @@ class Shown:
         shown: list[str] = []
         unseen: list[str] = []
         is_partial = ""
+        is_line = is_first and self._approach().kind is Kind.LINE
         for path in (*files.named, *files.likely) if is_first else files.named:
             real = self._context.workspace.root / path
             if not is_first and self._is_known(real):
                 continue
+            if is_line and is_test(path) and f"{path}:" in said:
+                continue  # what fails shows the lines of it that matter
             text, whole = self._read(real, path, said, is_first=is_first)
-            if not text:
+            if not text or (is_first and is_test(path) and _is_told(text, said)):
                 continue
             if (size := estimate_tokens(text)) > left:
                 unseen.append(path)
@@ -137,9 +142,7 @@ class Shown:
             return [load("shown/line", path=approach.path)]
         new = paths_in(self._task)
         gone = self._context.workspace.show(self._gone) if self._gone else ""
-        examples = self._examples(files, new, gone)
-        if approach.kind is Kind.ANEW:
-            examples = [approach.path]
+        examples = [approach.path] if approach.path else self._examples(files, new, gone)
         path = examples[0]
         form = "\n\n".join(load("shown/file", path=each).rstrip() for each in examples)
         how = [load(f"shown/{approach.kind.value}", form=load("shown/form", files=form))]
@@ -229,6 +232,13 @@ class Shown:
             for part in parts(text, said)
         ]
         return "\n\n".join(pieces), False
+
+
+def _is_told(text: str, said: str) -> bool:
+    """Whether a message has most of a test file already, as what fails shows whole tests."""
+    there = {line.lstrip(">").strip() for line in said.split("\n")}
+    lines = [line.strip() for line in text.split("\n") if not _NO_TEST.match(line)]
+    return sum(line in there for line in lines) * 5 >= len(lines) * 4 > 0
 
 
 def _is_like(code: str, text: str) -> bool:

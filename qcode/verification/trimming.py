@@ -6,7 +6,8 @@ import re
 
 _NOISE = re.compile(
     r"\s*(?:\S+\.py )?[.sxXFEpP]+\s*(?:\[\s*\d+%\])?\s*\Z"  # progress of pytest and unittest
-    r"|\s*[-=*_#~]{3,}\s*\Z"
+    r"|\s*[-=*_#~]{3,}\s*\Z|(?:_ ){3,}_?\Z"
+    r"|\s+[~^]{2,}\Z|\S+ = <.* at 0x[0-9a-f]+>\Z"  # what a line above says, and addresses
     r"|={3,} (?:test session starts|PASSES|warnings summary) ={3,}"
     r"|(?:platform|rootdir|plugins|cachedir|configfile|testpaths|benchmark): ?"
     r"|platform \S+ -- Python|collect(?:ed|ing) \d*|bringing up nodes|\d+ workers? \["
@@ -14,6 +15,7 @@ _NOISE = re.compile(
     r"|\s*--- PASS|=== (?:RUN|PAUSE|CONT)|ok  ?\t|\s*ok \d+|\s*[✓✔√] "
     r"|\s*(?:Compiling|Downloading|Downloaded|Fetching|Updating|Building|Checking|Locking) "
     r"|Collecting |Requirement already satisfied|  Using cached|npm (?:warn|notice)|> \S+@\S+ "
+    r"|!{3,} |ImportError while importing test module |Hint: make sure your test modules"
     r"|make(?:\[\d+\])?: (?:Entering|Leaving) directory"
     r"|\s*\d{1,3}%\|"
 )
@@ -24,8 +26,16 @@ _IMPORTANT = re.compile(
     r"|[Ee]xpected|[Aa]ctual|[Rr]eceived|[Gg]ot:|[Ww]ant|not ok|✕|✖|✗|×|Traceback|undefined|No such"
     r"|not found|cannot|\bdiff\b|^[+-] |\.\w+:\d+"
 )
-_FRAME = re.compile(r'\s*File ".*(?:site-packages|dist-packages|/lib/python3)[^"]*", line \d+')
+_LIBRARY = r"(?:site-packages|dist-packages|/lib/python3)"
+_FRAME = re.compile(
+    rf'\s*File ".*{_LIBRARY}[^"]*", line \d+|(?:\S*{_LIBRARY}\S*|<frozen \S+>):\d+: in '
+)
 _NODE_FRAME = re.compile(r"\s+at .*(?:node_modules|node:internal)")
+_RULER = re.compile(r"(?:={3,}|_{3,}) (\S.*?) (?:={3,}|_{3,})")
+"""pytest's line above a part of its output, or around its last words."""
+_COUNT = re.compile(r"\d+ \w+(?:, \d+ \w+)*(?= in \d)")
+_BEFORE = re.compile(r"ERROR at (?:setup|teardown) of ")
+_LISTED = re.compile(r"(?:FAILED|ERROR) \S+?\.py::(\S+)")
 _AROUND = 2
 """Lines kept before and after one that matters."""
 _SUMMARY_SHARE = 3
@@ -39,8 +49,30 @@ def trimmed(output: str, limit: int) -> str:
     said over and over; and where that is not enough, all but failures and the end.
     """
     lines = _without_repeats(_without_frames(output.strip().split("\n")))
-    text = "\n".join(lines).strip("\n")
+    text = "\n".join(_without_rulers(lines)).strip("\n")
     return text if len(text) <= limit else _sampled(lines, limit)
+
+
+def _without_rulers(lines: list[str]) -> list[str]:
+    """Leave out pytest's rulers, and its list of failures that the lines above have told.
+
+    Where not all is shown, they say what is what, and stay.
+    """
+    told: set[str] = set()
+    out: list[str] = []
+    for line in lines:
+        if (ruler := _RULER.fullmatch(line)) is None:
+            listed = _LISTED.match(line)
+            if listed is None or listed[1] not in told:
+                out.append(line)
+            continue
+        title = ruler[1]
+        if ruler[0].startswith("_"):
+            told.add(_BEFORE.sub("", title).replace(".", "::"))
+            out.append(f"{title}:")
+        elif count := _COUNT.match(title):
+            out.append(count[0])
+    return [line for line, before in zip(out, ["", *out], strict=False) if line or before]
 
 
 def _without_frames(lines: list[str]) -> list[str]:

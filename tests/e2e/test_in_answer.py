@@ -58,10 +58,20 @@ def test_it_is_shown_the_files_and_what_fails_and_ends_with_its_answer(work: Pat
     assert "tools" not in asked.json
     told = said(asked)
     assert f"stats.py\n```\n{BUG}```" in told
-    assert f"test_stats.py\n```\n{TEST}```" in told
+    assert TEST not in told  # what fails shows the test
+    assert ">       assert mean([1, 2, 3]) == 2\n" in told
     assert told.index(BUG) < told.index(MORE) < told.index("assert 1.5 == 2")
     assert told.rstrip().endswith("Files that stay as they are do not belong in the answer.")
     assert told.count("stats.py\n```\nall of the file\n```") == 1
+
+
+def test_tests_that_what_fails_does_not_show_are_shown(work: Path) -> None:
+    more = TEST + "\n\ndef test_one():\n    assert mean([0]) == 0\n"
+    (work / "test_stats.py").write_text(more)
+    with scripted.ScriptedServer([file(GOOD)]) as server:
+        run(work, server, MORE)
+
+    assert f"test_stats.py\n```\n{more}```" in said(server.requests[0])
 
 
 def test_a_wrong_try_is_taken_back_and_the_next_begins_anew(work: Path) -> None:
@@ -81,9 +91,9 @@ def test_a_wrong_try_is_taken_back_and_the_next_begins_anew(work: Path) -> None:
     assert "trying anew, with the files as they were" in ended.err
 
 
-def line(wrong: str, right: str) -> scripted.Stream:
+def line(wrong: str, right: str, path: str = "stats.py") -> scripted.Stream:
     marks = ("<<<<<<< SEARCH", wrong, "=======", right, ">>>>>>> REPLACE")
-    return answer("stats.py\n```\n" + "\n".join(marks) + "\n```\n")
+    return answer(f"{path}\n```\n" + "\n".join(marks) + "\n```\n")
 
 
 def test_of_a_bug_in_one_file_it_is_first_asked_for_the_line(work: Path) -> None:
@@ -96,6 +106,7 @@ def test_of_a_bug_in_one_file_it_is_first_asked_for_the_line(work: Path) -> None
     [asked] = server.requests
     assert "A line of stats.py is wrong." in said(asked)
     assert "assert 1.5 == 2" in said(asked)
+    assert said(asked).count("mean([1, 2, 3])") == 2  # by what fails; its file is not shown
 
 
 @pytest.mark.parametrize(
@@ -113,8 +124,9 @@ def test_a_wrong_line_is_no_end(work: Path, first: scripted.Stream) -> None:
     assert ended.code == 0
     assert (work / "stats.py").read_text() == GOOD
     one, two = server.requests
-    assert "First say what the code does wrong" in said(two)
-    assert f"stats.py\n```\n{BUG}```" in said(two)
+    assert "The body of mean in stats.py was wrong and is left out" in said(two)
+    assert "len(values)" not in said(two)
+    assert f"test_stats.py\n```\n{TEST}```" in said(two)
     assert two.json.get("temperature") == one.json.get("temperature")  # other words are enough
 
 
@@ -150,11 +162,116 @@ def test_a_try_that_gets_further_is_gone_on_from(work: Path) -> None:
 
     assert (ended.code, (work / "stats.py").read_text()) == (0, best)
     second, third = (said(request) for request in server.requests[1:])
-    assert "from here, as more passes than before" in ended.err
+    assert "from here, as this got further" in ended.err
     for told in (second, third):  # the second try made nothing better and was taken back
         assert "assert 1.5 == 2" not in told
+        assert "(len(values) + 1)" not in told
+    assert "raise NotImplementedError" in second
     assert f"stats.py\n```\n{GOOD}```" in third
     assert "ZeroDivisionError" in third
+
+
+def test_lines_that_get_further_leave_as_many_tries_as_before(work: Path) -> None:
+    names = range(6)
+    (work / "stats.py").write_text("".join(f"def f{n}():\n    return {n + 10}\n" for n in names))
+    (work / "test_stats.py").write_text(
+        "import stats\n\n\n"
+        + "\n\n".join(f"def test_{n}():\n    assert stats.f{n}() == {n}\n" for n in names)
+    )
+    script = [line(f"return {n + 10}", f"return {n}") for n in names]
+    with scripted.ScriptedServer([*script, answer("No."), answer("No.")]) as server:
+        ended = run(work, server, "The tests fail. Fix stats.py.")
+
+    assert ended.code == 0
+    # Four got further; the fifth did, too, and was one of the usual four.
+    assert ["A line of" in said(request) for request in server.requests] == [True] * 5 + [False]
+    assert "return 1" not in (work / "stats.py").read_text().replace("return 1\n", "")
+
+
+def test_a_test_that_is_written_instead_ends_the_try(work: Path) -> None:
+    with scripted.ScriptedServer([file(TEST, "test_stats.py"), file(GOOD)]) as server:
+        run(work, server, MORE)
+
+    assert len(server.requests) == 2
+    assert len(server.requests[1].json["messages"]) == 2  # it begins anew
+    assert (work / "stats.py").read_text() == GOOD
+
+
+def test_what_was_to_move_and_stayed_behind_is_told(work: Path) -> None:
+    (work / "stats.py").write_text(GOOD)
+    task = "Move the function shout from stats.py to a new module words.py. stats.py imports it."
+    moved = "words.py\n```\ndef shout(text):\n    return text.upper()\n```"
+    rest = "from words import shout\n\n\n" + GOOD.partition("\n\n\n")[0] + "\n"
+    with scripted.ScriptedServer([answer(moved), file(rest)]) as server:
+        ended = run(work, server, task)
+
+    assert ended.code == 0
+    second = server.requests[1].json["messages"]
+    assert len(second) == 2
+    told = str(second[-1]["content"])
+    assert "words.py has shout now, and stats.py still has it." in told
+    assert told.count("all of the file") == 1
+    assert (work / "stats.py").read_text() == rest
+    assert (work / "words.py").exists()
+
+
+def test_what_stays_behind_for_good_is_no_endless_matter(work: Path) -> None:
+    (work / "stats.py").write_text(GOOD)
+    moved = answer("words.py\n```\ndef shout(text):\n    return text.upper()\n```")
+    other = answer("words.py\n```\ndef shout(text):\n    return str(text).upper()\n```")
+    with scripted.ScriptedServer([moved, other]) as server:
+        ended = run(work, server, "Move shout from stats.py to words.py.")
+
+    assert (ended.code, len(server.requests)) == (0, 2)
+
+
+def test_of_two_files_at_fault_each_is_asked_for_its_line(tmp_path: Path) -> None:
+    files = {
+        "area.py": "def area(size):\n    return size[0] * size[1]\n",
+        "room.py": "from area import area\n\n\ndef room(w, h):\n    return area(w, h)\n",
+        "yard.py": "import area\n\n\ndef yard(w, h):\n    return area.area(w, h) + 1\n",
+        "test_all.py": "from room import room\nfrom yard import yard\n\n\ndef test_room():\n"
+        "    assert room(2, 3) == 6\n\n\ndef test_yard():\n    assert yard(2, 3) == 7\n",
+    }
+    place = tmp_path / "work"
+    place.mkdir()
+    work = repository(place, files)
+    script = [
+        line("return area(w, h)", "return area(size)", "room.py"),
+        line("return area.area(w, h) + 1", "return area.area((w, h)) + 1", "yard.py"),
+        line("return area(w, h)", "return area((w, h))", "room.py"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        run(work, server, "The tests fail: area takes a tuple now. Fix the callers, not area.py.")
+
+    asked = [said(request) for request in server.requests]
+    names = [re.findall(r"A line of (\S+) is wrong", told) for told in asked]
+    assert names == [["room.py"], ["yard.py"], ["room.py"]]
+    assert "test_yard" in asked[0]
+    assert "test_yard" not in asked[2]  # it got further
+    assert git(work, "diff", "--stat", "--", "area.py", "test_all.py") == ""
+    assert "area((w, h))" in (work / "room.py").read_text()
+    assert "area((w, h))" in (work / "yard.py").read_text()
+
+
+def test_of_two_faults_in_form_one_is_mended_after_the_other(work: Path) -> None:
+    (work / "stats.py").write_text(
+        GOOD.replace("mean(values):", "mean(values)").replace("upper()", "upper(")
+    )
+    script = [
+        line("def mean(values)", "def mean(values):"),
+        line("def mean(values):", "def mean(values)"),  # worse: it is taken back
+        file(GOOD),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        ended = run(work, server, "stats.py does not even compile, so its tests fail. Fix it.")
+
+    assert (ended.code, (work / "stats.py").read_text()) == (0, GOOD)
+    first, second, third = (said(request) for request in server.requests)
+    assert "expected ':'" in first
+    for told in (second, third):
+        assert "was never closed" in told
+        assert "def mean(values):" in told
 
 
 def test_with_verify_the_same_tries_decide(work: Path) -> None:
@@ -338,8 +455,8 @@ def test_a_model_with_tools_that_goes_on_is_told_of_tools(work: Path) -> None:
         run(work, server, "--continue", "How is it run?", model="scripted")
 
     first, second = (request.json for request in server.requests)
-    assert "fence of sh" in first["messages"][0]["content"]
-    assert "fence of sh" not in second["messages"][0]["content"]
+    assert "by writing them" in first["messages"][0]["content"]
+    assert "by writing them" not in second["messages"][0]["content"]
     assert not (work / "made").exists()
 
 
@@ -367,6 +484,12 @@ def test_what_the_task_says_of_files_and_tests_is_held(work: Path) -> None:
     weaker = answer(f"test_stats.py\n```\n{TEST.replace('== 2', '== 1.5')}```")
     with scripted.ScriptedServer([weaker, file(GOOD)]) as server:
         run(work, server, MORE)
+    assert (work / "test_stats.py").read_text() == TEST
+    assert len(server.requests[1].json["messages"]) == 2  # the tests judge, so it begins anew
+
+    git(work, "checkout", "-q", ".")
+    with scripted.ScriptedServer([weaker, file(GOOD)]) as server:
+        run(work, server, "--verify", "none", "Mend mean in stats.py. Do not change the tests.")
     assert (work / "test_stats.py").read_text() == TEST
     assert "is a test, and stays as it is" in said(server.requests[1])
 
@@ -402,13 +525,13 @@ def test_a_command_that_the_task_quotes_is_run_before_and_after(work: Path) -> N
 
 
 def test_what_a_person_changed_meanwhile_stays(work: Path) -> None:
-    wrong, mine = BUG.replace("+ 1", "+ 2"), BUG.replace("+ 1", "+ 9")
+    mine = BUG.replace("+ 1", "+ 9")
 
     def meanwhile(_seen: scripted.Seen) -> scripted.Stream:
         (work / "stats.py").write_text(mine)
         return answer("It is done.")
 
-    first = answer(f"stats.py\n```python\n{wrong}```\n\npath/to/b.py\n```\nx\n```\n")
+    first = answer("```sh\nsed -i 's/+ 1/+ 2/' stats.py\n```\n")
     rest = [answer("I leave it.")] * 3
     with scripted.ScriptedServer([first, meanwhile, *rest]) as server:
         ended = run(work, server, MORE)

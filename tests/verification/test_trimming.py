@@ -26,15 +26,53 @@ FAILED test_a.py::test_b - assert 5 == 4
 ========================= 1 failed, 299 passed in 0.12s =========================
 """
 
+COLLECTING = """\
+==================================== ERRORS ====================================
+__________________________ ERROR collecting test_b.py __________________________
+ImportError while importing test module '/tmp/x/test_b.py'.
+Hint: make sure your test modules/packages have valid Python names.
+Traceback:
+/usr/lib/python3.11/importlib/__init__.py:126: in import_module
+    return _bootstrap._gcd_import(name[level:], package, level)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+test_b.py:1: in <module>
+    import nothing
+E   ModuleNotFoundError: No module named 'nothing'
+=========================== short test summary info ============================
+ERROR test_b.py
+!!!!!!!!!!!!!!!!!!!! Interrupted: 1 error during collection !!!!!!!!!!!!!!!!!!!!
+=============================== 1 error in 0.15s ===============================
+"""
+
 
 def test_failures_stay_and_success_goes() -> None:
     shown = trimmed(PYTEST, 3000)
 
     assert "E       assert 5 == 4" in shown
-    assert "FAILED test_a.py::test_b - assert 5 == 4" in shown
-    assert "1 failed, 299 passed" in shown
+    assert shown.startswith("test_b:\n")
+    assert shown.endswith("test_a.py:3: AssertionError\n1 failed, 299 passed")
     for noise in ("platform linux", "collected", "PASSED", "......"):
         assert noise not in shown
+
+
+def test_pytests_list_of_failures_stays_where_it_tells_what_nothing_else_does() -> None:
+    other = PYTEST.replace("PASSED test_a.py::test_a", "FAILED test_a.py::test_a - killed")
+    shown = trimmed(other, 3000)
+
+    assert "FAILED test_a.py::test_a - killed" in shown
+    assert "FAILED test_a.py::test_b" not in shown
+
+    much = PYTEST.replace("5 = double(2)", "\n".join(f"E   {n} = x" for n in range(1000)))
+    assert "FAILED test_a.py::test_b - assert 5 == 4" in trimmed(much, 1000)
+
+
+def test_of_an_import_that_fails_the_project_s_lines_stay() -> None:
+    shown = trimmed(COLLECTING, 3000)
+
+    assert shown == (
+        "ERROR collecting test_b.py:\nTraceback:\ntest_b.py:1: in <module>\n    import nothing\n"
+        "E   ModuleNotFoundError: No module named 'nothing'\nERROR test_b.py\n1 error"
+    )
 
 
 def test_a_flood_is_cut_to_the_first_failures_and_the_end() -> None:
