@@ -2,13 +2,15 @@
 
 A small model that moves a function leaves its imports where they were, and tests what it does
 not import. A name that nothing in the file binds is an error for sure; where all files of the
-project that import it do so in one way, or one file beside it defines it, that is meant.
+project that import it do so in one way, or one file beside it defines it, that is meant. So is
+a well-known module of that name, where all that is taken from it is there.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import importlib
 from collections.abc import Iterable, Sequence
 
 from qcode.editing.merged import python_lines
@@ -16,6 +18,50 @@ from qcode.record import Record
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _OF_MODULES = frozenset({"__file__", "__name__", "__doc__", "__package__", "__spec__", "__path__"})
+_KNOWN = frozenset(
+    [
+        "base64",
+        "collections",
+        "copy",
+        "csv",
+        "datetime",
+        "decimal",
+        "functools",
+        "hashlib",
+        "itertools",
+        "json",
+        "logging",
+        "math",
+        "os",
+        "pathlib",
+        "random",
+        "re",
+        "shutil",
+        "statistics",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "textwrap",
+        "time",
+        "typing",
+    ]
+)
+"""Modules of Python that are imported by no other name, and whose import does nothing else."""
+_PYTEST = frozenset(
+    [
+        "approx",
+        "fail",
+        "fixture",
+        "importorskip",
+        "main",
+        "mark",
+        "param",
+        "raises",
+        "skip",
+        "warns",
+        "xfail",
+    ]
+)
 
 
 class Other(Record):
@@ -57,7 +103,7 @@ def imported(text: str, others: Iterable[Other]) -> Imported | None:
             ways.setdefault(name, set()).add(statement)
         for name in _defines(body) if other.module else ():
             homes.setdefault(name, set()).add(f"from {other.module} import {name}")
-    meant = [ways.get(name) or homes.get(name) or set() for name in lacks]
+    meant = [ways.get(name) or homes.get(name) or _known(name, tree) for name in lacks]
     added = sorted({next(iter(each)) for each in meant if len(each) == 1})
     if not added:
         return None
@@ -101,6 +147,25 @@ def _lacks(tree: ast.Module) -> set[str]:
             case _:
                 pass
     return read - bound
+
+
+def _known(name: str, tree: ast.Module) -> set[str]:
+    """Return how a well-known module is imported, if a name can be nothing else."""
+    if name not in _KNOWN and name != "pytest":
+        return set()
+    nodes = list(ast.walk(tree))
+    taken = [
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == name
+    ]
+    read = sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
+    if len(taken) < read:
+        return set()  # it is a value as well
+    there = _PYTEST if name == "pytest" else dir(importlib.import_module(name))
+    return {f"import {name}"} if set(taken) <= set(there) else set()
 
 
 def _defines(body: Sequence[ast.stmt]) -> list[str]:

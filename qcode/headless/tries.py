@@ -106,7 +106,10 @@ class Tries:
             self._plan(task, failing)
             agent.approach = self._approach(failing, task)
         is_measured = self._kinds[0] is not Kind.PLAIN
-        agent.approach = replace(agent.approach, task=task, is_measured=is_measured)
+        agent.approach = replace(
+            agent.approach, task=task, is_measured=is_measured,
+            is_one_answer=is_measured or self._over > 0,
+        )  # fmt: skip
         if agent.approach.kind is Kind.ANEW:
             return task  # what fails would show the lines that are left out
         if failing:

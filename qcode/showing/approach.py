@@ -45,13 +45,11 @@ class Approach(Record):
     is_measured: bool = False
     """Whether tests that fail are to pass, so that they stay as they are."""
 
-    @property
-    def is_one_answer(self) -> bool:
-        """Whether the try is over with one answer, even if what it wrote could not be done.
+    is_one_answer: bool = False
+    """Whether the try is over with one answer that wrote files, even if that could not be done.
 
-        Told so, a small model writes the like again; where tests judge, the next try is better.
-        """
-        return self.kind is Kind.LINE or self.is_measured
+    Told so, a small model writes the like again; where tests judge, the next try is better.
+    """
 
 
 MOST_ANEW = 2

@@ -38,6 +38,28 @@ def test_which_imports_are_missing(text: str, added: tuple[str, ...]) -> None:
     assert (found.added if found else ()) == added
 
 
+@pytest.mark.parametrize(
+    "text, added",
+    [
+        ("def test():\n    with pytest.raises(KeyError):\n        {}[1]\n", ("import pytest",)),
+        ("json.dumps(math.pi)\n", ("import json", "import math")),
+        ("json.dump_it(1)\n", ()),  # json has no such thing: it is something else
+        ("datetime.now()\n", ()),
+        ("pytest.strip()\n", ()),
+        ("print(time)\n", ()),
+        ("time.sleep(time)\n", ()),
+        ("token.strip()\n", ()),
+        ("def f(time):\n    return time.sleep\n", ()),
+    ],
+)
+def test_well_known_modules_are_imported_where_a_name_can_be_nothing_else(
+    text: str, added: tuple[str, ...]
+) -> None:
+    found = imported(text, [])
+
+    assert (found.added if found else ()) == added
+
+
 def test_they_stand_behind_the_others() -> None:
     text = (
         '"""Dates."""\n\nimport json\n\n\ndef f(t):\n    return re.sub("a", "b", json.dumps(t))\n'
