@@ -18,50 +18,16 @@ from qcode.record import Record
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _OF_MODULES = frozenset({"__file__", "__name__", "__doc__", "__package__", "__spec__", "__path__"})
-_KNOWN = frozenset(
-    [
-        "base64",
-        "collections",
-        "copy",
-        "csv",
-        "datetime",
-        "decimal",
-        "functools",
-        "hashlib",
-        "itertools",
-        "json",
-        "logging",
-        "math",
-        "os",
-        "pathlib",
-        "random",
-        "re",
-        "shutil",
-        "statistics",
-        "subprocess",
-        "sys",
-        "tempfile",
-        "textwrap",
-        "time",
-        "typing",
-    ]
-)
+_KNOWN = frozenset((
+    "base64", "collections", "copy", "csv", "datetime", "decimal", "functools", "hashlib",
+    "itertools", "json", "logging", "math", "os", "pathlib", "random", "re", "shutil",
+    "statistics", "subprocess", "sys", "tempfile", "textwrap", "time", "typing",
+))  # fmt: skip
 """Modules of Python that are imported by no other name, and whose import does nothing else."""
-_PYTEST = frozenset(
-    [
-        "approx",
-        "fail",
-        "fixture",
-        "importorskip",
-        "main",
-        "mark",
-        "param",
-        "raises",
-        "skip",
-        "warns",
-        "xfail",
-    ]
-)
+_PYTEST = frozenset((
+    "approx", "fail", "fixture", "importorskip", "main", "mark", "param", "raises", "skip",
+    "warns", "xfail",
+))  # fmt: skip
 
 
 class Other(Record):

@@ -60,18 +60,22 @@ def _without_rulers(lines: list[str]) -> list[str]:
     """
     told: set[str] = set()
     out: list[str] = []
+    skips = False
     for line in lines:
-        if (ruler := _RULER.fullmatch(line)) is None:
-            listed = _LISTED.match(line)
-            if listed is None or listed[1] not in told:
-                out.append(line)
-            continue
-        title = ruler[1]
-        if ruler[0].startswith("_"):
-            told.add(_BEFORE.sub("", title).replace(".", "::"))
-            out.append(f"{title}:")
-        elif count := _COUNT.match(title):
-            out.append(count[0])
+        if ruler := _RULER.fullmatch(line):
+            skips = False
+            title = ruler[1]
+            if ruler[0].startswith("_"):
+                told.add(_BEFORE.sub("", title).replace(".", "::"))
+                out.append(f"{title}:")
+            elif count := _COUNT.match(title):
+                out.append(count[0])
+        elif listed := _LISTED.match(line):
+            skips = listed[1] in told
+            out += [] if skips else [line]
+        elif not (skips and line.startswith(" ")):  # what it says more of that failure
+            out.append(line)
+            skips = False
     return [line for line, before in zip(out, ["", *out], strict=False) if line or before]
 
 

@@ -353,9 +353,9 @@ def test_another_model_is_told_of_its_own_form(work: Path) -> None:
         qcode.say("/quit")
         assert qcode.wait() == 0
     first, second = (request.json for request in server.requests)
-    assert "fence of sh" in first["messages"][0]["content"]
+    assert "by writing them" in first["messages"][0]["content"]
     assert "tools" not in first
-    assert "fence of sh" not in second["messages"][0]["content"]
+    assert "by writing them" not in second["messages"][0]["content"]
     assert second["tools"]
     assert not (work / "made").exists()
 

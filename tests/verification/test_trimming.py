@@ -23,6 +23,7 @@ test_a.py:3: AssertionError
 =========================== short test summary info ============================
 PASSED test_a.py::test_a
 FAILED test_a.py::test_b - assert 5 == 4
+ +  where 5 = double(2)
 ========================= 1 failed, 299 passed in 0.12s =========================
 """
 
@@ -62,7 +63,7 @@ def test_pytests_list_of_failures_stays_where_it_tells_what_nothing_else_does() 
     assert "FAILED test_a.py::test_a - killed" in shown
     assert "FAILED test_a.py::test_b" not in shown
 
-    much = PYTEST.replace("5 = double(2)", "\n".join(f"E   {n} = x" for n in range(1000)))
+    much = PYTEST.replace("5 = double(2)", "\n".join(f"E   {n} = x" for n in range(1000)), 1)
     assert "FAILED test_a.py::test_b - assert 5 == 4" in trimmed(much, 1000)
 
 

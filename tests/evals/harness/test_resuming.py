@@ -44,10 +44,12 @@ def belonging(folder: Path) -> list[str]:
 def test_a_killed_evaluation_loses_no_trial_and_runs_none_twice(tmp_path: Path) -> None:
     folder, log = tmp_path / "results", tmp_path / "log"
     kills = 0
-    for moment in range(many(40, 14)):
+    moments = many(40, 14)
+    for moment in range(moments):
         process = subprocess.Popen([sys.executable, str(DRIVER), str(folder), str(log)])
-        # Into the imports, the placing, the work, the judging, the writing down.
-        deadline = time.monotonic() + 0.2 + (moment * 0.37) % 0.8
+        # Into the imports, the placing, the work, the judging, the writing down; the soonest
+        # first, as a fast machine is done after few of the late ones.
+        deadline = time.monotonic() + 0.2 + 0.8 * moment / moments
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         if process.poll() is not None:
