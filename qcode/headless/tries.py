@@ -6,6 +6,7 @@ which of several tries is right, and each goes at the task in another way (`Appr
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,13 @@ MOST_FURTHER = 4
 """Tries that got further than the files before them, and do not count: what is left may be
 another line."""
 
+_LINE_TOKENS = 1_024
+"""Of an answer with a line in it, which often has the function around it, twice."""
+_LEAST_TOKENS = 2_048
+"""Of any other answer that tests judge, besides three times what it was shown: a model that
+counts on and on (`text.replace("\\xDA", "")`, 8,000 tokens of it) says the same nowhere."""
+_CHARS_A_TOKEN = 3
+
 _MOST_LINES = 2
 """Files in which the wrong line is looked for, one after the other."""
 
@@ -61,6 +69,7 @@ class Tries:
         self._lines: tuple[str, ...] = ()
         """The files in which one line may be wrong; none: that is not clear."""
         self._temperature = session.agent.temperature
+        self._tokens = session.agent.max_output_tokens
         self._passing = 0
         """Tests that pass with the files as they are put back to."""
         self._failing = ""
@@ -110,6 +119,7 @@ class Tries:
             agent.approach, task=task, is_measured=is_measured,
             is_one_answer=is_measured or self._over > 0,
         )  # fmt: skip
+        agent.max_output_tokens = min(self._tokens, self._longest())
         if agent.approach.kind is Kind.ANEW:
             return task  # what fails would show the lines that are left out
         if failing:
@@ -147,6 +157,19 @@ class Tries:
                 self._tell(events.Nudged("", f"{move.source} still has {', '.join(left)}"))
                 return told
         return ""
+
+    def _longest(self) -> int:
+        """Return how many tokens the answer of this try may have."""
+        agent = self._session.agent
+        if agent.approach.kind is Kind.LINE:
+            return _LINE_TOKENS
+        if not agent.approach.is_measured or not agent.context.seen:
+            return self._tokens
+        chars = 0
+        for real in agent.context.seen:
+            with contextlib.suppress(OSError):
+                chars += real.stat().st_size
+        return _LEAST_TOKENS + 3 * chars // _CHARS_A_TOKEN
 
     async def start_over(self, task: str, failing: str, now: Sequence[Outcome] = ()) -> None:
         """Begin another try: no history, the files as they were, another approach.

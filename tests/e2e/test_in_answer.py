@@ -373,6 +373,20 @@ def test_a_cut_answer_writes_nothing(work: Path) -> None:
     assert (work / "stats.py").read_text() == GOOD
 
 
+def test_what_tests_judge_is_not_written_without_end(work: Path) -> None:
+    script = [line("return 5", "return 6"), file(BUG.replace("+ 1", "+ 2")), file(GOOD)]
+    with scripted.ScriptedServer(script) as server:
+        run(work, server, TASK)
+    most = [request.json["max_tokens"] for request in server.requests]
+    assert most[0] == 1_024
+    for each in most[1:]:
+        assert 2_048 < each < 2_048 + 3 * len(BUG + TEST)
+
+    with scripted.ScriptedServer([file(GOOD)]) as server:
+        run(work, server, "Write what mean does above it in stats.py.")
+    assert server.requests[0].json["max_tokens"] == 8_192
+
+
 def test_an_answer_that_says_the_same_again_and_again_is_ended(work: Path) -> None:
     endless = scripted.text("stats.py\n```python\n" + "x = 1\n" * 20_000, chunks=500)
     with scripted.ScriptedServer([endless, file(GOOD)]) as server:
