@@ -153,7 +153,9 @@ class Tries:
                     target=move.target,
                 )  # fmt: skip
                 self._session.history.begin_anew()
-                agent.approach = Approach(path=move.source, task=task)
+                # What tests judge stays so: they are not to be changed now either.
+                is_measured = agent.approach.is_measured
+                agent.approach = Approach(path=move.source, task=task, is_measured=is_measured)
                 self._tell(events.Nudged("", f"{move.source} still has {', '.join(left)}"))
                 return told
         return ""

@@ -33,6 +33,7 @@ _FRAME = re.compile(
 _NODE_FRAME = re.compile(r"\s+at .*(?:node_modules|node:internal)")
 _RULER = re.compile(r"(?:={3,}|_{3,}) (\S.*?) (?:={3,}|_{3,})")
 """pytest's line above a part of its output, or around its last words."""
+_TITLES = ("ERRORS", "FAILURES", "short test summary info")
 _COUNT = re.compile(r"\d+ \w+(?:, \d+ \w+)*(?= in \d)")
 _BEFORE = re.compile(r"ERROR at (?:setup|teardown) of ")
 _LISTED = re.compile(r"(?:FAILED|ERROR) \S+?\.py::(\S+)")
@@ -70,6 +71,8 @@ def _without_rulers(lines: list[str]) -> list[str]:
                 out.append(f"{title}:")
             elif count := _COUNT.match(title):
                 out.append(count[0])
+            elif title not in _TITLES:
+                out.append(line)  # another program's
         elif listed := _LISTED.match(line):
             skips = listed[1] in told
             out += [] if skips else [line]

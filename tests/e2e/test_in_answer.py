@@ -215,6 +215,19 @@ def test_what_was_to_move_and_stayed_behind_is_told(work: Path) -> None:
     assert (work / "words.py").exists()
 
 
+def test_beside_what_stayed_behind_the_tests_that_judge_stay(work: Path) -> None:
+    task = "The test fails. Move the function shout from stats.py to words.py, and fix the bug."
+    moved = answer(
+        f"words.py\n```\ndef shout(text):\n    return text\n```\n\nstats.py\n```\n{GOOD}```"
+    )
+    weaker = answer("test_stats.py\n```\ndef test_mean():\n    assert True\n```")
+    with scripted.ScriptedServer([moved, weaker, answer("No.")]) as server:
+        run(work, server, task)
+
+    assert "words.py has shout now" in said(server.requests[1])
+    assert (work / "test_stats.py").read_text() == TEST
+
+
 def test_what_stays_behind_for_good_is_no_endless_matter(work: Path) -> None:
     (work / "stats.py").write_text(GOOD)
     moved = answer("words.py\n```\ndef shout(text):\n    return text.upper()\n```")

@@ -67,6 +67,12 @@ def test_pytests_list_of_failures_stays_where_it_tells_what_nothing_else_does() 
     assert "FAILED test_a.py::test_b - assert 5 == 4" in trimmed(much, 1000)
 
 
+def test_other_programs_headings_stay() -> None:
+    text = "=== Results ===\nERROR: 3 differ\n=== FAILURES ===\n=== 3 errors ==="
+
+    assert trimmed(text, 3000) == "=== Results ===\nERROR: 3 differ\n=== 3 errors ==="
+
+
 def test_of_an_import_that_fails_the_project_s_lines_stay() -> None:
     shown = trimmed(COLLECTING, 3000)
 
