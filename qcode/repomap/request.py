@@ -39,6 +39,10 @@ _PLAIN = frozenset(_ANYWHERE.split())
 """Words of any request, that say little of where to look; stemmed ones too."""
 
 
+CODE_WORTH = 2.0
+"""What a name is worth at least that is one of code."""
+
+
 class Frame(NamedTuple):
     """A place that a trace or a message of a tool names."""
 
@@ -80,7 +84,7 @@ def read(text: str) -> Request:
     in_title = set(identifiers(title))
     for name in identifiers(text):
         is_code = bool(_CODE.search(name)) or name in quoted
-        worth = 2.0 if is_code else 1.0
+        worth = CODE_WORTH if is_code else 1.0
         if name in in_title:
             worth *= 1.5
         names[name] = max(names.get(name, 0.0), worth)

@@ -24,7 +24,7 @@ _HARDLY = 0.05
 _LISTED = 5_000
 
 
-_BY_STEM = ("README", "CHANGELOG", "CONTRIBUTING", "LICENSE")
+BY_STEM = ("README", "CHANGELOG", "CONTRIBUTING", "LICENSE")
 """Files at the top that people name without what they end in."""
 _PATH = re.compile(
     r"(?<![\w/.@:-])(?:\./)?(?:[\w@+-][\w@.+-]*/)*[\w+-]+(?:\.[\w+-]+)*\.[A-Za-z]\w{0,5}(?![\w/(@-])"
@@ -85,7 +85,7 @@ def named_in(task: str, paths: Mapping[str, int]) -> list[str]:
         name = path.rpartition("/")[2]
         if at < 0 and len(by_name[name]) == 1 and _is_telling(name):
             at = _at(task, name)
-        if at < 0 and name == path and (stem := name.partition(".")[0]) in _BY_STEM:
+        if at < 0 and name == path and (stem := name.partition(".")[0]) in BY_STEM:
             at = _at(task, stem)
         if at >= 0:
             found[path] = at

@@ -21,6 +21,8 @@ from qcode.showing import missing
 from qcode.showing.approach import Approach, Kind, without_bodies
 from qcode.showing.choosing import Files, choose, listed, paths_in
 from qcode.showing.excerpts import LONG_LINES, parts
+from qcode.showing.unasked import Asked, asked
+from qcode.showing.unasked import refusal as unasked
 from qcode.showing.wishes import Wishes, refusal
 from qcode.showing.wishes import read as read_wishes
 from qcode.tools.base import Context
@@ -52,6 +54,11 @@ class Shown:
         self._tokens = min(tokens, MOST_TOKENS)
         self._task = ""
         self._wishes = Wishes()
+        self._asked = Asked()
+        self._uncommitted: frozenset[Path] | None = None
+        """Files with uncommitted changes when the session began; None: that is not known yet."""
+        self._texts: dict[str, str] = {}
+        """What was shown, by path."""
         self._gone: Path | None = None
 
     async def tell(self, said: str, *, is_first: bool) -> Told:
@@ -76,15 +83,27 @@ class Shown:
         def find() -> Files:
             return choose(root, text, is_hidden, self._tokens * 3)
 
-        files = await in_daemon(find)
+        files, uncommitted = await asyncio.gather(in_daemon(find), self._found_uncommitted())
+        self._uncommitted = uncommitted
+        self._asked = asked(text, (*files.named, self._approach().path), paths_in(text))
         return await asyncio.to_thread(self._told, files, text, is_first)
 
+    async def _found_uncommitted(self) -> frozenset[Path]:
+        if self._uncommitted is not None:
+            return self._uncommitted
+        return await asyncio.to_thread(_uncommitted, self._context.workspace.root)
+
     def _refusal(self, real: Path) -> str:
-        is_measure = self._approach().is_measured
         path = self._context.workspace.show(real)
-        if not beneath.exists(real):
-            is_measure = False  # a test that is new makes none weaker
-        return refusal(self._wishes, path, is_measure=is_measure)
+        is_there = beneath.exists(real)
+        # A test that is new makes none weaker.
+        is_measure = is_there and self._approach().is_measured
+        if why := refusal(self._wishes, path, is_measure=is_measure):
+            return why
+        text = None
+        if self._uncommitted and real in self._uncommitted:
+            text = _text(real)
+        return unasked(self._asked, path, uncommitted=text, shown={} if is_there else self._texts)
 
     def _is_to_go(self, real: Path) -> bool:
         return real == self._gone
@@ -216,6 +235,7 @@ class Shown:
             return "", False
         if len(data) > _LARGEST or "\0" in text or self._masker.mask(text) != text:
             return "", False  # what has a secret in it cannot be written back as it was
+        self._texts[path] = text
         fence = "```"
         while fence in text:
             fence += "`"
@@ -232,6 +252,25 @@ class Shown:
             for part in parts(text, said)
         ]
         return "\n\n".join(pieces), False
+
+
+def _uncommitted(root: Path) -> frozenset[Path]:
+    """Return the files that differ from the last commit; none where nothing is committed."""
+    from qcode.git import dirty_files, head_commit
+    from qcode.sandbox.repositories import enclosing
+
+    top = enclosing(str(root))
+    if not top or not head_commit(root):
+        return frozenset()
+    return frozenset(Path(top, path) for path in dirty_files(root))
+
+
+def _text(real: Path) -> str:
+    """Return a file's text, with other marks for what is none; empty: it cannot be read."""
+    try:
+        return beneath.read(real).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _is_told(text: str, said: str) -> bool:
