@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from qcode.escapes import Plain, last_state, plain
 from qcode.record import Record
@@ -15,6 +17,15 @@ _KEPT_HEAD = 64 * 1024
 _KEPT_TAIL = 192 * 1024
 _ON_DISK = 64 * 1024 * 1024
 """Bytes of one output kept on disk; then only its end follows."""
+
+
+_ERROR = re.compile(
+    rb"\b(?:ERROR|FATAL|FAILED|Error|Exception|Traceback|panic(?:ked)?|fatal|error)\b(?!=0|: 0)"
+    rb"|\b[A-Z]\w+(?:Error|Exception)\b"
+)
+_MOST_ERRORS = 8
+_LONGEST_ERROR = 500
+"""Bytes of a line; of a part of one it may be unknown what is secret in it."""
 
 
 def clean(data: bytes) -> str:
@@ -129,8 +140,11 @@ class Output:
         os.close(self._log)
         self._log = -1
 
-    def shown(self) -> Shown:
-        """Return the model's part, with what is missing and where it is."""
+    def shown(self, *, failed: bool = False) -> Shown:
+        """Return the model's part, with what is missing and where it is.
+
+        Of a command that `failed`, lines of what is missing that seem to say why are in it.
+        """
         if self._head:
             head, tail = clean(self._head), clean(bytes(self._buffer))
         else:
@@ -144,8 +158,28 @@ class Output:
         missing = max(0, self.total - len(head.encode()) - len(tail.encode()))
         kept = "the whole output is in" if self.total <= _ON_DISK else "more of it is in"
         where = self._problem or f"{kept} {self.path}"
-        text = f"{head}\n[... about {missing:,} bytes not shown; {where} ...]\n{tail}"
+        said = self._errors(len(head), len(tail)) if failed else []
+        said = ["[lines of that:]", *said, "[... and so on ...]"] if said else []
+        gap = "\n".join((f"[... about {missing:,} bytes not shown; {where} ...]", *said))
+        text = f"{head}\n{gap}\n{tail}"
         return Shown(text.rstrip("\n"), text.count("\n"))
+
+    def _errors(self, head: int, tail: int) -> list[str]:
+        """Return lines between the shown head and tail, in characters, that tell of errors."""
+        if self.path is None or self._problem:
+            return []
+        found: dict[str, None] = {}
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(head)
+                left = os.fstat(file.fileno()).st_size - head - tail
+                for line in _lines_with(_ERROR, file, left):
+                    found[clean(line).strip()] = None
+                    if len(found) == _MOST_ERRORS:
+                        break
+        except OSError:
+            return []
+        return list(filter(None, found))
 
     def _shrink(self) -> None:
         if not self._head:
@@ -178,6 +212,27 @@ class Output:
             self._problem = f"only a part could be kept ({error.strerror})"
             return False
         return True
+
+
+def _lines_with(pattern: re.Pattern[bytes], file: BinaryIO, length: int) -> Iterator[bytes]:
+    """Yield whole lines with a pattern, of the next bytes of a file, but long ones."""
+    rest, is_inside = b"", True
+    while length > 0 and (data := file.read(min(length, 1 << 20))):
+        length -= len(data)
+        data = rest + data
+        end = data.rfind(b"\n") + 1
+        at = data.find(b"\n") + 1 if is_inside else 0  # a line whose begin is not here
+        for match in pattern.finditer(data, at, end):
+            if match.start() < at:
+                continue  # in the same line
+            start = data.rfind(b"\n", 0, match.start()) + 1
+            at = data.find(b"\n", match.start()) + 1
+            if at - start <= _LONGEST_ERROR:
+                yield data[start:at]
+        is_inside = is_inside and not end
+        rest = data[end:]
+        if len(rest) > _LONGEST_ERROR:
+            rest, is_inside = b"", True
 
 
 def _first(text: str, most: int) -> str:

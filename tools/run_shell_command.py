@@ -78,7 +78,7 @@ class RunShellCommand(Tool[Params]):
         except BaseException:
             await process.end(self.grace_s)
             raise
-        shown = output.shown()
+        shown = output.shown(failed=timed_out or process.returncode != 0)
         process.close()
         return _result(process, shown, timeout_s if timed_out else None)
 

@@ -85,6 +85,8 @@ class WriteFile(FileTool[Params]):
             written, kept = _with_the_rest(context, real, before, own)
         written, added = _with_imports(context, real, params, written)
         content = like(before.text, written)
+        if context.whole_files and not params.insist:
+            content = _spaced(context, before.text, content)
         if before.coding.encode(content) == before.data:
             shown = context.workspace.show(real)
             return Result(f"{shown} already has exactly this content.", "unchanged")
@@ -108,6 +110,13 @@ def _with_imports(context: Context, real: Path, params: Params, content: str) ->
     if found is None:
         return content, ""
     return found.text, f"\n[{'; '.join(found.added)}: missing in what you wrote, and added.]"
+
+
+def _spaced(context: Context, before: str, content: str) -> str:
+    """Return the content with the blanks that were there, unless the task may be about them."""
+    from qcode.editing import spacing
+
+    return content if spacing.is_about(context.named) else spacing.kept(before, content)
 
 
 def _seen_python(context: Context, real: Path) -> Iterator[Other]:

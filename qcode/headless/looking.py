@@ -80,20 +80,31 @@ class Looking:
             if not self._commands and (found := self._find()):
                 self._commands = (found,)  # tests that came with the work
             self.now = await self._run(self._commands)
-        failing = self._counted(self.now)
+        failing = describe(self._counted(self.now))
         if not failing:
             return ""
         self._rounds += 1
         return failing
 
+    async def at_end(self, *, acted: bool) -> list[Outcome]:
+        """Return what fails, of that which counts, once the model is done.
+
+        `acted`: whether its last turn changed something, so that the last look may be outdated.
+        """
+        if not self._tells or not (acted or self._is_about):
+            return []
+        if acted and self._rounds == ROUNDS:
+            self.now = await self._run(self._commands)
+        return self._counted(self.now)
+
     def uncount(self) -> None:
         """Let the last look at what fails be none of those that are left."""
         self._rounds -= 1
 
-    def _counted(self, now: Sequence[Outcome]) -> str:
+    def _counted(self, now: Sequence[Outcome]) -> list[Outcome]:
         """Return what fails of that which counts: all, or what did not fail before."""
         if not self.before:
-            return describe(now)
+            return [each for each in now if not each.passed]
         broke = compare(self.before, now).newly_failing
         counted = self._meant(now) if self._is_about else []
         counted += [
@@ -101,7 +112,7 @@ class Looking:
             for before, each in zip(self.before, now, strict=False)
             if not each.passed and (before.passed or broke) and each not in counted
         ]
-        return describe(counted)
+        return [each for each in counted if not each.passed]
 
     def _meant(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return those that the task may be about."""

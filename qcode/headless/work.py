@@ -27,6 +27,7 @@ from qcode.headless.witness import Witness
 from qcode.prompts import load
 from qcode.repeats import RUT_TEMPERATURE
 from qcode.tools.base import Effect
+from qcode.verification.outcome import Outcome, still_failing
 
 if TYPE_CHECKING:
     from qcode.agent import Checked
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from qcode.headless.tries import Tries
     from qcode.messages import AssistantMessage
     from qcode.session import Session
-    from qcode.verification.outcome import Outcome
 
 T = TypeVar("T")
 
@@ -199,7 +199,7 @@ class Work:
                 return code
             if failing := self._failing():
                 if is_over or verify_rounds == ROUNDS:
-                    return code if self.end is TurnEnd.BUDGET else self._unverified()
+                    return code if self.end is TurnEnd.BUDGET else await self._unverified()
                 is_at_it = self.acted and self.session.budget.is_limited
                 is_at_it = is_at_it and not self.session.agent.in_answer
                 verify_rounds = 0 if is_at_it else verify_rounds + 1
@@ -226,6 +226,7 @@ class Work:
                 shape_rounds += 1
                 text = misfit
             else:
+                await self._say_what_fails()
                 return 0
             said = "" if self.session.history.messages else order.typed
             code = await self._turn(text, said)
@@ -490,7 +491,19 @@ class Work:
         text = self.session.agent.masker.mask(found.text)
         return f"{failing}\n\n{found.path}{lines}:\n```\n{text}\n```"
 
-    def _unverified(self) -> int:
+    async def _say_what_fails(self) -> None:
+        """Say in a small model's answer what still fails: it does not know, or claims otherwise."""
+        if self.tries is None or self.shape is not None:
+            return
+        found = self.outcomes
+        if not self.order.verify:
+            looking = self.looking
+            found = await looking.at_end(acted=self.acted) if looking is not None else []
+        if said := still_failing(found):
+            self.answer = f"{self.answer}\n\n{self.session.agent.masker.mask(said)}".strip()
+
+    async def _unverified(self) -> int:
+        await self._say_what_fails()
         failed = ", ".join(f"`{o.command}`" for o in self.outcomes if not o.passed)
         self.error = f"verification failed: {failed}; {self.how_to_go_on()}"
         return 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qcode.record import Record
 from qcode.repomap import ask, rank_files
 from qcode.repomap.request import read
+from qcode.repomap.standing import is_installed
 
 if TYPE_CHECKING:
     from qcode.repomap.index import Index
@@ -59,7 +60,10 @@ def _chosen(index: Index, task: str, is_hidden: Callable[[Path], bool], room: in
     visible = [
         one
         for one in ranked[:_LISTED]
-        if one.row.weight > _HARDLY and one.row.size and not is_hidden(index.root / one.row.path)
+        if one.row.weight > _HARDLY
+        and one.row.size
+        and not is_installed(one.row.path)
+        and not is_hidden(index.root / one.row.path)
     ]
     sizes = {one.row.path: one.row.size for one in visible}
     named = named_in(task, sizes)
@@ -114,7 +118,8 @@ def paths_in(task: str) -> list[str]:
     return list(dict.fromkeys(path for path in found if not path.startswith("..")))
 
 
-def listed(paths: Sequence[str], most: int = 40) -> str:
-    """Return paths in one line, and how many more there are."""
-    more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(paths[:most]) + more
+def listed(paths: Sequence[str], most: int = 40, some: int = 10) -> str:
+    """Return paths in one line; of more than `most` only `some`, and how many more there are."""
+    shown = len(paths) if len(paths) <= most else some
+    more = f" and {len(paths) - shown:,} more" if len(paths) > shown else ""
+    return ", ".join(paths[:shown]) + more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from qcode.repomap.request import read
+from qcode.repomap.request import CODE_WORTH, read
 from qcode.repomap.words import identifiers
 
 LONG_LINES = 300
@@ -13,8 +13,6 @@ LONG_LINES = 300
 _AROUND = 12
 _MOST_LINES = 120
 _HEAD = 40
-_TELLING = 2.0
-"""What a name is worth that is one of code by its look (`qcode.repomap.request`)."""
 
 
 class Part(NamedTuple):
@@ -29,7 +27,7 @@ def parts(text: str, task: str) -> list[Part]:
     """Return the parts of a long file that a task is about; its head where none is."""
     lines = text.splitlines()
     names = read(task).names
-    telling = {name for name, worth in names.items() if worth >= _TELLING and len(name) > 2}
+    telling = {name for name, worth in names.items() if worth >= CODE_WORTH and len(name) > 2}
     hits = [at for at, line in enumerate(lines) if telling.intersection(identifiers(line))]
     if not hits:
         return [Part(1, tuple(lines[:_HEAD]))]

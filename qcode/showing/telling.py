@@ -23,15 +23,16 @@ from qcode.showing.choosing import Files, choose, listed, paths_in
 from qcode.showing.excerpts import LONG_LINES, parts
 from qcode.showing.unasked import Asked, asked
 from qcode.showing.unasked import refusal as unasked
-from qcode.showing.wishes import Wishes, refusal
+from qcode.showing.wishes import Wishes, refusal, wishes_all
 from qcode.showing.wishes import read as read_wishes
 from qcode.tools.base import Context
-from qcode.tools.files import fingerprint
+from qcode.tools.files import binary_kind, decode, fingerprint
 
 MOST_TOKENS = 3_500
 """Of all that is shown: more than two minutes of reading on two cores."""
 
-_MOST_EXAMPLES = 3
+_MOST_MOVED, _MOST_EXAMPLES = 3, 8
+"""Paths in the form: of what moves between files; of files that have one name."""
 _NO_TEST = re.compile(r"\s*(?:$|#|(?:import|from) |```)|[^\s()]*$")
 """A line of a test file, as it is shown, that is no test."""
 _LARGEST = 2 << 20
@@ -115,7 +116,7 @@ class Shown:
         left = self._tokens
         shown: list[str] = []
         unseen: list[str] = []
-        is_partial = ""
+        partial: list[str] = []
         is_line = is_first and self._approach().kind is Kind.LINE
         for path in (*files.named, *files.likely) if is_first else files.named:
             real = self._context.workspace.root / path
@@ -131,11 +132,11 @@ class Shown:
                 continue
             left -= size
             shown.append(text)
-            is_partial = is_partial or ("" if whole else path)
+            partial += [] if whole else [path]
         how = ""
         if is_first:
             hints = self._hints(files, said)
-            how = "\n\n".join((*hints, *self._how(files, is_partial)))
+            how = "\n\n".join((*hints, *self._how(files, partial)))
         if not shown:
             return Told(after=how)
         rest = sorted({*unseen, *files.rest}) if is_first else []
@@ -152,8 +153,11 @@ class Shown:
                 named[path] = defined(path, beneath.read(real).decode("utf-8"))
         return missing.told(said, (*files.named, *files.likely, *files.rest), named)
 
-    def _how(self, files: Files, is_partial: str) -> list[str]:
-        """Return the form of an answer, told last and with a path that fits, as it is copied."""
+    def _how(self, files: Files, partial: Sequence[str]) -> list[str]:
+        """Return the form of an answer, told last and with a path that fits, as it is copied.
+
+        `partial` are files that are shown in part.
+        """
         wishes, approach = self._wishes, self._approach()
         if wishes.is_question:
             return [load("shown/words")]
@@ -163,13 +167,21 @@ class Shown:
         gone = self._context.workspace.show(self._gone) if self._gone else ""
         examples = [approach.path] if approach.path else self._examples(files, new, gone)
         path = examples[0]
-        form = "\n\n".join(load("shown/file", path=each).rstrip() for each in examples)
-        how = [load(f"shown/{approach.kind.value}", form=load("shown/form", files=form))]
         if approach.kind is Kind.ANEW:
+            form = load("shown/form", files=load("shown/file", path=path))
             names = " and ".join(approach.names)
-            how.insert(0, load("shown/left_out", names=names, path=path))
-        if is_partial:
-            how.append(load("shown/part", path=is_partial))
+            how = [
+                load("shown/left_out", names=names, path=path),
+                load("shown/anew", form=form),
+            ]
+        else:
+            is_part = path in partial
+            each = "shown/search" if is_part else "shown/file"
+            form = load("shown/form", files="\n\n".join(load(each, path=one) for one in examples))
+            what = load("shown/lines" if is_part else "shown/whole")
+            how = [load(f"shown/{approach.kind.value}", what=what, form=form)]
+        if partial and path not in partial:
+            how.append(load("shown/part", form=load("shown/search", path=partial[0])))
         if wishes.removes:
             how.append(load("shown/remove", path=gone or path))
         if wishes.starts and path in new and path not in files.named:
@@ -177,20 +189,28 @@ class Shown:
         return how
 
     def _examples(self, files: Files, new: Sequence[str], gone: str) -> list[str]:
-        """Return the paths in the form: of a file that changes; of all, where something moves."""
+        """Return the paths in the form: of a file that changes; of all, where it is clear."""
 
         def may_change(paths: Sequence[str], *, tests: bool) -> list[str]:
             kept = (*self._wishes.keeps, gone)
             return [each for each in paths if each not in kept and (tests or not is_test(each))]
 
-        named = list(dict.fromkeys((*files.named, *new)))
+        visible = [each for each in files.likely if each in self._texts]
+        named = [*files.named]
+        for path in new:
+            # A name that several files have means them; one that none has is to be made.
+            having = [each for each in visible if each.endswith(f"/{path}")]
+            if having and wishes_all(self._task):
+                return having[:_MOST_EXAMPLES]
+            named += having or [path]
+        named = list(dict.fromkeys(named))
         stated = may_change(named, tests=False)
         if self._wishes.moves and len(stated) > 1:
-            return stated[:_MOST_EXAMPLES]
+            return stated[:_MOST_MOVED]
         tests = may_change(named, tests=True) if self._wishes.changes_tests else []
-        likely = may_change(files.likely, tests=False)
+        likely = may_change(visible, tests=False)
         # The last resort is what may not change at all.
-        return [next(iter((*stated, *tests, *likely, *named, *files.likely)), "name.py")]
+        return [next(iter((*stated, *tests, *likely, *named, *visible)), "name.py")]
 
     def owner(self, code: str) -> str:
         """Return whose code it is: of the one file with its definitions, or the one to be made.
@@ -230,10 +250,13 @@ class Shown:
         """Return a file as it is shown, and whether that is all of it; nothing: it cannot be."""
         try:
             data = beneath.read(self._context.path(path))
-            text = data.decode("utf-8")
-        except (OSError, ToolError, UnicodeDecodeError):
+        except (OSError, ToolError):
             return "", False
-        if len(data) > _LARGEST or "\0" in text or self._masker.mask(text) != text:
+        if len(data) > _LARGEST or binary_kind(data):
+            return "", False
+        text, _ = decode(data)
+        text = text.replace("\r\n", "\n")
+        if self._masker.mask(text) != text:
             return "", False  # what has a secret in it cannot be written back as it was
         self._texts[path] = text
         fence = "```"

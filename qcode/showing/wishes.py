@@ -51,6 +51,7 @@ _MAKES = re.compile(
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"\b(?:move|extract|split)\b", re.IGNORECASE)
+_EACH = re.compile(r"\b(?:all|each|every|everywhere)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"`([^`\n]{3,120})`")
 _RUNS = re.compile(
     r"(?:(?:python3?|node|ruby|php|deno run|bun run|npm run)(?= )|make|pytest|tox|npm test"
@@ -102,6 +103,11 @@ def read(task: str) -> Wishes:
             command for command in _QUOTED.findall(task) if _RUNS.fullmatch(command.strip())
         ),
     )
+
+
+def wishes_all(task: str) -> bool:
+    """Whether a task is about all files of a kind."""
+    return _EACH.search(task) is not None
 
 
 def refusal(wishes: Wishes, path: str, *, is_measure: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from qcode.messages import JsonObject
@@ -12,6 +13,27 @@ Status: TypeAlias = Literal["passed", "failed", "error", "skipped"]
 
 MOST_NAMED = 20
 """Failing tests in a result; the report has them all."""
+
+
+_MOST_SAID = 5
+"""Failing tests in a sentence."""
+
+
+def still_failing(outcomes: Sequence[Outcome]) -> str:
+    """Return one sentence on what fails, for a person; empty: nothing does."""
+    parts = []
+    for outcome in outcomes:
+        if outcome.passed:
+            continue
+        names = [c.name for c in outcome.cases if c.status in ("failed", "error")]
+        more = f" and {len(names) - _MOST_SAID} more" if len(names) > _MOST_SAID else ""
+        if names:
+            parts.append(", ".join(names[:_MOST_SAID]) + more)
+        else:
+            code = outcome.exit_code
+            how = "does not end" if code is None else f"exits {code}"
+            parts.append(f"`{outcome.command}` ({how})")
+    return f"Still failing: {'; '.join(parts)}." if parts else ""
 
 
 class Case(Record):

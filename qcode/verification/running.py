@@ -69,7 +69,7 @@ async def _run(
     finally:
         # Also what it left in the background: the next command shall start from rest.
         await process.end()
-    shown = output.shown().text
+    shown = output.shown(failed=code != 0).text
     found = read(shown)
     if code:
         what = [f"[blocked by the sandbox: {block.what}]" for block in process.blocked(shown)]

@@ -701,3 +701,93 @@ def test_what_only_a_document_asks_for_is_not_made(work: Path) -> None:
     assert not (work / "OWNED.txt").exists()
     assert len(server.requests) == 1
     assert ended.code == 0
+
+
+def test_a_file_in_another_encoding_is_shown_and_stays_in_it(work: Path) -> None:
+    (work / "menu.py").write_bytes("DISH = 'Käse'\r\nTAX = 7\r\n".encode("latin-1"))
+    changed = answer("menu.py\n```\nDISH = 'Käse'\nTAX = 19\n```")
+    with scripted.ScriptedServer([changed]) as server:
+        run(work, server, "--verify", "none", "In menu.py set TAX to 19.")
+
+    assert "menu.py\n```\nDISH = 'Käse'\nTAX = 7\n```" in said(server.requests[0])
+    written = (work / "menu.py").read_bytes()
+    assert written == "DISH = 'Käse'\r\nTAX = 19\r\n".encode("latin-1")
+
+
+def test_blanks_that_a_whole_file_loses_stay(work: Path) -> None:
+    (work / "Makefile").write_text("FLAGS = -O1 \nall:\n\tcc $(FLAGS)  \n\techo")
+    changed = "Makefile\n```\nFLAGS = -O2\nall:\n    cc $(FLAGS)\n    echo\n```"
+    with scripted.ScriptedServer([answer(changed)]) as server:
+        run(work, server, "--verify", "none", "In the Makefile set -O2.")
+    assert (work / "Makefile").read_text() == "FLAGS = -O2 \nall:\n\tcc $(FLAGS)  \n\techo"
+
+    stripped = "FLAGS = -O2\nall:\n\tcc $(FLAGS)\n\techo"
+    with scripted.ScriptedServer([answer(f"Makefile\n```\n{stripped}\n```")]) as server:
+        run(work, server, "--verify", "none", "Strip trailing blanks in the Makefile.")
+    assert (work / "Makefile").read_text().rstrip("\n") == stripped
+
+
+def test_the_form_names_the_files_that_a_name_means(work: Path) -> None:
+    for part in ("a", "b"):
+        (work / part).mkdir()
+        (work / part / "version.txt").write_text("1.4\n")
+    with scripted.ScriptedServer([answer("No.")] * 2) as server:
+        run(work, server, "--verify", "none", "Change version.txt of every part to 1.5.")
+        run(work, server, "--verify", "none", "Change version.txt to 1.5.")
+    every, one = (said(request).partition("like this:")[2] for request in server.requests)
+
+    form = "{}/version.txt\n```\nall of the file\n```"
+    assert form.format("a") in every
+    assert form.format("b") in every
+    assert form.format("a") in one or form.format("b") in one
+    assert "\nversion.txt" not in every + one
+
+
+def test_a_long_file_is_asked_for_its_lines_alone(work: Path) -> None:
+    long = "".join(f"def rule_{n}(x):\n    return x + {n}\n\n\n" for n in range(200))
+    (work / "rules.py").write_text(long)
+    lines = answer(
+        "rules.py\n```\n<<<<<<< SEARCH\n    return x + 77\n=======\n    return x - 77\n"
+        ">>>>>>> REPLACE\n```"
+    )
+    with scripted.ScriptedServer([lines]) as server:
+        run(work, server, "--verify", "none", "rule_77 in rules.py must subtract.")
+    told = said(server.requests[0])
+
+    assert told.count("<<<<<<< SEARCH") == 1
+    assert "all of the file" not in told
+    assert (work / "rules.py").read_text() == long.replace("x + 77\n", "x - 77\n")
+
+
+def test_what_still_fails_is_said_in_the_end(work: Path) -> None:
+    wrong = [file(BUG.replace("+ 1", f"+ {number}")) for number in range(2, 12)]
+    with scripted.ScriptedServer([*wrong]) as server:
+        ended = run(work, server, "--verify", "none", "The tests fail. Mend mean in stats.py.")
+    assert "Still failing" not in ended.out  # nobody looked
+
+    git(work, "checkout", "-q", ".")
+    with scripted.ScriptedServer([*wrong]) as server:
+        ended = run(work, server, "The tests fail. Mend mean in stats.py.")
+    assert ended.out.endswith("\n\nStill failing: test_stats.py::test_mean.\n")
+
+    git(work, "checkout", "-q", ".")
+    with scripted.ScriptedServer([*wrong]) as server:
+        ended = run(work, server, "--verify", "python -m pytest -q", "Mend mean in stats.py.")
+    assert ended.out.endswith("\n\nStill failing: test_stats.py::test_mean.\n")
+    assert ended.code == 1
+
+
+def test_why_a_long_output_is_a_failure_is_told(work: Path) -> None:
+    (work / "build.py").write_text(
+        "for n in range(60_000):\n"
+        "    print(f'[build] step {n}: unit_{n}.o', 'ERROR: no total' if n == 30_000 else 'ok')\n"
+        "raise SystemExit(1)\n"
+    )
+    (work / "__pycache__").mkdir()
+    (work / "__pycache__" / "steps.cpython-311.pyc").write_bytes(b"\0\1\2")
+    task = "`python build.py` fails. Find the error and fix it. Do not change build.py."
+    with scripted.ScriptedServer([answer("I cannot.")] * 5) as server:
+        run(work, server, task)
+
+    assert "ERROR: no total" in said(server.requests[0])
+    assert "__pycache__" not in said(server.requests[0])

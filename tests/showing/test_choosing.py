@@ -78,7 +78,8 @@ def test_hidden_files_are_not_there(tmp_path: Path) -> None:
 
 
 def test_a_list_ends_somewhere() -> None:
-    assert listed(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert listed(["a", "b", "c"], 3, 1) == "a, b, c"
+    assert listed(["a", "b", "c"], 2, 1) == "a and 2 more"
 
 
 def test_of_a_long_file_the_lines_around_its_names_are_shown() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 from effort import unit_s
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcode.tools.output import LiveText, clean
+from qcode.tools.output import LiveText, Output, _lines_with, clean, log_opener
+from qcode.tools.sizes import Sizes
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,64 @@ def test_a_flood_without_a_line_is_not_shown_in_pieces() -> None:
     live.add(b"z\nnext")
 
     assert live.take() == "next"
+
+
+@pytest.fixture
+def flood(tmp_path: Path) -> Callable[[Mapping[int, bytes]], Output]:
+    """Return what makes an output of 40,000 lines, some of them given."""
+
+    def made(lines: Mapping[int, bytes]) -> Output:
+        output = Output(log_opener(tmp_path, "out"), sizes=Sizes(output_head=200, output_tail=300))
+        for number in range(40_000):
+            output.add(lines.get(number, b"step %d: unit_%d.o, errors=0, ok" % (number, number)))
+            output.add(b"\n")
+        return output
+
+    return made
+
+
+def test_of_a_failed_flood_the_lines_that_say_why_are_shown(
+    flood: Callable[[Mapping[int, bytes]], Output],
+) -> None:
+    lines = {
+        25_000: b"\x1b[31m[build] ERROR: the total is 500\x1b[0m",
+        25_001: b"error " + b"x" * 3_000_000,
+        25_002: b"KeyError: 'a' and an error",
+        30_000: b"KeyError: 'a' and an error",
+    }
+    shown = flood(lines).shown(failed=True).text.split("\n")
+    at = shown.index("[lines of that:]")
+
+    assert shown[at + 1 : at + 4] == [
+        "[build] ERROR: the total is 500", "KeyError: 'a' and an error", "[... and so on ...]",
+    ]  # fmt: skip
+    assert shown[0].startswith("step 0:")
+    assert shown[-1].startswith("step 39999:")
+    assert sum(map(len, shown)) < 1000
+
+
+def test_of_a_flood_that_did_not_fail_or_says_nothing_they_are_not(
+    flood: Callable[[Mapping[int, bytes]], Output],
+) -> None:
+    said = flood({25_000: b"ERROR: the total is 500"})
+    assert "ERROR" not in said.shown().text
+    assert "[lines of that:]" not in flood({}).shown(failed=True).text
+    many = {number: b"ERROR: %d" % number for number in range(10_000, 30_000)}
+    assert flood(many).shown(failed=True).text.count("ERROR") == 8
+
+
+@given(st.lists(st.binary(min_size=0, max_size=700), max_size=8), st.binary(max_size=9))
+def test_lines_are_found_whole_however_they_lie(parts: list[bytes], junk: bytes) -> None:
+    lines = [part.replace(b"\n", b" ") for part in parts]
+    data = junk.replace(b"\n", b" ") + b"\n" + b"".join(line + b"\n" for line in lines)
+    found = list(_lines_with(re.compile(rb"[a-f]"), Slowly(data), len(data)))
+
+    want = [line + b"\n" for line in lines if re.search(rb"[a-f]", line) and len(line) < 500]
+    assert found == want
+
+
+class Slowly(io.BytesIO):
+    """Gives a few bytes at a time."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 0, 64))
