@@ -86,14 +86,15 @@ class Looking:
         self._rounds += 1
         return failing
 
-    async def at_end(self, *, acted: bool) -> list[Outcome]:
+    async def at_end(self, *, acted: bool, is_changed: bool = False) -> list[Outcome]:
         """Return what fails, of that which counts, once the model is done.
 
-        `acted`: whether its last turn changed something, so that the last look may be outdated.
+        `acted`: whether its last turn changed something, so that the last look may be outdated;
+        `is_changed`: whether it surely is.
         """
         if not self._tells or not (acted or self._is_about):
             return []
-        if acted and self._rounds == ROUNDS:
+        if is_changed or (acted and self._rounds == ROUNDS):
             self.now = await self._run(self._commands)
         return self._counted(self.now)
 

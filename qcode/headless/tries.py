@@ -78,6 +78,7 @@ class Tries:
         """Tries that are over, but for those that got further."""
         self._further = 0
         """Tries that got further."""
+        self._got_further = False
         self._at = 0
         """Which of `_kinds` this try is."""
         self._told_behind = False
@@ -186,6 +187,7 @@ class Tries:
         self._at += 1
         if is_further:
             self._passing, self._failing, self._first_step = passing(now), failing, 0
+            self._got_further = True
             how = "from here, as this got further"
             if self._further < MOST_FURTHER and self._faulty(task, failing):
                 # What is left may be one line again, for which it needs a few words.
@@ -201,6 +203,19 @@ class Tries:
             TEMPERATURES[(others - 1) % len(TEMPERATURES)] if others > 0 else self._temperature
         )
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
+
+    async def settle(self, now: Sequence[Outcome]) -> bool:
+        """Take back the last try, which fails, if the files before it are better; return whether.
+
+        They are if more tests passed, or as many and an earlier try had got them there: what the
+        last one did for nothing is no part of that.
+        """
+        if not self._first_step or self._is_further(now):
+            return False
+        if passing(now) == self._passing and not self._got_further:
+            return False
+        self._tell(events.Nudged("", f"it fails; ending {await self._undo()}"))
+        return True
 
     def _is_further(self, now: Sequence[Outcome]) -> bool:
         """Whether a try made something better, and nothing worse."""

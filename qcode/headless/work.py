@@ -333,6 +333,10 @@ class Work:
         """Whether a small model gave up, or wrote files as they were, and may try again."""
         if self.tries is None or self.acted or not self.tries.may_start_over:
             return False
+        from qcode.showing.wishes import read
+
+        if self.wrote and read(self.order.prompt).may_be_done:
+            return False  # as it was is how it may stay
         return self.end is TurnEnd.GAVE_UP or (self.end is TurnEnd.ANSWERED and self.wrote)
 
     async def _look(self) -> str:
@@ -492,15 +496,32 @@ class Work:
         return f"{failing}\n\n{found.path}{lines}:\n```\n{text}\n```"
 
     async def _say_what_fails(self) -> None:
-        """Say in a small model's answer what still fails: it does not know, or claims otherwise."""
-        if self.tries is None or self.shape is not None:
+        """Leave the best of a small model's tries, and say in its answer what still fails.
+
+        It does not know that itself, or claims otherwise.
+        """
+        if self.tries is None:
             return
-        found = self.outcomes
-        if not self.order.verify:
-            looking = self.looking
-            found = await looking.at_end(acted=self.acted) if looking is not None else []
-        if said := still_failing(found):
+        found, now = await self._left()
+        if found and await self.tries.settle(now):
+            if self.order.verify:
+                await self._verify()
+            self.acted = True
+            found, _ = await self._left(is_changed=True)
+        if self.shape is None and (said := still_failing(found)):
             self.answer = f"{self.answer}\n\n{self.session.agent.masker.mask(said)}".strip()
+
+    async def _left(self, *, is_changed: bool = False) -> tuple[Sequence[Outcome], list[Outcome]]:
+        """Return what fails in the end, of that which counts, and how all commands went.
+
+        `is_changed`: whether the files are others than when that was last looked at.
+        """
+        if self.order.verify:
+            return self.outcomes, self.outcomes
+        if self.looking is None:
+            return [], []
+        found = await self.looking.at_end(acted=self.acted, is_changed=is_changed)
+        return found, [*self.looking.now]
 
     async def _unverified(self) -> int:
         await self._say_what_fails()

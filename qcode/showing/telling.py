@@ -182,6 +182,8 @@ class Shown:
             how = [load(f"shown/{approach.kind.value}", what=what, form=form)]
         if partial and path not in partial:
             how.append(load("shown/part", form=load("shown/search", path=partial[0])))
+        if wishes.may_be_done:
+            how.append(load("shown/may_be_done"))
         if wishes.removes:
             how.append(load("shown/remove", path=gone or path))
         if wishes.starts and path in new and path not in files.named:

@@ -51,6 +51,11 @@ _MAKES = re.compile(
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"\b(?:move|extract|split)\b", re.IGNORECASE)
+_MAY_BE_DONE = re.compile(
+    r"\bif (?:that|this|it)(?: is|'s) (?:so|true|the case)\b|\bchange nothing(?! else)\b"
+    r"|\bif (?:the|this|it)\b[^.;\n]{0,40}\balready (?:right|correct|fine|works?|done)\b",
+    re.IGNORECASE,
+)
 _EACH = re.compile(r"\b(?:all|each|every|everywhere)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"`([^`\n]{3,120})`")
 _RUNS = re.compile(
@@ -78,6 +83,8 @@ class Wishes(Record):
     """Something goes from one file to another."""
     starts: bool = False
     """What is written is a program, not what another one uses."""
+    may_be_done: bool = False
+    """It may be that nothing has to change."""
     commands: tuple[str, ...] = ()
     """That it quotes, and that run something of the project."""
 
@@ -98,6 +105,7 @@ def read(task: str) -> Wishes:
         removes=_REMOVES.search(task) is not None,
         makes=_MAKES.search(positive) is not None,
         moves=_MOVES.search(positive) is not None,
+        may_be_done=_MAY_BE_DONE.search(task) is not None,
         starts=_STARTS.search(task) is not None,
         commands=tuple(
             command for command in _QUOTED.findall(task) if _RUNS.fullmatch(command.strip())

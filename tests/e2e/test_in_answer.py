@@ -791,3 +791,47 @@ def test_why_a_long_output_is_a_failure_is_told(work: Path) -> None:
 
     assert "ERROR: no total" in said(server.requests[0])
     assert "__pycache__" not in said(server.requests[0])
+
+
+def test_where_it_may_be_right_already_a_file_as_it_was_is_an_end(work: Path) -> None:
+    (work / "stats.py").write_text(GOOD)
+    task = "Users say that mean in stats.py is wrong. Fix it if that is so, else say so."
+    with scripted.ScriptedServer([answer(f"stats.py\n```\n{GOOD}```")]) as server:
+        ended = run(work, server, "--verify", "none", task)
+
+    assert (ended.code, len(server.requests)) == (0, 1)
+    assert "stats.py already has exactly this content" in ended.out
+    assert "If nothing has to change, say so in words" in said(server.requests[0])
+
+
+@pytest.mark.parametrize("verify", [(), ("--verify", "python -m pytest -q")])
+def test_in_the_end_the_best_of_the_tries_stays(work: Path, verify: tuple[str, ...]) -> None:
+    (work / "test_stats.py").write_text(
+        TEST + "\n\ndef test_one():\n    assert mean([0]) == 0\n\n\n"
+        "def test_half():\n    assert mean([1, 3]) == 2\n\n\n"
+        "def test_wrong():\n    assert mean([1, 3]) == 3\n"
+    )
+    worse = file(BUG.replace("sum(values)", "1 + sum(values)"))
+    special = GOOD.replace(
+        "    return sum", "    if len(values) == 7:\n        return 3\n    return sum"
+    )
+    for last in (worse, file(special)):
+        git(work, "checkout", "-q", "stats.py")
+        tries = [file(GOOD), *[worse] * 2, *[last] * 8]
+        with scripted.ScriptedServer(tries) as server:
+            ended = run(work, server, *verify, MORE)
+
+        assert (work / "stats.py").read_text() == GOOD
+        assert ended.out.endswith("\n\nStill failing: test_stats.py::test_wrong.\n")
+        assert ended.code == (1 if verify else 0)
+        assert "ending with the files as they were" in ended.err
+
+
+def test_of_tries_that_break_more_none_stays(work: Path) -> None:
+    (work / "test_stats.py").write_text(TEST + "\n\ndef test_one():\n    assert mean([0]) == 0\n")
+    worse = [file(BUG.replace("sum(values)", f"{n} + sum(values)")) for n in range(7, 12)]
+    with scripted.ScriptedServer(worse) as server:
+        ended = run(work, server, MORE)
+
+    assert (work / "stats.py").read_text() == BUG
+    assert ended.out.endswith("\n\nStill failing: test_stats.py::test_mean.\n")

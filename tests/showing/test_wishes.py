@@ -101,3 +101,17 @@ def test_why_a_file_is_not_changed() -> None:
 )
 def test_whether_it_is_a_program(task: str, starts: bool) -> None:
     assert read(task).starts is starts
+
+
+@pytest.mark.parametrize(
+    "task, may_be",
+    [
+        ("Users report that f() is False. Fix it if that is so.", True),
+        ("If the code is already right, change nothing and say so.", True),
+        ("Fix f() in a.py. Change nothing else.", False),
+        ("Fix it if you can.", False),
+        ("f() is already right; fix g().", False),
+    ],
+)
+def test_that_nothing_may_have_to_change_is_read(task: str, may_be: bool) -> None:
+    assert read(task).may_be_done == may_be
