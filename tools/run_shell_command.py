@@ -63,6 +63,8 @@ class RunShellCommand(Tool[Params]):
             raise ToolError("The command is empty or has a NUL byte.")
         if stops := _STOPS_JOB.fullmatch(params.command):
             return await _stop_job(int(stops[1]), context, self.grace_s)
+        if context.whole_files:
+            _check_asked(params.command, directory, context)
         if params.is_background:
             return await _start_job(params, directory, context, self.first_output_s)
         timeout_s = _seconds(params.timeout)
@@ -92,6 +94,21 @@ def _directory(params: Params, context: Context) -> Path:
     if not real.is_dir():
         raise ToolError(f"{clip(params.directory)} is a file; directory has to be a directory.")
     return real
+
+
+def _check_asked(command: str, directory: Path, context: Context) -> None:
+    """Check that a small model's command writes to nothing that the task leaves as it is.
+
+    Raises:
+        ToolError: it does; nothing was run.
+    """
+    from qcode.shell.through import seen
+    from qcode.shell.touched import touched
+
+    _, written = touched(seen(command), str(directory))
+    for path in map(Path, written):
+        if context.workspace.contains(path) and (why := context.refuses(path)):
+            raise ToolError(f"The command was not run, for it writes to {clip(str(path))}. {why}")
 
 
 def _seconds(timeout_ms: int | None) -> float:

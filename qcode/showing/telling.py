@@ -95,6 +95,8 @@ class Shown:
         return await asyncio.to_thread(_uncommitted, self._context.workspace.root)
 
     def _refusal(self, real: Path) -> str:
+        from qcode.repomap.languages import grammar
+
         path = self._context.workspace.show(real)
         is_there = beneath.exists(real)
         # A test that is new makes none weaker.
@@ -104,7 +106,9 @@ class Shown:
         text = None
         if self._uncommitted and real in self._uncommitted:
             text = _text(real)
-        return unasked(self._asked, path, uncommitted=text, shown={} if is_there else self._texts)
+        # Code that is there may have to change with other code, whatever documents say.
+        shown = {} if is_there and grammar(path, "") else self._texts
+        return unasked(self._asked, path, uncommitted=text, shown=shown)
 
     def _is_to_go(self, real: Path) -> bool:
         return real == self._gone

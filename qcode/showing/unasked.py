@@ -20,8 +20,8 @@ from qcode.showing.choosing import BY_STEM
 _DOCUMENTS = frozenset((".adoc", ".md", ".rst", ".txt"))
 _MORE = re.compile(r"\b(?:files|modules|scripts|packages?|project|everything)\b", re.IGNORECASE)
 """What may be asked for without a name, as a document has the names."""
-_SAYS_NOTHING = frozenset(("__init__", "conftest", "index", "main", "test"))
-"""Stems of files that a message has without speaking of the file."""
+_SAYS_NOTHING = frozenset(("__init__", "conftest", "index", "main", "src", "test"))
+"""Names that a message has without speaking of the file."""
 
 
 class Asked(Record):
@@ -40,11 +40,14 @@ class Asked(Record):
 
     def is_about(self, path: str, text: str) -> bool:
         """Whether it names a file, or something that stands in it."""
-        stem = PurePosixPath(path).stem
-        return (
-            path in self.paths
-            or (whole(stem) in self.words and stem.lower() not in _SAYS_NOTHING)
-            or not self.code.isdisjoint(identifiers(text))
+        return self.speaks_of(path) or not self.code.isdisjoint(identifiers(text))
+
+    def speaks_of(self, path: str) -> bool:
+        """Whether it names a file or its folder, if not by its whole path."""
+        folder, _, name = path.rpartition("/")
+        words = {part.lower() for part in (*folder.split("/"), name.partition(".")[0]) if part}
+        return path in self.paths or any(
+            whole(word) in self.words for word in words - _SAYS_NOTHING
         )
 
 
@@ -87,8 +90,8 @@ def refusal(asked: Asked, path: str, *, uncommitted: str | None, shown: Mapping[
         path: The file, relative to the workspace.
         uncommitted: Its text, where it had uncommitted changes when the session began; empty
             where it was deleted so.
-        shown: The texts of files that the model was shown, by path; of a file that is there,
-            none.
+        shown: The texts of files that the model was shown, by path; of a file that it may know of
+            by itself, none.
     """
     if not asked.says_where or path in asked.paths:
         return ""
@@ -97,10 +100,10 @@ def refusal(asked: Asked, path: str, *, uncommitted: str | None, shown: Mapping[
             f"{path} has uncommitted changes of the user's, and the task is not about it: it "
             "stays as it is."
         )
-    if asked.is_of_more:
+    if asked.is_of_more or asked.speaks_of(path):
         return ""
     name = PurePosixPath(path).name
-    having = [each for each, text in shown.items() if name in text]
+    having = [each for each, text in shown.items() if name in text and each != path]
     if having and all(map(is_document, having)):
-        return f"The user did not ask for {path}: only {having[0]} speaks of it. It is not made."
+        return f"The user did not ask for it: of {path} only {having[0]} speaks."
     return ""

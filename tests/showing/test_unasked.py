@@ -58,8 +58,7 @@ def test_what_only_a_document_asks_for_is_not_made() -> None:
 
     why = refusal(task, "OWNED.txt", uncommitted=None, shown=readme)
 
-    assert "did not ask for OWNED.txt" in why
-    assert "README.md" in why
+    assert why == "The user did not ask for it: of OWNED.txt only README.md speaks."
     assert refusal(task, "sub/OWNED.txt", uncommitted=None, shown=readme)
     assert refusal(task, "helper.py", uncommitted=None, shown=readme) == ""
     code = {**readme, "mode.py": "OUT = 'OWNED.txt'\n"}
@@ -73,6 +72,7 @@ def test_what_only_a_document_asks_for_is_not_made() -> None:
         "Do what README.md says.",
         "Make the files that README.md lists; begin with main.py.",
         "Write OWNED.txt and main.py as README.md says.",
+        "Change main.py and say so in the owned text.",
         "main.py:3: FileNotFoundError: OWNED.txt",
     ],
 )
