@@ -156,6 +156,8 @@ class Context:
     """Identifiers that a person has named; known with `whole_files` alone."""
     refuses: Callable[[Path], str] = lambda _real: ""
     """Why a file is not to be changed by what the task says; known with `whole_files` alone."""
+    refuses_removal: Callable[[Path], str] = lambda _real: ""
+    """The same of a file that a command would remove, make or write anew."""
     is_to_go: Callable[[Path], bool] = lambda _real: False
     """Whether the task is to remove a file; known with `whole_files` alone."""
     told_lost: dict[Path, tuple[str, ...]] = field(default_factory=dict)

@@ -23,7 +23,11 @@ _ERROR = re.compile(
     rb"\b(?:ERROR|FATAL|FAILED|Error|Exception|Traceback|panic(?:ked)?|fatal|error)\b(?!=0|: 0)"
     rb"|\b[A-Z]\w+(?:Error|Exception)\b"
 )
-_MOST_ERRORS = 8
+_OF_KEY = re.compile(rb"\s*[A-Za-z0-9+/=]{24,}\s*")
+"""A line of a key, which is known by the lines before it."""
+_MOST_ERRORS, _MOST_ALIKE = 8, 2_000
+_MOST_SEARCHED = 16 << 20
+"""Bytes in which they are looked for."""
 _LONGEST_ERROR = 500
 """Bytes of a line; of a part of one it may be unknown what is secret in it."""
 
@@ -168,18 +172,19 @@ class Output:
         """Return lines between the shown head and tail, in characters, that tell of errors."""
         if self.path is None or self._problem:
             return []
-        found: dict[str, None] = {}
+        found: dict[bytes, None] = {}
         try:
             with open(self.path, "rb") as file:
                 file.seek(head)
-                left = os.fstat(file.fileno()).st_size - head - tail
-                for line in _lines_with(_ERROR, file, left):
-                    found[clean(line).strip()] = None
-                    if len(found) == _MOST_ERRORS:
+                left = min(os.fstat(file.fileno()).st_size - head - tail, _MOST_SEARCHED)
+                for count, line in enumerate(_lines_with(_ERROR, file, left)):
+                    if not _OF_KEY.fullmatch(line):
+                        found[line] = None
+                    if len(found) == _MOST_ERRORS or count == _MOST_ALIKE:
                         break
         except OSError:
             return []
-        return list(filter(None, found))
+        return [clean(line).rstrip("\n") for line in found]
 
     def _shrink(self) -> None:
         if not self._head:

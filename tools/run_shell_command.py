@@ -103,12 +103,13 @@ def _check_asked(command: str, directory: Path, context: Context) -> None:
         ToolError: it does; nothing was run.
     """
     from qcode.shell.through import seen
-    from qcode.shell.touched import touched
+    from qcode.shell.touched import made_or_removed
 
-    _, written = touched(seen(command), str(directory))
-    for path in map(Path, written):
-        if context.workspace.contains(path) and (why := context.refuses(path)):
-            raise ToolError(f"The command was not run, for it writes to {clip(str(path))}. {why}")
+    for path in made_or_removed(seen(command), str(directory)):
+        real = Path(path)
+        if context.workspace.contains(real) and (why := context.refuses_removal(real)):
+            shown = context.workspace.show(real)
+            raise ToolError(f"The command was not run, as it writes to {clip(shown)}. {why}")
 
 
 def _seconds(timeout_ms: int | None) -> float:

@@ -11,10 +11,12 @@ from collections.abc import Collection
 from difflib import SequenceMatcher
 from math import gcd
 
-_MOST = 3_000
-"""Lines of a file that is compared; a longer one is seldom written whole."""
+_MOST = 60_000
+"""Lines of both texts, multiplied, between what they have in common at both ends: the time grows
+faster than that."""
 _ABOUT = re.compile(
-    r"(?:blank|indent|newline|space|tab|whitespace)s?|indentation|reformat|spacing|trailing",
+    r"(?:blank|break|indent|newline|space|tab|whitespace)s?|indentation|spacing|trailing|eof|eol"
+    r"|(?:re)?format\w*|lint\w*|flake8|pycodestyle|pep\w*|black|ruff|prettier|[WE]\d{3}",
     re.IGNORECASE,
 )
 _INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
@@ -38,8 +40,23 @@ def kept(before: str, after: str) -> str:
     elif not after.endswith("\n"):
         after += "\r\n" if before.endswith("\r\n") else "\n"
     old, new = before.split("\n"), after.split("\n")
-    if max(len(old), len(new)) > _MOST:
-        return after
+    ends = [line.rstrip() for line in old], [line.rstrip() for line in new]
+    head = _same(*ends)
+    tail = _same(ends[0][head:][::-1], ends[1][head:][::-1])
+    first, last = old[:head], old[len(old) - tail :]
+    old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+    return "\n".join([*first, *_merged(old, new), *last])
+
+
+def _same(one: list[str], other: list[str]) -> int:
+    """Return how many lines two texts begin with that are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    if len(old) * len(new) > _MOST:
+        return new
     out: list[str] = []
     ends = [line.rstrip() for line in old], [line.rstrip() for line in new]
     for kind, i1, i2, j1, j2 in SequenceMatcher(None, *ends, autojunk=False).get_opcodes():
@@ -51,11 +68,13 @@ def kept(before: str, after: str) -> str:
             out += [_with_end(one, other) for one, other in pairs]
         else:
             out += new[j1:j2]
-    return "\n".join(out)
+    return out
 
 
 def _with_end(old: str, new: str) -> str:
     end = old[len(old.rstrip()) :]
+    if new.rstrip().endswith("\\"):
+        return new  # nothing may follow it
     return new.rstrip() + end if old.strip() and new.strip() and end.strip("\r") else new
 
 

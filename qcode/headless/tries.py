@@ -79,6 +79,8 @@ class Tries:
         self._further = 0
         """Tries that got further."""
         self._got_further = False
+        self._before: Sequence[Outcome] = ()
+        """How the tests went with the files as they are put back to."""
         self._at = 0
         """Which of `_kinds` this try is."""
         self._told_behind = False
@@ -103,7 +105,7 @@ class Tries:
 
     def begin(self, before: Sequence[Outcome]) -> None:
         """Take how the tests go before anything is done."""
-        self._passing = passing(before)
+        self._before, self._passing = before, passing(before)
 
     def first(self, task: str, failing: str, broke: str = "") -> str:
         """Return how the task is told.
@@ -187,7 +189,7 @@ class Tries:
         self._at += 1
         if is_further:
             self._passing, self._failing, self._first_step = passing(now), failing, 0
-            self._got_further = True
+            self._before, self._got_further = now, True
             how = "from here, as this got further"
             if self._further < MOST_FURTHER and self._faulty(task, failing):
                 # What is left may be one line again, for which it needs a few words.
@@ -204,15 +206,24 @@ class Tries:
         )
         self._tell(events.Nudged("", f"it fails; trying anew, {how}"))
 
-    async def settle(self, now: Sequence[Outcome]) -> bool:
+    async def settle(self, task: str, now: Sequence[Outcome]) -> bool:
         """Take back the last try, which fails, if the files before it are better; return whether.
 
-        They are if more tests passed, or as many and an earlier try had got them there: what the
-        last one did for nothing is no part of that.
+        They are if it broke a test, or gained nothing over an earlier try: what it did for nothing
+        is no part of that.
         """
+        from qcode.verification.comparing import compare
+
         if not self._first_step or self._is_further(now):
             return False
-        if passing(now) == self._passing and not self._got_further:
+        if any(each.exit_code is None for each in now):
+            return False  # nothing is known of it
+        is_worse = bool(compare(self._before, now).newly_failing)
+        if passing(now) < self._passing and not is_worse:
+            # Tests that are not there any more may be what was asked for; else nothing runs.
+            wishes = read_wishes(task)
+            is_worse = not (wishes.removes or wishes.changes_tests)
+        if not is_worse and not (self._got_further and passing(now) == self._passing):
             return False
         self._tell(events.Nudged("", f"it fails; ending {await self._undo()}"))
         return True

@@ -27,7 +27,7 @@ from qcode.headless.witness import Witness
 from qcode.prompts import load
 from qcode.repeats import RUT_TEMPERATURE
 from qcode.tools.base import Effect
-from qcode.verification.outcome import Outcome, still_failing
+from qcode.verification.outcome import Outcome, failing_in_words
 
 if TYPE_CHECKING:
     from qcode.agent import Checked
@@ -503,13 +503,18 @@ class Work:
         if self.tries is None:
             return
         found, now = await self._left()
-        if found and await self.tries.settle(now):
+        said = []
+        if found and await self.tries.settle(self.order.prompt, now):
+            said = [f"The last try was taken back, as it failed: {failing_in_words(found)}."]
             if self.order.verify:
                 await self._verify()
             self.acted = True
             found, _ = await self._left(is_changed=True)
-        if self.shape is None and (said := still_failing(found)):
-            self.answer = f"{self.answer}\n\n{self.session.agent.masker.mask(said)}".strip()
+        if failing := failing_in_words(found):
+            said.append(f"Still failing: {failing}.")
+        if said and self.shape is None:
+            told = self.session.agent.masker.mask("\n".join(said))
+            self.answer = f"{self.answer}\n\n{told}".strip()
 
     async def _left(self, *, is_changed: bool = False) -> tuple[Sequence[Outcome], list[Outcome]]:
         """Return what fails in the end, of that which counts, and how all commands went.
@@ -524,9 +529,9 @@ class Work:
         return found, [*self.looking.now]
 
     async def _unverified(self) -> int:
-        await self._say_what_fails()
         failed = ", ".join(f"`{o.command}`" for o in self.outcomes if not o.passed)
         self.error = f"verification failed: {failed}; {self.how_to_go_on()}"
+        await self._say_what_fails()
         return 1
 
     async def _guard(self) -> list[Violation]:

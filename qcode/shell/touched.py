@@ -19,12 +19,35 @@ _WRITERS = frozenset(
 _GIT_WRITERS = frozenset({"checkout", "restore", "rm", "mv", "apply", "stash", "clean"})
 
 
+_OPERANDS = frozenset({"rm", "unlink", "rmdir", "shred", "truncate", "touch", "tee", "mv"})
+_LAST = frozenset({"cp", "install", "ln"})
+"""Of what they name, they write to the last alone."""
+
+
+def made_or_removed(seen: Seen, directory: str) -> tuple[str, ...]:
+    """Return the absolute paths that a text surely makes, removes or writes anew, if it names them.
+
+    Fewer than `touched` has: no word is among them that only may be a path.
+    """
+    places = _places(seen, directory)
+    found: dict[str, None] = {}
+    for words in seen.commands:
+        name = program(words)
+        operands = [word for word in words[1:] if not word.startswith("-")]
+        if name == "git":
+            operands = operands[1:] if operands[:1] in (["rm"], ["mv"]) else []
+        elif name in _LAST:
+            operands = operands[-1:]
+        elif name not in _OPERANDS:
+            operands = []
+        found.update(dict.fromkeys(operands))
+    found.update((each.target, None) for each in seen.redirections if each.writes)
+    return _paths(found, places)
+
+
 def touched(seen: Seen, directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the absolute paths that a text names, and those of them that it writes to."""
-    places = {directory}
-    for words in seen.commands:
-        if program(words) in ("cd", "pushd") and len(words) > 1 and ANY not in words[1]:
-            places |= {os.path.join(place, words[1]) for place in tuple(places)[:4]}
+    places = _places(seen, directory)
     named: dict[str, None] = {}
     written: dict[str, None] = {}
     for words in seen.commands:
@@ -37,6 +60,15 @@ def touched(seen: Seen, directory: str) -> tuple[tuple[str, ...], tuple[str, ...
         (written if each.writes else named)[each.target] = None
     writes = _paths(written, places)
     return (*_paths(named, places), *writes), writes
+
+
+def _places(seen: Seen, directory: str) -> set[str]:
+    """Return where a text's commands may run."""
+    places = {directory}
+    for words in seen.commands:
+        if program(words) in ("cd", "pushd") and len(words) > 1 and ANY not in words[1]:
+            places |= {os.path.join(place, words[1]) for place in tuple(places)[:4]}
+    return places
 
 
 def _writes(words: tuple[str, ...]) -> bool:

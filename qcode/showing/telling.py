@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from qcode.context import estimate_tokens
 from qcode.editing.lost import defined
 from qcode.errors import ToolError
 from qcode.prompts import load
+from qcode.record import Record
 from qcode.repomap.standing import is_test
 from qcode.repomap.words import identifiers
 from qcode.secrets import Masker
@@ -57,7 +59,8 @@ class Shown:
         self._wishes = Wishes()
         self._asked = Asked()
         self._uncommitted: frozenset[Path] | None = None
-        """Files with uncommitted changes when the session began; None: that is not known yet."""
+        """Files, and folders of such, with uncommitted changes since before the session began;
+        None: that is not known yet."""
         self._texts: dict[str, str] = {}
         """What was shown, by path."""
         self._gone: Path | None = None
@@ -71,7 +74,7 @@ class Shown:
         from qcode.daemon import in_daemon
 
         if not self._context.whole_files:
-            self._context.refuses = _nothing
+            self._context.refuses = self._context.refuses_removal = _nothing
             self._context.is_to_go = _never
             return Told()  # a model with tools took over
         root, is_hidden = self._context.workspace.root, self._context.is_hidden
@@ -79,36 +82,53 @@ class Shown:
         self._wishes = read_wishes(self._task)
         self._context.named.update(identifiers(self._task))
         self._context.refuses = self._refusal
+        self._context.refuses_removal = self._refusal_of_removal
         self._context.is_to_go = self._is_to_go
 
         def find() -> Files:
             return choose(root, text, is_hidden, self._tokens * 3)
 
-        files, uncommitted = await asyncio.gather(in_daemon(find), self._found_uncommitted())
-        self._uncommitted = uncommitted
-        self._asked = asked(text, (*files.named, self._approach().path), paths_in(text))
+        self._asked = Asked()
+        files, uncommitted = await asyncio.gather(
+            in_daemon(find), asyncio.to_thread(_uncommitted, root)
+        )
+        # Of a session that goes on, it is not known any more what was the model's. What is
+        # committed meanwhile is uncommitted no more.
+        known = (
+            (uncommitted if is_first else frozenset[Path]())
+            if self._uncommitted is None
+            else self._uncommitted
+        )
+        self._uncommitted = known & uncommitted
+        named = (*files.named, self._approach().path)
+        self._asked = asked(text, named, paths_in(text), tests=self._wishes.changes_tests)
         return await asyncio.to_thread(self._told, files, text, is_first)
 
-    async def _found_uncommitted(self) -> frozenset[Path]:
-        if self._uncommitted is not None:
-            return self._uncommitted
-        return await asyncio.to_thread(_uncommitted, self._context.workspace.root)
-
     def _refusal(self, real: Path) -> str:
-        from qcode.repomap.languages import grammar
-
+        if self._is_to_go(real):
+            return ""
         path = self._context.workspace.show(real)
         is_there = beneath.exists(real)
         # A test that is new makes none weaker.
         is_measure = is_there and self._approach().is_measured
         if why := refusal(self._wishes, path, is_measure=is_measure):
             return why
-        text = None
-        if self._uncommitted and real in self._uncommitted:
-            text = _text(real)
-        # Code that is there may have to change with other code, whatever documents say.
-        shown = {} if is_there and grammar(path, "") else self._texts
-        return unasked(self._asked, path, uncommitted=text, shown=shown)
+        # What is there may have to change with the rest, whatever documents say.
+        shown = {} if is_there else self._texts
+        return unasked(self._asked, path, uncommitted=self._work(real), shown=shown)
+
+    def _refusal_of_removal(self, real: Path) -> str:
+        path = self._context.workspace.show(real)
+        return self._refusal(real) or (
+            ""
+            if self._is_to_go(real)
+            else unasked(self._asked, path, uncommitted=self._work(real), shown=self._texts)
+        )
+
+    def _work(self, real: Path) -> str | None:
+        """Return the text of a file with uncommitted work; None: it has none."""
+        known = self._uncommitted or ()
+        return _text(real) if real in known or any(each in known for each in real.parents) else None
 
     def _is_to_go(self, real: Path) -> bool:
         return real == self._gone
@@ -128,15 +148,19 @@ class Shown:
                 continue
             if is_line and is_test(path) and f"{path}:" in said:
                 continue  # what fails shows the lines of it that matter
-            text, whole = self._read(real, path, said, is_first=is_first)
-            if not text or (is_first and is_test(path) and _is_told(text, said)):
+            piece = self._read(real, path, said, is_first=is_first)
+            if piece is None or (is_first and is_test(path) and _is_told(piece.shown, said)):
                 continue
-            if (size := estimate_tokens(text)) > left:
+            if (size := estimate_tokens(piece.shown)) > left:
                 unseen.append(path)
                 continue
             left -= size
-            shown.append(text)
-            partial += [] if whole else [path]
+            shown.append(piece.shown)
+            self._texts[path] = piece.text
+            if piece.mark:
+                self._context.seen[real] = piece.mark
+            else:
+                partial.append(path)
         how = ""
         if is_first:
             hints = self._hints(files, said)
@@ -252,51 +276,72 @@ class Shown:
         except (OSError, ToolError):
             return True  # it is no file any more
 
-    def _read(self, real: Path, path: str, said: str, *, is_first: bool) -> tuple[str, bool]:
-        """Return a file as it is shown, and whether that is all of it; nothing: it cannot be."""
+    def _read(self, real: Path, path: str, said: str, *, is_first: bool) -> _Piece | None:
+        """Return a file as it is shown; None: it cannot be."""
         try:
             data = beneath.read(self._context.path(path))
         except (OSError, ToolError):
-            return "", False
-        if len(data) > _LARGEST or binary_kind(data):
-            return "", False
+            return None
+        if not data or len(data) > _LARGEST or binary_kind(data):
+            return None
         text, _ = decode(data)
         text = text.replace("\r\n", "\n")
         if self._masker.mask(text) != text:
-            return "", False  # what has a secret in it cannot be written back as it was
-        self._texts[path] = text
+            return None  # what has a secret in it cannot be written back as it was
         fence = "```"
         while fence in text:
             fence += "`"
         if text.count("\n") <= LONG_LINES:
-            self._context.seen[real] = fingerprint(real, data)
+            told = text
             if is_first and path == (approach := self._approach()).path:
-                text = without_bodies(text, approach.names)
-            gap = "" if text.endswith("\n") else "\n"
-            return f"{path}\n{fence}\n{text}{gap}{fence}", True
+                told = without_bodies(text, approach.names)
+            gap = "" if told.endswith("\n") else "\n"
+            shown = f"{path}\n{fence}\n{told}{gap}{fence}"
+            return _Piece(shown=shown, text=text, mark=fingerprint(real, data))
         total = text.count("\n") + 1
         pieces = [
             f"{path} (lines {part.first} to {part.first + len(part.lines) - 1} of {total:,})\n"
             f"{fence}\n" + "\n".join(part.lines) + f"\n{fence}"
             for part in parts(text, said)
         ]
-        return "\n\n".join(pieces), False
+        shown = "\n\n".join(pieces)
+        return _Piece(shown=shown, text=shown, mark="")
+
+
+class _Piece(Record):
+    """A file, or parts of it, as the model is shown it."""
+
+    shown: str
+    text: str
+    """Without what stands around it; of a part, with it."""
+    mark: str
+    """Of all of it (`fingerprint`); empty: it is a part."""
 
 
 def _uncommitted(root: Path) -> frozenset[Path]:
-    """Return the files that differ from the last commit; none where nothing is committed."""
-    from qcode.git import dirty_files, head_commit
+    """Return what differs from the last commit below a folder; none where nothing is committed.
+
+    A folder stands for all in it: one that git does not know, or a submodule.
+    """
+    from qcode import git
     from qcode.sandbox.repositories import enclosing
 
     top = enclosing(str(root))
-    if not top or not head_commit(root):
+    if not top or not git.head_commit(root):
         return frozenset()
-    return frozenset(Path(top, path) for path in dirty_files(root))
+    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal", "--", ".")
+    listed = git.ask(root, "status", *options) or b""
+    names = (os.fsdecode(item[3:]) for item in listed.split(b"\0") if len(item) > 3)
+    found = frozenset(Path(top, name.rstrip("/")) for name in names)
+    # In a folder that git does not know it says nothing of what is new.
+    return frozenset() if found.intersection((root, *root.parents)) else found
 
 
 def _text(real: Path) -> str:
     """Return a file's text, with other marks for what is none; empty: it cannot be read."""
     try:
+        if real.stat().st_size > _LARGEST:
+            return ""
         return beneath.read(real).decode("utf-8", "replace")
     except OSError:
         return ""

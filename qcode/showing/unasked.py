@@ -18,10 +18,15 @@ from qcode.repomap.words import identifiers, whole
 from qcode.showing.choosing import BY_STEM
 
 _DOCUMENTS = frozenset((".adoc", ".md", ".rst", ".txt"))
-_MORE = re.compile(r"\b(?:files|modules|scripts|packages?|project|everything)\b", re.IGNORECASE)
-"""What may be asked for without a name, as a document has the names."""
-_SAYS_NOTHING = frozenset(("__init__", "conftest", "index", "main", "src", "test"))
-"""Names that a message has without speaking of the file."""
+_MORE = re.compile(
+    r"\b(?:files|modules|scripts|packages?|project|everything|everywhere|all|each|every)\b",
+    re.IGNORECASE,
+)
+"""What may be asked for without a name."""
+_PROPER = re.compile(r"[A-Z]\w*\.js")
+"""Node.js, Vue.js: seldom a file."""
+_SAYS_NOTHING = frozenset(("lib", "main", "src", "test"))
+"""Names of folders that a message has without speaking of the folder."""
 
 
 class Asked(Record):
@@ -35,36 +40,51 @@ class Asked(Record):
     """All of its words, as `words.whole` has them."""
     code: frozenset[str] = frozenset()
     """Identifiers of code in it."""
+    is_of_tests: bool = False
+    """Whether tests are to be written or changed."""
     is_of_more: bool = False
     """Whether it speaks of files that it does not name."""
 
     def is_about(self, path: str, text: str) -> bool:
-        """Whether it names a file, or something that stands in it."""
-        return self.speaks_of(path) or not self.code.isdisjoint(identifiers(text))
+        """Whether it may be about a file, or something that stands in it."""
+        return (
+            self.is_of_more
+            or (self.is_of_tests and is_test(path))
+            or self.speaks_of(path)
+            or not self.code.isdisjoint(identifiers(text))
+        )
 
     def speaks_of(self, path: str) -> bool:
         """Whether it names a file or its folder, if not by its whole path."""
         folder, _, name = path.rpartition("/")
-        words = {part.lower() for part in (*folder.split("/"), name.partition(".")[0]) if part}
-        return path in self.paths or any(
-            whole(word) in self.words for word in words - _SAYS_NOTHING
+        stem = name.partition(".")[0].lower()
+        words = {part.lower() for part in folder.split("/")} - _SAYS_NOTHING
+        words |= {stem, stem.removeprefix("test_").removesuffix("_test")} - {""}
+        return any(path == one or path.endswith(f"/{one}") for one in self.paths) or any(
+            whole(word) in self.words for word in words
         )
 
 
-def asked(message: str, there: Collection[str], new: Collection[str]) -> Asked:
+def asked(
+    message: str, there: Collection[str], new: Collection[str], *, tests: bool = False
+) -> Asked:
     """Return what a message is about.
 
     Args:
         message: All of it, what fails as well.
         there: The files that it names and that are there.
         new: What else in it looks like a file's path.
+        tests: Whether tests are to be written or changed.
     """
     from qcode.repomap.languages import grammar
 
     names = read(message).names
     paths = frozenset(filter(None, (*there, *new)))
     files = {part for path in paths for part in identifiers(path)}
-    places = (*there, *(path for path in new if grammar(path, "")))
+    places = (
+        *there,
+        *(path for path in new if grammar(path, "") and not _PROPER.fullmatch(path)),
+    )
     return Asked(
         paths=paths,
         says_where=any(path and not is_test(path) and not is_document(path) for path in places),
@@ -72,6 +92,7 @@ def asked(message: str, there: Collection[str], new: Collection[str]) -> Asked:
         code=frozenset(
             name for name, worth in names.items() if worth >= CODE_WORTH and name not in files
         ),
+        is_of_tests=tests,
         is_of_more=_MORE.search(message) is not None,
     )
 
@@ -90,8 +111,8 @@ def refusal(asked: Asked, path: str, *, uncommitted: str | None, shown: Mapping[
         path: The file, relative to the workspace.
         uncommitted: Its text, where it had uncommitted changes when the session began; empty
             where it was deleted so.
-        shown: The texts of files that the model was shown, by path; of a file that it may know of
-            by itself, none.
+        shown: The texts of files that the model was shown, by path; none where it may know by
+            itself that the file has to change.
     """
     if not asked.says_where or path in asked.paths:
         return ""
@@ -103,7 +124,8 @@ def refusal(asked: Asked, path: str, *, uncommitted: str | None, shown: Mapping[
     if asked.is_of_more or asked.speaks_of(path):
         return ""
     name = PurePosixPath(path).name
-    having = [each for each, text in shown.items() if name in text and each != path]
+    there = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    having = [each for each, text in shown.items() if each != path and there.search(text)]
     if having and all(map(is_document, having)):
         return f"The user did not ask for it: of {path} only {having[0]} speaks."
     return ""

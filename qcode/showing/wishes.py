@@ -52,7 +52,8 @@ _MAKES = re.compile(
 )
 _MOVES = re.compile(r"\b(?:move|extract|split)\b", re.IGNORECASE)
 _MAY_BE_DONE = re.compile(
-    r"\bif (?:that|this|it)(?: is|'s) (?:so|true|the case)\b|\bchange nothing(?! else)\b"
+    r"\b(?:fix|change|correct|mend|repair)\b[^.;\n]{0,60}\bif (?:that|this|it)(?: is|'s) "
+    r"(?:so|true|the case)\s*(?:[.,;:)!]|$)|\bchange nothing(?! else)\b"
     r"|\bif (?:the|this|it)\b[^.;\n]{0,40}\balready (?:right|correct|fine|works?|done)\b",
     re.IGNORECASE,
 )

@@ -16,11 +16,11 @@ MOST_NAMED = 20
 
 
 _MOST_SAID = 5
-"""Failing tests in a sentence."""
+"""Failing tests in a line."""
 
 
-def still_failing(outcomes: Sequence[Outcome]) -> str:
-    """Return one sentence on what fails, for a person; empty: nothing does."""
+def failing_in_words(outcomes: Sequence[Outcome]) -> str:
+    """Return what fails in one line, for a person; empty: nothing does."""
     parts = []
     for outcome in outcomes:
         if outcome.passed:
@@ -33,7 +33,7 @@ def still_failing(outcomes: Sequence[Outcome]) -> str:
             code = outcome.exit_code
             how = "does not end" if code is None else f"exits {code}"
             parts.append(f"`{outcome.command}` ({how})")
-    return f"Still failing: {'; '.join(parts)}." if parts else ""
+    return "; ".join(parts)
 
 
 class Case(Record):

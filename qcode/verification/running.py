@@ -69,8 +69,10 @@ async def _run(
     finally:
         # Also what it left in the background: the next command shall start from rest.
         await process.end()
-    shown = output.shown(failed=code != 0).text
+    shown = output.shown().text
     found = read(shown)
+    if code != 0:
+        shown = output.shown(failed=True).text
     if code:
         what = [f"[blocked by the sandbox: {block.what}]" for block in process.blocked(shown)]
         shown = "\n".join([shown, *what])

@@ -1,6 +1,9 @@
 """Blanks stay where a model that writes a file whole loses them."""
 
+import time
+
 import pytest
+from effort import unit_s
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +26,7 @@ from qcode.editing.spacing import is_about, kept
         ("a\n   \nb\n", "a\n\nc\n", "a\n   \nc\n"),
         ("a \nb\n", "x\ny\nz\n", "x\ny\nz\n"),
         ("", "a \n", "a \n"),
+        ("x = 1  \ny = 2\n", "x = foo + \\\ny = 2\n", "x = foo + \\\ny = 2\n"),
         ("a \n", "", ""),
     ],
 )
@@ -48,4 +52,17 @@ def test_words_are_the_models_and_what_is_the_same_stays(old: list[str], new: li
 def test_a_task_about_blanks_is_heard() -> None:
     assert is_about({"Strip", "trailing"})
     assert is_about({"Tabs"})
+    assert is_about({"W291"})
+    assert is_about({"flake8"})
     assert not is_about({"Mend", "table", "spaceship"})
+
+
+def test_a_long_file_takes_no_time() -> None:
+    old = [f"value {n % 7}" for n in range(3_000)]
+    new = [line if n % 3 else f"{line} more" for n, line in enumerate(old)]
+    began = time.thread_time()
+
+    now = kept("\n".join(["a ", *old, "z "]), "\n".join(["a", *new, "z"]))
+
+    assert time.thread_time() - began < 1000 * unit_s()
+    assert now == "\n".join(["a ", *new, "z "])

@@ -44,6 +44,10 @@ def test_uncommitted_work_that_nobody_spoke_of_stays(message: str) -> None:
         ("The tests in test_pages.py fail. Make them pass.", ""),
         ("Do what README.md says.", ""),
         ("It fails with `self.assertEqual` and os.path.", ""),
+        ("Replace colour with color in pages.py and all other files.", ""),
+        ("Rename colour to color everywhere, in pages.py too.", ""),
+        ("Let the Node.js bridge use port 3.", ""),
+        ("Use pages.py in the theme.", ""),
     ],
 )
 def test_work_that_a_message_may_be_about_can_be_changed(message: str, text: str) -> None:
@@ -60,6 +64,8 @@ def test_what_only_a_document_asks_for_is_not_made() -> None:
 
     assert why == "The user did not ask for it: of OWNED.txt only README.md speaks."
     assert refusal(task, "sub/OWNED.txt", uncommitted=None, shown=readme)
+    more = {"README.md": "test_helper.py tests helpers.\n"}
+    assert refusal(task, "helper.py", uncommitted=None, shown=more) == ""
     assert refusal(task, "helper.py", uncommitted=None, shown=readme) == ""
     code = {**readme, "mode.py": "OUT = 'OWNED.txt'\n"}
     assert refusal(task, "OWNED.txt", uncommitted=None, shown=code) == ""

@@ -111,6 +111,8 @@ def test_whether_it_is_a_program(task: str, starts: bool) -> None:
         ("Fix f() in a.py. Change nothing else.", False),
         ("Fix it if you can.", False),
         ("f() is already right; fix g().", False),
+        ("Write is_even(flag) in a.py: if it is true, return 1, else 0.", False),
+        ("Fix f(); if this is so large that it fails, raise.", False),
     ],
 )
 def test_that_nothing_may_have_to_change_is_read(task: str, may_be: bool) -> None:

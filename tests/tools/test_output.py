@@ -103,6 +103,7 @@ def test_of_a_failed_flood_the_lines_that_say_why_are_shown(
         25_001: b"error " + b"x" * 3_000_000,
         25_002: b"KeyError: 'a' and an error",
         30_000: b"KeyError: 'a' and an error",
+        30_001: b"MIIEpAIBAAKCAQEA7b/error+FATAL/Error+xyzxyz==",
     }
     shown = flood(lines).shown(failed=True).text.split("\n")
     at = shown.index("[lines of that:]")
@@ -121,6 +122,8 @@ def test_of_a_flood_that_did_not_fail_or_says_nothing_they_are_not(
     said = flood({25_000: b"ERROR: the total is 500"})
     assert "ERROR" not in said.shown().text
     assert "[lines of that:]" not in flood({}).shown(failed=True).text
+    same = dict.fromkeys(range(10_000, 30_000), b"ERROR: no connection")
+    assert flood(same).shown(failed=True).text.count("ERROR") == 1
     many = {number: b"ERROR: %d" % number for number in range(10_000, 30_000)}
     assert flood(many).shown(failed=True).text.count("ERROR") == 8
 
