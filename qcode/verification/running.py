@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from qcode import beneath
 from qcode.record import replace
 from qcode.sandbox.launching import Launcher
 from qcode.tools.output import Output, log_opener
@@ -31,6 +33,10 @@ _SIZES = Sizes(output_head=64 * 1024, output_tail=192 * 1024)
 
 _NAMES_EACH = "-rfEsp"
 """pytest's option to list failed, broken, skipped and passed tests at the end."""
+
+_LONGEST_TEST_S = 60.0
+_LONGEST_OF_ALL = 0.4
+"""A test that takes so long, or this part of what time there is, says where it is at."""
 
 QUICK_CHARS = 900
 """Of the output shown then."""
@@ -59,10 +65,11 @@ async def _run(
 ) -> Outcome:
     started = time.monotonic()
     output = Output(log_opener(spill_dir, "verify"), sizes=_SIZES)
-    process = Process(launcher, _in_shell(command), cwd=cwd, output=output)
+    left = max(0.0, deadline - started)
+    process = Process(launcher, _in_shell(command, _options(cwd, left)), cwd=cwd, output=output)
     code: int | None = None
     try:
-        async with asyncio.timeout(max(0.0, deadline - started)):
+        async with asyncio.timeout(left):
             code = await process.finished()
     except TimeoutError:
         pass
@@ -82,14 +89,27 @@ async def _run(
     )  # fmt: skip
 
 
-def _in_shell(command: str) -> list[str]:
-    """Return how a command is started: pytest names each test at its end, whoever runs it.
+def _options(cwd: Path, left_s: float) -> str:
+    """Return pytest's options: each test is named at the end, and one that hangs says where.
+
+    What a project says of the latter itself is left to it.
+    """
+    for name in ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".pytest.ini"):
+        with contextlib.suppress(OSError):
+            if b"faulthandler" in beneath.read(cwd / name):
+                return _NAMES_EACH
+    longest = max(1, round(min(_LONGEST_TEST_S, left_s * _LONGEST_OF_ALL)))
+    return f"{_NAMES_EACH} -o faulthandler_timeout={longest}"
+
+
+def _in_shell(command: str, options: str) -> list[str]:
+    """Return how a command is started, with options for pytest, whoever runs it.
 
     What the person has in PYTEST_ADDOPTS or on the command line counts more.
     """
     return [
         "/bin/sh", "-c",
-        f'PYTEST_ADDOPTS="{_NAMES_EACH} ${{PYTEST_ADDOPTS-}}"; export PYTEST_ADDOPTS\n{command}',
+        f'PYTEST_ADDOPTS="{options} ${{PYTEST_ADDOPTS-}}"; export PYTEST_ADDOPTS\n{command}',
     ]  # fmt: skip
 
 

@@ -22,13 +22,14 @@ _NOISE = re.compile(
 """Lines that tell of what is well, or of how far something is."""
 
 _IMPORTANT = re.compile(
-    r"^E  |^>  |Error\b|error(?:\[|:)|Exception|FAIL|FAILED|[Ff]ailed|panic|assert|Assertion"
-    r"|[Ee]xpected|[Aa]ctual|[Rr]eceived|[Gg]ot:|[Ww]ant|not ok|✕|✖|✗|×|Traceback|undefined|No such"
+    r"^E  |^>  |Error\b|ERROR\b|FATAL\b|error(?:\[|:)|Exception|FAIL|FAILED|[Ff]ailed|panic|assert"
+    r"|Assertion|[Ee]xpected|[Aa]ctual|[Rr]eceived|[Gg]ot:|[Ww]ant|not ok|✕|✖|✗|×|Traceback|undefined|No such"
     r"|not found|cannot|\bdiff\b|^[+-] |\.\w+:\d+"
 )
 _LIBRARY = r"(?:site-packages|dist-packages|/lib/python3)"
 _FRAME = re.compile(
-    rf'\s*File ".*{_LIBRARY}[^"]*", line \d+|(?:\S*{_LIBRARY}\S*|<frozen \S+>):\d+: in '
+    rf'\s*File "(?:.*{_LIBRARY}[^"]*|<frozen [^"]*>)", line \d+'
+    rf"|(?:\S*{_LIBRARY}\S*|<frozen \S+>):\d+: in "
 )
 _NODE_FRAME = re.compile(r"\s+at .*(?:node_modules|node:internal)")
 _RULER = re.compile(r"(?:={3,}|_{3,}) (\S.*?) (?:={3,}|_{3,})")

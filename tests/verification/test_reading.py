@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qcode.tools.output import clean
 from qcode.verification.reading import failing, read
-from qcode.verification.running import _in_shell
+from qcode.verification.running import _in_shell, _options
 
 TESTS = """
 import unittest
@@ -54,7 +54,12 @@ def run(folder: Path, command: str) -> str:
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        _in_shell(command), cwd=folder, env=env, capture_output=True, text=True, check=False
+        _in_shell(command, _options(folder, 900)),
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return clean((done.stdout + done.stderr).encode())
 
