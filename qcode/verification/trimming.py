@@ -23,8 +23,8 @@ _NOISE = re.compile(
 
 _IMPORTANT = re.compile(
     r"^E  |^>  |Error\b|ERROR\b|FATAL\b|error(?:\[|:)|Exception|FAIL|FAILED|[Ff]ailed|panic|assert"
-    r"|Assertion|[Ee]xpected|[Aa]ctual|[Rr]eceived|[Gg]ot:|[Ww]ant|not ok|✕|✖|✗|×|Traceback|undefined|No such"
-    r"|not found|cannot|\bdiff\b|^[+-] |\.\w+:\d+"
+    r"|Assertion|[Ee]xpected|[Aa]ctual|[Rr]eceived|[Gg]ot:|[Ww]ant|not ok|✕|✖|✗|×|Traceback"
+    r"|undefined|No such|not found|cannot|\bdiff\b|^[+-] |\.\w+:\d+"
 )
 _LIBRARY = r"(?:site-packages|dist-packages|/lib/python3)"
 _FRAME = re.compile(
