@@ -25,6 +25,7 @@ from qcode.evals.loaders.base import as_bytes
 from qcode.record import Record
 from qcode.sandbox.policy import Level, Limits, Policy
 from qcode.sandbox.sandbox import Places, Sandbox
+from qcode.tools.clip import clip
 from qcode.verification.outcome import Outcome
 from qcode.verification.running import verify
 
@@ -81,8 +82,10 @@ def lay_out(files: Mapping[str, Content], folder: Path) -> None:
             path.chmod(0o755)
 
 
-def run(command: str, folder: Path, environ: Mapping[str, str]) -> Outcome:
+def run(command: str, folder: Path, environ: Mapping[str, str], when: str) -> Outcome:
     """Run a command in the sandbox, with qcode's own Python first, as checks have it.
+
+    As that may take minutes, a person is told on stderr: `when` says which of several runs it is.
 
     Raises:
         SandboxError: there is no sandbox here.
@@ -90,6 +93,7 @@ def run(command: str, folder: Path, environ: Mapping[str, str]) -> Outcome:
     path = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', '')}"
     own = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     home = Path(environ.get("HOME") or Path.home())
+    print(f"running {clip(command)} {when} …", file=sys.stderr)
     policy = Policy(Level.WORKSPACE_WRITE, (folder,), home, limits=Limits())
     places = Places(paths.config_dir(), paths.state_dir(), paths.cache_dir())
     sandbox = Sandbox(policy, places, {**environ, **own})
@@ -162,7 +166,8 @@ def prove(line: str, answer: Mapping[str, Content], out: Path, environ: Mapping[
                     raise QcodeError(f"the task cannot be laid out: {said[-1]}")
             lay_out(also, folder)
             lay_out(task.check.overlay, folder)
-            outcome = run(task.check.cmd, folder, environ)
+            when = f"{'before' if name == 'before' else 'with'} the change, laid out anew"
+            outcome = run(task.check.cmd, folder, environ, when)
             if outcome.passed == (name == "before"):
                 how = "passes before the change" if outcome.passed else f"fails: {_why(outcome)}"
                 raise UsageError(f"laid out anew, its check {how}")

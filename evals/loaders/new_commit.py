@@ -107,8 +107,8 @@ def make(
         new.lay_out(overlay, before)
         found = new.compare(
             command,
-            new.run(command, before, environ),
-            new.run(command, after, environ),
+            new.run(command, before, environ, "before the change"),
+            new.run(command, after, environ, "with the change"),
             is_pytest="pytest" in command,
         )
     more: dict[str, object] = {"commit": change.commit}

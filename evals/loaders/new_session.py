@@ -76,8 +76,8 @@ def make(
             new.lay_out(files, top / at)
         found = new.compare(
             command,
-            new.run(command, top / "before", environ),
-            new.run(command, top / "after", environ),
+            new.run(command, top / "before", environ, "before the change"),
+            new.run(command, top / "after", environ, "with the change"),
             is_pytest="pytest" in command,
         )
     task = Task(

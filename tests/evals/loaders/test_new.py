@@ -74,6 +74,11 @@ def test_a_commit_becomes_a_task_that_its_tests_judge(
     assert "fails before the change, passes with it" in said.out
     assert "tests: 1 mended, 1 kept" in said.out
     assert "read its prompt" in said.err
+    told = [line.rpartition("py ")[2] for line in said.err.splitlines() if "running" in line]
+    assert told == [
+        "before the change …", "with the change …", "before the change, laid out anew …",
+        "with the change, laid out anew …",
+    ]  # fmt: skip
     assert task.prompt == (
         "Add numbers instead of subtracting them\n\nSums were wrong.\n\n" + new_commit.RULES
     )
