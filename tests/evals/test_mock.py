@@ -172,9 +172,9 @@ def test_an_interruption_ends_it_cleanly_and_it_goes_on(
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["nope"], "there is no suite nope; there are: mock"),
+        (["nope"], "there is no suite nope; there are: fresh, mock"),
         (["none.jsonl"], "none.jsonl"),
-        ([], "eval needs a SUITE; there are: mock"),
+        ([], "eval needs a SUITE; there are: fresh, mock"),
         (["mock", "--only", "x*"], "no task fits x*; they are called mock-write"),
         (["mock", "--agent", "nobody"], "no agent is called `nobody`"),
         (["mock", "--agent", ","], "--agent names none; there are: qcode, oneshot"),
