@@ -940,15 +940,3 @@ def test_a_command_that_only_a_document_asks_for_is_not_run(work: Path, command:
     with scripted.ScriptedServer([gone, answer("It is gone.")]) as server:
         run(work, server, "--verify", "none", "Remove the file keep.txt.")
     assert not (work / "keep.txt").exists()
-
-
-def test_where_a_test_hangs_is_told(work: Path) -> None:
-    (work / "stats.py").write_text("def mean(values):\n    while values:\n        pass\n")
-    with scripted.ScriptedServer([file(GOOD), answer("No.")]) as server:
-        run(work, server, "The test hangs. Fix it.")
-
-    told = said(server.requests[0])
-    assert re.search(r'stats.py", line [23] in mean', told)
-    assert "site-packages" not in told
-    assert "frozen" not in told
-    assert (work / "stats.py").read_text() == GOOD

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from qcode.tools.output import clean
 from qcode.verification.reading import failing, read
 from qcode.verification.running import _in_shell, _options
+from qcode.verification.trimming import trimmed
 
 TESTS = """
 import unittest
@@ -150,3 +152,21 @@ def test_no_output_is_too_strange(output: str) -> None:
     found = read(output)
 
     assert found.ran is None or found.ran >= 0
+
+
+def test_where_a_test_hangs_is_said_before_its_time_is_up(tmp_path: Path) -> None:
+    (tmp_path / "stats.py").write_text("def mean(values):\n    while values:\n        pass\n")
+    (tmp_path / "test_it.py").write_text("from stats import mean\ndef test_it(): mean([1])\n")
+    command = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+    done = subprocess.run(
+        ["timeout", "6", *_in_shell(f"exec {command}", _options(tmp_path, 5))],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = trimmed(clean((done.stdout + done.stderr).encode()), 3_000)
+
+    assert re.search(r'stats.py", line [23] in mean', told)
+    assert "site-packages" not in told
+    assert "frozen" not in told
+
+    (tmp_path / "setup.cfg").write_text("[tool:pytest]\nfaulthandler_timeout = 70\n")
+    assert "faulthandler" not in _options(tmp_path, 5)
