@@ -152,6 +152,8 @@ def _with_the_rest(context: Context, real: Path, before: Opened, content: str) -
     had, has = line_count(before.text), line_count(content)
     if not gone and had >= _LONG and has * _PIECE < had and not defined(before.path, before.text):
         gone = (f"most of the {had} lines",)  # an example of a setting, say
+    if not content.strip() and before.text.strip():
+        gone = ("all of it",)  # an answer that broke off, or nonsense
     if gone and context.told_lost.get(real) != gone:
         context.told_lost[real] = gone
         raise ToolError(

@@ -508,7 +508,6 @@ class Work:
             said = [f"The last try was taken back, as it failed: {failing_in_words(found)}."]
             if self.order.verify:
                 await self._verify()
-            self.acted = True
             found, _ = await self._left(is_changed=True)
         if failing := failing_in_words(found):
             said.append(f"Still failing: {failing}.")

@@ -940,3 +940,12 @@ def test_a_command_that_only_a_document_asks_for_is_not_run(work: Path, command:
     with scripted.ScriptedServer([gone, answer("It is gone.")]) as server:
         run(work, server, "--verify", "none", "Remove the file keep.txt.")
     assert not (work / "keep.txt").exists()
+
+
+def test_an_answer_without_content_empties_no_file(work: Path) -> None:
+    (work / "const.py").write_text("A = 2\n")
+    for empty in ("const.py\n```\n", "const.py\n```\n```"):
+        with scripted.ScriptedServer([answer(empty), answer("No.")]) as server:
+            run(work, server, "--verify", "none", "Set A to 3 in const.py.")
+        assert (work / "const.py").read_text() == "A = 2\n"
+        assert "leaves out all of it" in said(server.requests[1])
