@@ -20,6 +20,7 @@ AGENTS: Mapping[str, str] = MappingProxyType(
         "oneshot": "oneshot:Oneshot",
         "aider": "aider:Aider",
         "mini-swe-agent": "mini_swe_agent:MiniSweAgent",
+        "mini-swe-agent-text": "mini_swe_agent:MiniSweAgentText",
         "qwen-code": "qwen_code:QwenCode",
         "opencode": "opencode:OpenCode",
         "pi": "pi:Pi",

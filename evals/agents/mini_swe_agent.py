@@ -1,4 +1,4 @@
-"""mini-swe-agent: a shell and nothing else, with its `mini` settings.
+"""mini-swe-agent: a shell and nothing else, with its `mini` settings, by tool calls or as text.
 
 Settings by its documentation: `mini-swe-agent.com/latest/models/local_models` (a model by
 litellm's `openai/`, costs that are not known are no error) and `…/usage/mini` (`-y`,
@@ -20,6 +20,8 @@ class MiniSweAgent(Outside):
     """It ends by a command that says so; a model that does not give it goes on to the limit."""
 
     name: ClassVar[str] = "mini-swe-agent"
+    options: ClassVar[tuple[str, ...]] = ()
+    """What it is run with beside what every task needs."""
     # Its litellm imports `mcp` and does not ask for it.
     package: ClassVar[Package] = Package(
         "pip",
@@ -39,6 +41,7 @@ class MiniSweAgent(Outside):
             (
                 *(str(place.program), "-m", f"openai/{place.model}", "-t", place.work.prompt),
                 *("-y", "--exit-immediately", "-l", "0", "-o", str(_trajectory(place))),
+                *self.options,
             ),
             {
                 "MSWEA_CONFIGURED": "true",
@@ -64,7 +67,22 @@ class MiniSweAgent(Outside):
         if ended == "Submitted" and failed:
             failed -= 1  # the command that submits is never run, which is noted as an exception
         unread = sum(_has(one, "interrupt_type", "FormatError") for one in messages)
-        return Told(answer, ended, Conduct(failed_calls=failed, unread_calls=unread))
+        calls = None if self.counts_calls else sum(_commands(one) for one in messages)
+        return Told(answer, ended, Conduct(calls=calls, failed_calls=failed, unread_calls=unread))
+
+
+class MiniSweAgentText(MiniSweAgent):
+    """The same with commands in fences, which models do that were not trained on tools.
+
+    Its settings are `mini_textbased.yaml` and the model class that belongs to them.
+    """
+
+    name: ClassVar[str] = "mini-swe-agent-text"
+    counts_calls: ClassVar[bool] = False
+    options: ClassVar[tuple[str, ...]] = (
+        *("-c", "mini_textbased.yaml"),
+        *("--model-class", "litellm_textbased"),
+    )
 
 
 def _trajectory(place: Place) -> Path:
@@ -77,6 +95,13 @@ def _text(message: dict[str, Any]) -> str:
     if isinstance(content, list):
         content = "".join(str(x.get("text") or "") for x in content if isinstance(x, dict))
     return str(content or "").strip()
+
+
+def _commands(message: dict[str, Any]) -> int:
+    """Return how many commands a message of the model had, as the program read it."""
+    extra = message.get("extra")
+    actions = extra.get("actions") if isinstance(extra, dict) else None
+    return len(actions) if isinstance(actions, list) else 0
 
 
 def _has(message: dict[str, Any], name: str, value: str = "") -> bool:

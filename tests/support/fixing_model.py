@@ -34,11 +34,14 @@ TASK = Task(
 
 _SHELLS = ("run_shell_command", "bash", "shell_command", "exec_command", "shell")
 _REPAIR = "sed -i.bak 's/a - b/a + b/' calc.py && rm calc.py.bak"
+_FENCE = "mswea_bash_command"
+"""Of mini-swe-agent's text form."""
 _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 
 class FixingModel:
-    """First repairs the file, then says so; without tools it writes the file in its answer."""
+    """First repairs the file, then says so; without tools by commands in fences if it is asked for
+    them, else it writes the file in its answer."""
 
     def __init__(self, *, submits: bool = False, for_ever: bool = False) -> None:
         """`submits`: the end is a command, as mini-swe-agent wants it; `for_ever`: it has none."""
@@ -48,22 +51,26 @@ class FixingModel:
 
     def __call__(self, seen: Seen) -> Reply:
         tools = seen.json.get("tools") or []
+        if not tools and _FENCE in str(seen.json["messages"]):
+            return text(f"THOUGHT: next.\n\n```{_FENCE}\n{self._command()}\n```")
         if not tools:
             is_title = "calc.py" not in str(seen.json["messages"][-1])
             fence = "```"
             whole = f"{LAST_WORDS}\n\ncalc.py\n{fence}\n{WHOLE}{fence}\n"
             return text("A title") if is_title else text(whole)
-        if self._for_ever:
-            name, arguments = _shell(tools, "sleep 1")
-            return call(name, **arguments)
-        if not self._repaired:
-            self._repaired = True
-            name, arguments = _shell(tools, _REPAIR)
-            return call(name, **arguments)
-        if self._submits:
-            name, arguments = _shell(tools, f"{_SUBMIT} && echo {LAST_WORDS!r}")
+        if command := self._command():
+            name, arguments = _shell(tools, command)
             return call(name, **arguments)
         return text(LAST_WORDS)
+
+    def _command(self) -> str:
+        """Return the next command; empty: it is done."""
+        if self._for_ever:
+            return "sleep 1"
+        if not self._repaired:
+            self._repaired = True
+            return _REPAIR
+        return f"{_SUBMIT} && echo {LAST_WORDS!r}" if self._submits else ""
 
 
 class ResponsesModel(ResponsesServer):

@@ -64,7 +64,7 @@ def marked() -> list[str]:
 
 @pytest.mark.parametrize("name", CHAT)
 def test_it_repairs_the_file_and_nothing_else(name: str, tmp_path: Path) -> None:
-    with ScriptedServer(FixingModel(submits=name == "mini-swe-agent")) as server:
+    with ScriptedServer(FixingModel(submits=name.startswith("mini-swe-agent"))) as server:
         work = work_in(tmp_path, server.base_url)
         outcome = worked(name, work)
 
@@ -76,6 +76,8 @@ def test_it_repairs_the_file_and_nothing_else(name: str, tmp_path: Path) -> None
     assert outcome.effort.read_tokens == 1000 * len(server.requests)
     assert {(one.json["seed"], one.json["temperature"]) for one in server.requests} == {(7, 0.0)}
     assert {one.json["model"] for one in server.requests} == {"scripted"}
+    if name.startswith("mini-swe-agent"):
+        assert outcome.conduct.calls == 2
 
 
 @pytest.mark.parametrize("name", CHAT)
