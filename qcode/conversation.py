@@ -26,6 +26,8 @@ class Conversation:
     """What the model wrote of what was put aside, as far as it is in the history."""
     dropped: list[Message] = field(default_factory=list)
     """What the last rewind dropped, while nothing else was said since."""
+    forgotten: list[Message] = field(default_factory=list)
+    """What was said before the history began anew: for those who look on, never for the model."""
 
     def add(self, message: Message) -> None:
         """Add a message at the end."""
@@ -34,6 +36,7 @@ class Conversation:
 
     def begin_anew(self) -> None:
         """Forget all."""
+        self.forgotten += self.everything()
         self.items.clear()
         self.archived.clear()
         self.dropped.clear()
@@ -43,6 +46,10 @@ class Conversation:
         """Return all that was said, without what compaction made of it."""
         live = [each for each in self.items if not is_summary(each)]
         return [*self.archived, *live]
+
+    def from_the_start(self) -> list[Message]:
+        """Return that, and what was forgotten before it."""
+        return [*self.forgotten, *self.everything()]
 
     def compact(
         self, opening: UserMessage, kept: int, shortened: Mapping[str, str], summary: str = ""

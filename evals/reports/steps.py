@@ -23,7 +23,7 @@ class Step(Record):
 
 def steps(session: Loaded) -> list[Step]:
     """Return the steps of a session."""
-    messages = session.conversation.everything()
+    messages = session.conversation.from_the_start()
     answers = [each for each in messages if isinstance(each, AssistantMessage)]
     requests = [each for each in session.asked if not each.purpose]
     # They are noted in order; where one of them failed or was interrupted, nothing fits.

@@ -59,7 +59,7 @@ def told(folder: Path | None) -> Told:
     messages: list[Message] = []
     for path in artefacts.journals(folder):
         try:
-            messages += journal.load(path).conversation.everything()
+            messages += journal.load(path).conversation.from_the_start()
         except UsageError:
             continue  # of another version, say: what the trial counted is known all the same
     outputs = artefacts.texts(folder, "output")

@@ -56,7 +56,9 @@ def read(source: Path, masker: Masker) -> Loaded:
         return out
 
     whole = loaded.conversation
-    loaded.conversation = Conversation(masked(whole.items), masked(whole.archived))
+    loaded.conversation = Conversation(
+        masked(whole.items), masked(whole.archived), forgotten=masked(whole.forgotten)
+    )
     loaded.notes = notes
     loaded.title = masker.mask(loaded.title)
     return loaded
@@ -77,8 +79,8 @@ def rendered(session: Loaded, form: Format) -> str:
 
 def _json(loaded: Loaded) -> str:
     conversation = loaded.conversation
-    messages = conversation.everything()
-    aside = len(conversation.archived)
+    forgotten = len(conversation.forgotten)
+    aside = forgotten + len(conversation.archived)
     whole = {
         "id": loaded.id,
         "title": loaded.title,
@@ -90,14 +92,18 @@ def _json(loaded: Loaded) -> str:
         "usage": _usage(loaded.usage),
         "calls_repaired": loaded.repairs,
         "messages": [
-            _message(message, loaded.notes, is_aside=number < aside)
-            for number, message in enumerate(messages)
+            _message(
+                message,
+                loaded.notes,
+                "forgotten" if number < forgotten else "put_aside" if number < aside else "",
+            )
+            for number, message in enumerate(conversation.from_the_start())
         ],
     }
     return safe_json(json.dumps(whole, ensure_ascii=False, indent=2)) + "\n"
 
 
-def _message(message: Message, notes: Notes, *, is_aside: bool) -> JsonObject:
+def _message(message: Message, notes: Notes, why_not_live: str) -> JsonObject:
     noted = notes.of(message)
     out = to_json(message)
     if noted.at:
@@ -106,8 +112,8 @@ def _message(message: Message, notes: Notes, *, is_aside: bool) -> JsonObject:
         out["model"] = noted.model
     if noted.usage is not None:
         out["usage"] = _usage(noted.usage)
-    if is_aside:
-        out["put_aside"] = True
+    if why_not_live:
+        out[why_not_live] = True
     return out
 
 

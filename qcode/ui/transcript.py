@@ -26,18 +26,23 @@ def title(messages: Iterable[Message]) -> str:
 
 def markdown(session: Loaded, *, result_lines: int | None = None) -> str:
     """Return the transcript; results of tools are cut after `result_lines` if given."""
-    said = session.conversation.everything()
+    conversation = session.conversation
+    said = conversation.from_the_start()
     parts = [f"# {prose(session.title or title(said) or session.id)}"]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(session)))
     if session.damaged:
         parts.append(f"*{session.damaged} damaged entries of the journal were left out.*")
-    aside = len(session.conversation.archived)
+    forgotten = len(conversation.forgotten)
+    aside = forgotten + len(conversation.archived)
     for number, message in enumerate(said, start=1):
         parts.extend(_message(message, result_lines))
         if (usage := session.notes.of(message).usage) is not None:
             parts.append(f"*{spent(usage)}*")
-        if number == aside:
-            parts.append(f"*(the {aside:,} messages above were put aside to make room)*")
+        if number == forgotten:
+            parts.append(f"*(the {forgotten:,} messages above were forgotten; begun anew here)*")
+        elif number == aside:
+            count = aside - forgotten
+            parts.append(f"*(the {count:,} messages above were put aside to make room)*")
     return "\n\n".join(parts) + "\n"
 
 
@@ -53,7 +58,7 @@ def _facts(session: Loaded) -> Iterator[tuple[str, str]]:
 def facts(session: Loaded) -> Iterator[tuple[str, str]]:
     """Yield what is known of the session, each in one safe line."""
     usage = session.usage
-    notes = [session.notes.of(message) for message in session.conversation.everything()]
+    notes = [session.notes.of(message) for message in session.conversation.from_the_start()]
     models = list(dict.fromkeys([*(note.model for note in notes if note.model), session.model]))
     last = max((note.at for note in notes), default="")
     for name, value in (

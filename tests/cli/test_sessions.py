@@ -277,6 +277,8 @@ def test_json_has_what_the_journal_tells_of_each_message(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal = hold("s1", here, [])
+    journal.write({"type": "message", **to_json(UserMessage("first try"))})
+    journal.write({"type": "fresh"})
     journal.write({"type": "message", "at": "2026-01-02T03:04:06Z", **to_json(UserMessage("a"))})
     journal.write({"type": "message", **to_json(AssistantMessage("b"))})
     journal.write({"type": "usage", "input": 5, "output": 6, "cached": 1, "cost_usd": 0.5})
@@ -291,6 +293,7 @@ def test_json_has_what_the_journal_tells_of_each_message(
     usage = {"input_tokens": 5, "output_tokens": 6, "cached_tokens": 1, "cost_usd": 0.5}
     assert (whole["title"], whole["usage"]) == ("Named", usage)
     assert whole["messages"] == [
+        {"role": "user", "text": "first try", "forgotten": True},
         {"role": "user", "text": "a", "at": "2026-01-02T03:04:06Z", "put_aside": True},
         {"role": "assistant", "text": "b", "model": "scripted", "usage": usage},
     ]

@@ -26,6 +26,7 @@ from qcode.messages import (
 )
 from qcode.ui.page import page
 from qcode.ui.page.code import Colours, difference
+from qcode.ui.transcript import markdown
 
 DOT = base64.b64encode(b"\x89PNG not really").decode()
 ALLOWED = {
@@ -256,6 +257,28 @@ def test_what_was_put_aside_is_marked_and_what_is_told_instead_is_folded() -> No
 
     assert re.search("old.*1 messages above were put aside.*LEDGER.*new", words, re.DOTALL)
     assert words.count("LEDGER") == 1
+
+
+def test_what_was_forgotten_is_shown_and_marked() -> None:
+    conversation = Conversation([UserMessage("first try"), AssistantMessage("tried")])
+    conversation.begin_anew()
+    conversation.add(UserMessage("second try"))
+    loaded = session()
+    loaded.conversation = conversation
+
+    assert re.search(
+        "first try.*tried.*2 messages above were forgotten.*second try",
+        Read(page(loaded)).words,
+        re.DOTALL,
+    )
+    assert [
+        line for line in markdown(loaded).splitlines() if "try" in line or "2 mess" in line
+    ] == [
+        "# first try",
+        "first try",
+        "*(the 2 messages above were forgotten; begun anew here)*",
+        "second try",
+    ]
 
 
 def test_a_page_tells_when_by_whom_and_for_how_much() -> None:

@@ -45,7 +45,7 @@ class _Page:
 
     def lines(self) -> Iterator[str]:
         session = self._session
-        name = _shown(session.title or title(session.conversation.everything()) or session.id)
+        name = _shown(session.title or title(session.conversation.from_the_start()) or session.id)
         yield "<!doctype html>"
         yield '<html lang="en">'
         yield '<head><meta charset="utf-8">'
@@ -66,18 +66,28 @@ class _Page:
             )
         yield from self._contents()
         yield "<main>"
-        aside = [*session.conversation.archived]
+        conversation = session.conversation
+        if conversation.forgotten:
+            yield '<div class="old">'
+            yield from self._messages(conversation.forgotten)
+            yield "</div>"
+            count = len(conversation.forgotten)
+            yield (
+                f'<div class="aside">The {count:,} messages above were forgotten: '
+                "the conversation began anew here.</div>"
+            )
+        aside = [*conversation.archived]
         if aside:
             yield '<div class="old">'
             yield from self._messages(aside)
             yield "</div>"
-            yield from _boundary(len(aside), session.conversation.items)
-        live = session.conversation.items
+            yield from _boundary(len(aside), conversation.items)
+        live = conversation.items
         yield from self._messages(live[1:] if aside and _is_summary(live) else live)
         yield "</main></body></html>"
 
     def _contents(self) -> Iterator[str]:
-        said = self._session.conversation.said()
+        said = [each for each in self._session.conversation.from_the_start() if is_said(each)]
         if len(said) < CONTENTS:
             return
         yield f"<nav><details><summary>{len(said):,} messages of the person</summary><ol>"

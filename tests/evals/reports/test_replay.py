@@ -43,6 +43,28 @@ def results(tmp_path: Path) -> Results:
     return read(folder)
 
 
+def test_tries_that_were_forgotten_are_steps_too(tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "results", [trial(artefacts=PLACE)])
+    first, second = AssistantMessage("The first."), AssistantMessage("The second.")
+    tries = (UserMessage("Fix it."), first, UserMessage("Fix it."), second)
+    path = write_journal(folder / PLACE, tries, asked={1: FIXING_ASKED[1], 3: FIXING_ASKED[3]})
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(place for place, line in enumerate(lines) if "The first." in line) + 2
+    path.write_text("".join([*lines[:at], '{"type":"fresh"}\n', *lines[at:]]))
+    results = read(folder)
+
+    shown = replay(results, results.trials[0])
+
+    assert [line for line in shown.splitlines() if line.startswith(("── step", "  The"))] == [
+        line.ljust(78, "─") if line[0] == "─" else line for line in (
+            "── step 1 · 03:04:01 · 2.5 s · read 1,200 · wrote 40 · $0.0010 ",
+            "  The first.",
+            "── step 2 · 03:04:03 · 1.5 s · read 200 · cached 1,200 · wrote 60 · $0.0010 ",
+            "  The second.",
+        )
+    ]  # fmt: skip
+
+
 def test_a_trial_is_shown_step_by_step(results: Results) -> None:
     shown = replay(results, results.trials[0]).splitlines()
 
