@@ -129,7 +129,7 @@ eval-peers: setup ## install other agents and try each on a small task (ARGS="ai
 # more than the standard library and it. Of Terminal-Bench only what its agents import is there.
 HARBOR := harbor==0.25.0 docker mcp psycopg2-binary pytest ruamel-yaml sqlalchemy streamlit tabulate
 TERMINAL_BENCH := terminal-bench==0.2.18
-HARBOR_PYTHON ?= python3.12
+HARBOR_PYTHON ?= python3.13 python3.12
 
 .PHONY: harbor
 harbor: setup .eval-harbor/.installed ## try qcode in Harbor and Terminal-Bench, as far as that goes without Docker
@@ -140,7 +140,7 @@ harbor: setup .eval-harbor/.installed ## try qcode in Harbor and Terminal-Bench,
 		tests/evals/harbor/test_agent.py tests/evals/harbor/test_terminal_bench.py
 
 .eval-harbor/.installed: Makefile
-	@python=$$(.ci/find-python $(HARBOR_PYTHON)); $$python -m venv .eval-harbor
+	@python=$$(.ci/find-python "$(HARBOR_PYTHON)" HARBOR_PYTHON); $$python -m venv .eval-harbor
 	.eval-harbor/bin/python -m pip install --quiet --disable-pip-version-check $(HARBOR)
 	.eval-harbor/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(TERMINAL_BENCH)
 	@touch $@
