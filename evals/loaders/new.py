@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,35 +141,36 @@ def check_of(found: Found, overlay: Mapping[str, Content]) -> Check:
     """Return the check that a task gets."""
     limit = max(_LEAST_S, round(found.duration_s * _SLACK))
     more = {"fail_to_pass": list(found.fail_to_pass), "pass_to_pass": list(found.pass_to_pass)}
-    return Check(found.command, float(limit), overlay, more=more if found.fail_to_pass else {})
+    # Others' names are not read from an output again: of these the exit code judges.
+    counts = found.fail_to_pass and all("::" in name for names in more.values() for name in names)
+    return Check(found.command, float(limit), overlay, more=more if counts else {})
 
 
 def prove(line: str, answer: Mapping[str, Content], out: Path, environ: Mapping[str, str]) -> None:
-    """Lay a written task out anew, and see that its check fails, and passes with the answer.
+    """Lay a written task out as `qcode eval` does, and see that it fails, and passes when solved.
 
     Raises:
         UsageError: it does not.
     """
+    from qcode.evals.harness.judging import judge
+    from qcode.evals.harness.placing import place, write_files
+
     task = kit.parse(json.loads(line), "the task", folder=out.parent)
+
+    async def proved(top: Path) -> None:
+        placed = await place(task, top / "task", environ)
+        for name, also in (("before", {}), ("with", answer)):
+            write_files(placed.repo, also)
+            print(f"judging {name} the change, laid out anew …", file=sys.stderr)
+            verdict = await judge(task, placed, environ, answer=top / "no-words")
+            if verdict.reason == "error":
+                raise UsageError(f"laid out anew, its check cannot be judged: {verdict.detail}")
+            if verdict.passed == (name == "before"):
+                how = "passes before" if verdict.passed else f"fails ({verdict.detail}) with"
+                raise UsageError(f"laid out anew, its check {how} the change")
+
     with room() as top:
-        for name, also in (("before", {}), ("after", answer)):
-            folder = top / name
-            folder.mkdir()
-            lay_out(task.files, folder)
-            if task.setup:
-                done = subprocess.run(
-                    [sys.executable, "-c", task.setup], cwd=folder, capture_output=True, text=True
-                )
-                if done.returncode:
-                    said = (done.stderr.strip() or "it said nothing").splitlines()
-                    raise QcodeError(f"the task cannot be laid out: {said[-1]}")
-            lay_out(also, folder)
-            lay_out(task.check.overlay, folder)
-            when = f"{'before' if name == 'before' else 'with'} the change, laid out anew"
-            outcome = run(task.check.cmd, folder, environ, when)
-            if outcome.passed == (name == "before"):
-                how = "passes before the change" if outcome.passed else f"fails: {_why(outcome)}"
-                raise UsageError(f"laid out anew, its check {how}")
+        asyncio.run(proved(top))
 
 
 def check_free(task_id: str, out: Path) -> None:

@@ -61,10 +61,12 @@ def judge(check: Check, folder: Path, originals: Path, run: Run) -> Verdict:
     try:
         for name in names:
             _put(folder / name, _bytes(originals / name))
-        try:
-            source.git("apply", "--whitespace=nowarn", "-", folder=folder, data=_encoded(more))
-        except QcodeError as error:
-            return Verdict(False, "error", f"the tests' patch does not apply: {error.message}", "")
+        if names:
+            try:
+                source.git("apply", "--whitespace=nowarn", "-", folder=folder, data=_encoded(more))
+            except QcodeError as error:
+                why = f"the tests' patch does not apply: {error.message}"
+                return Verdict(False, "error", why, "")
         ran = run(check.cmd, folder, check.timeout_s)
     finally:
         for name, data in saved.items():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from eval_places import checked, git, laid_out, put, repository
 from scripted_server import ScriptedServer, call, text
 
 from qcode.errors import UsageError
-from qcode.evals.harness.task import Task
+from qcode.evals.harness.judging import judge
+from qcode.evals.harness.placing import place, write_files
+from qcode.evals.harness.task import Content, Task
 from qcode.evals.loaders import kit, new_cli, new_commit
 
 pytestmark = pytest.mark.slow  # each runs a project's tests several times, in the sandbox
@@ -76,9 +80,9 @@ def test_a_commit_becomes_a_task_that_its_tests_judge(
     assert "read its prompt" in said.err
     told = [line.rpartition("py ")[2] for line in said.err.splitlines() if "running" in line]
     assert told == [
-        "before the change …", "with the change …", "before the change, laid out anew …",
-        "with the change, laid out anew …",
+        "before the change …", "with the change …",
     ]  # fmt: skip
+    assert said.err.count("laid out anew") == 2
     assert task.prompt == (
         "Add numbers instead of subtracting them\n\nSums were wrong.\n\n" + new_commit.RULES
     )
@@ -90,6 +94,56 @@ def test_a_commit_becomes_a_task_that_its_tests_judge(
     }
     assert "a + b" not in json.dumps(dict(task.files)) + task.prompt
     assert proved(task, tmp_path, {"calc.py": FIXED}) == (1, 0)
+
+
+def verdicts(task: Task, top: Path, *answers: Mapping[str, Content]) -> list[str]:
+    """Return what `qcode eval` judges of a task as it is laid out, and with each answer on top."""
+
+    async def judged() -> list[str]:
+        placed = await place(task, top, os.environ)
+        found: list[str] = []
+        for answer in ({}, *answers):
+            write_files(placed.repo, answer)
+            verdict = await judge(task, placed, os.environ, answer=top / "none")
+            found.append(verdict.reason)
+            assert all((placed.repo / name).read_text() == text for name, text in answer.items()), (
+                "judging leaves the agent's files alone"
+            )
+        return found
+
+    return asyncio.run(judged())
+
+
+def test_a_trial_of_it_is_judged_by_the_hidden_tests_one_by_one(
+    project: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "own.jsonl"
+    make("commit", "HEAD", "--repo", str(project), "-o", str(out))
+
+    assert verdicts(
+        only(out),
+        tmp_path / "top",
+        {"test_calc.py": "def test_add():\n    pass\n"},
+        {"conftest.py": "import pytest\n\n\n@pytest.fixture(autouse=True)\n"
+                        "def all_skipped():\n    pytest.skip('not today')\n"},
+        {"conftest.py": "", "calc.py": FIXED.replace("twice", "thrice")},
+        {"calc.py": FIXED},
+    ) == [
+        "still_failing", "still_failing", "still_failing", "still_failing", "pass",
+    ]  # fmt: skip
+
+
+def test_a_module_that_nobody_wrote_is_a_failure_and_no_error(
+    project: Path, tmp_path: Path
+) -> None:
+    repository(project, {"more.py": "x = 1\n", "test_more.py": "from more import x\n\n\n"
+                         "def test_x():\n    assert x == 1\n"})  # fmt: skip
+    out = tmp_path / "own.jsonl"
+    make("commit", "HEAD", "--repo", str(project), "-o", str(out))
+
+    found = verdicts(only(out), tmp_path / "top", {"more.py": "x = 2\n"}, {"more.py": "x = 1\n"})
+
+    assert found == ["still_failing", "still_failing", "pass"]
 
 
 def test_a_large_tree_stands_in_a_bundle_without_any_history(project: Path, tmp_path: Path) -> None:
@@ -259,6 +313,7 @@ def test_a_session_becomes_a_task_with_the_persons_words(
     assert dict(task.check.overlay) == {"test_calc.py": NEW_TEST}
     assert task.check.cmd == "python -m pytest -q -p no:cacheprovider test_calc.py"
     assert proved(task, tmp_path, {"calc.py": FIXED}) == (1, 0)
+    assert verdicts(task, tmp_path / "top", {"calc.py": FIXED}) == ["still_failing", "pass"]
 
 
 def test_sessions_that_show_nothing_are_refused(
