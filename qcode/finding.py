@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qcode.escapes import plain
-from qcode.journal import Entry
+from qcode.journal.listing import Entry
 from qcode.masked import masked
 from qcode.secrets import Masker
 

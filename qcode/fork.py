@@ -15,7 +15,8 @@ from pathlib import Path
 from qcode import __version__, titles
 from qcode.conversation import is_summary
 from qcode.errors import QcodeError, UsageError
-from qcode.journal import Journal, Loaded, load, moment, new_id
+from qcode.journal.loading import Loaded, load
+from qcode.journal.writing import Journal, moment, new_id
 from qcode.messages import JsonObject, Message, to_json
 from qcode.secrets import Masker
 

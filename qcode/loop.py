@@ -28,7 +28,7 @@ from qcode.errors import AlreadySo, BudgetError, ProviderError, ProviderFault, Q
 from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.interposed import NOTHING as UNRULED
-from qcode.journal import CUT_SHORT, NOT_RUN, UNKNOWN
+from qcode.journal.missing import CUT_SHORT, NOT_RUN, UNKNOWN
 from qcode.messages import (
     Asked,
     AssistantMessage,

@@ -13,7 +13,7 @@ from qcode.conversation import Conversation
 from qcode.errors import QcodeError
 from qcode.events import Emit, ErrorRaised, Event, TurnEnd, TurnFinished
 from qcode.interposed import Said
-from qcode.journal import Journal, moment, usage_from_json, usage_to_json
+from qcode.journal.writing import Journal, moment, usage_from_json, usage_to_json
 from qcode.loop import run_turn
 from qcode.messages import Asked, Image, Message, ToolCall, Usage, UserMessage, to_json
 from qcode.network import purpose

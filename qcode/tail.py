@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qcode.errors import QcodeError
-from qcode.journal import load
+from qcode.journal.loading import load
 from qcode.messages import AssistantMessage, Message, UserMessage, from_json
 
 WHOLE_BYTES = 1 << 19

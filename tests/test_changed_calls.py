@@ -13,7 +13,8 @@ from qcode import events
 from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.changed import in_words
 from qcode.events import TurnEnd
-from qcode.journal import CHANGED, load
+from qcode.journal.loading import load
+from qcode.journal.missing import CHANGED
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage
 from qcode.permissions import Mode
 from qcode.rules import rules_of

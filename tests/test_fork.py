@@ -18,7 +18,9 @@ from qcode import titles
 from qcode.conversation import Conversation
 from qcode.errors import QcodeError, UsageError
 from qcode.fork import fork
-from qcode.journal import Journal, entries, load
+from qcode.journal.listing import entries
+from qcode.journal.loading import load
+from qcode.journal.writing import Journal
 from qcode.messages import (
     Asked,
     AssistantMessage,

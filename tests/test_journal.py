@@ -11,7 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qcode.errors import QcodeError, UsageError
-from qcode.journal import CUT_SHORT, NOT_RUN, Journal, entries, find, load, new_id
+from qcode.journal.listing import entries, find
+from qcode.journal.loading import load
+from qcode.journal.missing import CUT_SHORT, NOT_RUN
+from qcode.journal.writing import Journal, new_id
 from qcode.messages import (
     AssistantMessage,
     Message,

@@ -24,7 +24,9 @@ from qcode.approvals import ApprovalRequest, Decision, Scope
 from qcode.budget import Budget
 from qcode.errors import ToolError
 from qcode.events import Event, TurnEnd, TurnFinished
-from qcode.journal import CUT_SHORT, NOT_RUN, load, new_id
+from qcode.journal.loading import load
+from qcode.journal.missing import CUT_SHORT, NOT_RUN
+from qcode.journal.writing import new_id
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.permissions import Mode
 from qcode.prompts import load as load_prompt

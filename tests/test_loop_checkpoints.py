@@ -15,7 +15,7 @@ from qcode.approvals import Nobody
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.errors import QcodeError
 from qcode.events import Event, TurnEnd, TurnFinished
-from qcode.journal import Journal, new_id
+from qcode.journal.writing import Journal, new_id
 from qcode.messages import ToolMessage
 from qcode.permissions import Mode
 from qcode.providers import ToolSpec

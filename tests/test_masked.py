@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qcode.journal import Journal, load
+from qcode.journal.loading import load
+from qcode.journal.writing import Journal
 from qcode.masked import WrittenDown, masked_json, masked_message
 from qcode.messages import (
     AssistantMessage,

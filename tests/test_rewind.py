@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qcode.journal import Journal, load
+from qcode.journal.loading import load
+from qcode.journal.writing import Journal
 from qcode.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
 from qcode.rewind import before_call
 from qcode.session import JournalledHistory

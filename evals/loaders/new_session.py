@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qcode import journal
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.states import State, below, find
 from qcode.checkpoints.store import Store
@@ -20,6 +19,7 @@ from qcode.evals.loaders import new
 from qcode.evals.loaders.base import as_content
 from qcode.evals.loaders.new import Known
 from qcode.facts.commands import purpose_of
+from qcode.journal import loading
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.protection.roles import role_at
 
@@ -46,7 +46,7 @@ def make(
         UsageError: nobody said anything in it, no test passed, or its tests pass at the start.
         SandboxError: there is no sandbox to run them in.
     """
-    loaded = journal.load(file)
+    loaded = loading.load(file)
     task_id = name or f"{suite}-session-{loaded.id}"
     new.check_free(task_id, out)
     said = loaded.conversation.everything()

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from qcode import journal
 from qcode.errors import UsageError
 from qcode.evals.harness.trial import Trial
 from qcode.evals.reports import artefacts
@@ -18,7 +17,8 @@ from qcode.evals.reports.steps import Step, steps
 from qcode.evals.reports.summary import tokens
 from qcode.evals.reports.taxonomy import TITLES, classify
 from qcode.evals.reports.told import editing_tools, shown, told
-from qcode.journal import Loaded
+from qcode.journal import loading
+from qcode.journal.loading import Loaded
 from qcode.messages import Message, ToolCall, ToolMessage, UserMessage
 from qcode.secrets import Masker
 from qcode.ui.printable import encodable, one_line, printable
@@ -125,7 +125,7 @@ def _sessions(folder: Path) -> list[Loaded]:
     found = []
     for path in artefacts.journals(folder):
         try:
-            found.append(journal.load(path))
+            found.append(loading.load(path))
         except UsageError:
             continue  # of another version; what else is kept is shown all the same
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qcode.journal import Loaded
+from qcode.journal.loading import Loaded
 from qcode.messages import Asked, AssistantMessage, Message, ToolMessage
 from qcode.record import Record
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from qcode import journal
 from qcode.errors import UsageError
 from qcode.evals.reports import artefacts
+from qcode.journal import loading
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage
 from qcode.record import Record
 from qcode.tools import all_tools
@@ -59,7 +59,7 @@ def told(folder: Path | None) -> Told:
     messages: list[Message] = []
     for path in artefacts.journals(folder):
         try:
-            messages += journal.load(path).conversation.from_the_start()
+            messages += loading.load(path).conversation.from_the_start()
         except UsageError:
             continue  # of another version, say: what the trial counted is known all the same
     outputs = artefacts.texts(folder, "output")

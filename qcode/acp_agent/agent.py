@@ -37,7 +37,7 @@ from acp.schema import (
     SetSessionModeResponse,
 )
 
-from qcode import __version__, journal, paths
+from qcode import __version__, paths
 from qcode.acp_agent.asking import EditorApprover
 from qcode.acp_agent.buffers import EditorBuffers
 from qcode.acp_agent.held import Held
@@ -47,6 +47,7 @@ from qcode.approvals import Approver
 from qcode.cli.composer import learner_of
 from qcode.errors import QcodeError, UsageError
 from qcode.escapes import plain
+from qcode.journal import listing
 from qcode.permissions import Mode
 from qcode.session import Session
 
@@ -182,7 +183,7 @@ class QcodeAgent:
         if (before := self._held.pop(session_id, None)) is not None:
             await before.close()
         try:
-            entry = journal.find(paths.state_dir() / "sessions", session_id)
+            entry = listing.find(paths.state_dir() / "sessions", session_id)
         except UsageError as error:
             raise RequestError(-32002, str(error)) from error
         return await self._begin(cwd, more, servers, entry)
@@ -192,7 +193,7 @@ class QcodeAgent:
         cwd: str,
         more: list[str] | None,
         servers: list[Any] | None,
-        entry: journal.Entry | None,
+        entry: listing.Entry | None,
     ) -> Held:
         folders = [Path(cwd), *map(Path, more or ())]
         for folder in folders:
@@ -311,17 +312,17 @@ def _modes(held: Held) -> SessionModeState:
     )
 
 
-def _listed(cwd: str | None, first: int) -> list[journal.Entry]:
+def _listed(cwd: str | None, first: int) -> list[listing.Entry]:
     wanted = os.path.realpath(cwd) if cwd else None
     every = (
         entry
-        for entry in journal.entries(paths.state_dir() / "sessions")
+        for entry in listing.entries(paths.state_dir() / "sessions")
         if entry.title and (wanted is None or os.path.realpath(entry.cwd) == wanted)
     )
     return [*islice(every, first, first + PAGE + 1)]
 
 
-def _info(entry: journal.Entry) -> SessionInfo:
+def _info(entry: listing.Entry) -> SessionInfo:
     when = datetime.fromtimestamp(entry.modified, UTC).isoformat()
     return SessionInfo(session_id=entry.id, cwd=entry.cwd, title=entry.title, updated_at=when)
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
 
-from qcode import config, journal, paths
+from qcode import config, paths
 from qcode.api.asking import Approve, Callback, Question, question_tool
 from qcode.api.function_tool import FunctionTool
 from qcode.approvals import Approver, Nobody
 from qcode.budget import Budget
 from qcode.daemon import in_daemon
 from qcode.errors import UsageError
+from qcode.journal import listing
 from qcode.network import ledger
 from qcode.permissions import Mode
 from qcode.providers import Provider
@@ -187,7 +188,7 @@ async def opened(options: Options, cwd: Path, note: Callable[[str], None]) -> Se
         note(warning)
     entry = None
     if "resume" in options:
-        entry = journal.find(paths.state_dir() / "sessions", options["resume"])
+        entry = listing.find(paths.state_dir() / "sessions", options["resume"])
     chosen = await _chosen(options, settings, note)
     tools = list(options.get("tools", ()))
     for each in tools:

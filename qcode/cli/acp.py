@@ -14,7 +14,7 @@ from qcode.cli.start import choose_model, note_on_stderr, open_session
 
 if TYPE_CHECKING:
     from qcode.approvals import Approver
-    from qcode.journal import Entry
+    from qcode.journal.listing import Entry
     from qcode.session import Session
 
 

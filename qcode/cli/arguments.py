@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from qcode import journal, paths, profiles
+from qcode import paths, profiles
 from qcode.config import KEYS
 from qcode.errors import UsageError
+from qcode.journal import listing
 from qcode.permissions import Mode
 
 Known = Callable[[], Iterable[tuple[str, str]]]
@@ -73,7 +74,7 @@ class Arguments:
 
 def sessions(folder: Path, cwd: Path) -> list[tuple[str, str]]:
     """Return the ids of the last sessions with their first words, those of a directory first."""
-    last = [one for one in islice(journal.entries(folder), _SESSIONS) if one.title]
+    last = [one for one in islice(listing.entries(folder), _SESSIONS) if one.title]
     last.sort(key=lambda one: one.cwd != str(cwd))
     return [(one.id, one.title) for one in last]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import events, journal, paths
+from qcode import events, paths
 from qcode.approvals import Nobody
 from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
@@ -32,6 +32,7 @@ from qcode.headless.attempts import Attempts, Candidate
 from qcode.headless.ended import Ended, together
 from qcode.headless.order import Order
 from qcode.headless.work import Work
+from qcode.journal import writing
 from qcode.messages import JsonObject
 from qcode.record import Record, replace
 from qcode.rules import Rules
@@ -118,7 +119,7 @@ class Apartness:
     def __init__(self, plan: Plan, wish: Wish) -> None:
         self.plan = plan
         self.wish = wish
-        self.id = journal.new_id()
+        self.id = writing.new_id()
         self.started = time.monotonic()
         settings = wish.settings
         self.shared = Budget(

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
 
-from qcode import journal
 from qcode.cli.sessions import folder, here, remove, table
 from qcode.cli.travel import ABORT
 from qcode.errors import UsageError
-from qcode.journal import Entry
+from qcode.journal import listing
+from qcode.journal.listing import Entry
 from qcode.ui.terminal import Look
 
 PICKED = 20
@@ -84,7 +84,7 @@ def by_number(
 
 
 def _every(but: str) -> Iterator[Entry]:
-    return (entry for entry in journal.entries(folder()) if entry.title and entry.id != but)
+    return (entry for entry in listing.entries(folder()) if entry.title and entry.id != but)
 
 
 def _nothing() -> UsageError:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import journal, paths, profiles
+from qcode import paths, profiles
 from qcode.accounting import Account, account, table, to_json
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
 from qcode.cli.composer import told_here
@@ -36,6 +36,7 @@ from qcode.composing import Budgets, Composing
 from qcode.context import system_prompt
 from qcode.errors import UsageError
 from qcode.escapes import with_tags_seen
+from qcode.journal import listing, loading
 from qcode.providers.registry import Target, resolve
 from qcode.rules import rules_of
 from qcode.tiers import tier_for
@@ -71,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
         chosen = _configured(settings, local=args.local)
         found, what = _first(settings, chosen, cwd), "a first request here"
     else:
-        loaded = journal.load(entry.path)
+        loaded = loading.load(entry.path)
         settings = replace(settings, model=args.model or loaded.model)
         chosen = _configured(settings, local=args.local)
         found, what = _next(settings, chosen, loaded), f"the next request of session {entry.id}"
@@ -85,11 +86,11 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
+def _entry(args: argparse.Namespace, cwd: Path) -> listing.Entry | None:
     if args.session and args.resume_last:
         raise UsageError("--session and --continue exclude each other")
     if args.session:
-        return journal.find(paths.state_dir() / "sessions", args.session)
+        return listing.find(paths.state_dir() / "sessions", args.session)
     return newest_session(cwd) if args.resume_last else None
 
 
@@ -147,7 +148,7 @@ async def _composed(settings: Settings, chosen: Chosen, cwd: Path) -> UserMessag
     return await composing.compose("", is_first=True)
 
 
-def _next(settings: Settings, chosen: Chosen, loaded: journal.Loaded) -> Account:
+def _next(settings: Settings, chosen: Chosen, loaded: loading.Loaded) -> Account:
     """Return what the next request of a session holds, before a person says more."""
     tier = tier_for(chosen.context_window)
     edit_format = edit_format_of(settings, chosen)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from qcode.cli.in_editor import InEditor
     from qcode.config import Settings
     from qcode.facts.learning import Learner
-    from qcode.journal import Entry
+    from qcode.journal.listing import Entry
     from qcode.session import Session
     from qcode.ui.links import Linker
     from qcode.ui.prompt import Prompt

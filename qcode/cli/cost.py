@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from qcode import journal, paths
+from qcode import paths
 from qcode.cli.options import add_place, enter_directory
 from qcode.cli.process import require_stdout
 from qcode.cli.start import newest_session
@@ -20,6 +20,7 @@ from qcode.cost.entries import Entry, of_folder, of_journal
 from qcode.cost.reading import COMPARED, compared, local_power, local_seconds, prices_by_name
 from qcode.cost.sums import KINDS, By, Sum, by, moment_of, total
 from qcode.errors import UsageError
+from qcode.journal import listing
 from qcode.models import find
 from qcode.models.energy import energy
 from qcode.record import Record
@@ -60,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
     if args.session and args.newest:
         raise UsageError("an ID and --continue exclude each other")
     if args.session or args.newest:
-        one = journal.find(folder, args.session) if args.session else newest_session(cwd)
+        one = listing.find(folder, args.session) if args.session else newest_session(cwd)
         path = one.path
         entries = list(of_journal(path))
     else:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from qcode import journal
 from qcode.conversation import Conversation
 from qcode.files_whole import check_free, write_whole
-from qcode.journal import Loaded
+from qcode.journal import loading
+from qcode.journal.loading import Loaded
 from qcode.masked import masked_message
 from qcode.messages import JsonObject, Message, Usage, from_json, to_json
 from qcode.noted import Notes
@@ -42,7 +42,7 @@ def read(source: Path, masker: Masker) -> Loaded:
 
     Its journal may be older than their masking.
     """
-    loaded = journal.load(source)
+    loaded = loading.load(source)
     notes = Notes()
 
     def masked(messages: Sequence[Message]) -> list[Message]:

@@ -21,7 +21,7 @@ from qcode.errors import UsageError
 from qcode.ui.terminal import Look
 
 if TYPE_CHECKING:
-    from qcode.journal import Entry
+    from qcode.journal.listing import Entry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

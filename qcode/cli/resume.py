@@ -6,11 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from qcode import journal, paths
+from qcode import paths
 from qcode.cli.choosing import LEAVE, by_number, from_list
 from qcode.cli.interactive import converse, look_of, require_terminal
 from qcode.cli.options import add_shared, enter_directory
 from qcode.cli.start import newest_session
+from qcode.journal import listing
 from qcode.ui.printable import printable
 
 
@@ -24,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     """Reopen a session; return the exit code."""
     require_terminal("`qcode run --resume ID` works without one, `qcode sessions` lists the ids")
     if args.id:
-        entry: journal.Entry | None = journal.find(paths.state_dir() / "sessions", args.id)
+        entry: listing.Entry | None = listing.find(paths.state_dir() / "sessions", args.id)
     elif args.resume_last:
         entry = newest_session(enter_directory(args))
     else:
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     return converse(args, enter_directory(args), entry=entry)
 
 
-def _pick(cwd: Path) -> journal.Entry | None:
+def _pick(cwd: Path) -> listing.Entry | None:
     """Return the session a person picks; None if they pick none."""
     look = look_of(sys.stdout)
     if look.live:
@@ -55,5 +56,5 @@ def _pick(cwd: Path) -> journal.Entry | None:
                 answer = LEAVE
             question = asking.send(answer)
     except StopIteration as end:
-        chosen: journal.Entry | None = end.value
+        chosen: listing.Entry | None = end.value
         return chosen

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import journal, paths
+from qcode import paths
 from qcode.approvals import Nobody
 from qcode.cli.foreground import Foreground, Plan
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
@@ -30,6 +30,7 @@ from qcode.context import estimate_tokens
 from qcode.errors import QcodeError, UsageError
 from qcode.events import TurnEnd
 from qcode.headless.order import Order
+from qcode.journal import listing
 from qcode.permissions import Mode
 from qcode.record import replace
 
@@ -250,9 +251,9 @@ def _check_attempts(args: argparse.Namespace) -> None:
         raise UsageError("--at-once is about --attempts", hint="say how many with --attempts N")
 
 
-def _entry(args: argparse.Namespace, cwd: Path) -> journal.Entry | None:
+def _entry(args: argparse.Namespace, cwd: Path) -> listing.Entry | None:
     if args.resume and args.resume_last:
         raise UsageError("--resume and --continue exclude each other")
     if args.resume:
-        return journal.find(paths.state_dir() / "sessions", args.resume)
+        return listing.find(paths.state_dir() / "sessions", args.resume)
     return newest_session(cwd) if args.resume_last else None

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from qcode import journal, paths, titles
+from qcode import paths, titles
 from qcode.cli import exporting
 from qcode.cli.exporting import export_session
 from qcode.cli.process import require_stdout
 from qcode.errors import QcodeError
 from qcode.finding import search
 from qcode.fork import fork
-from qcode.journal import Entry, Loaded
+from qcode.journal import listing, loading, writing
+from qcode.journal.listing import Entry
+from qcode.journal.loading import Loaded
 from qcode.messages import JsonObject
 from qcode.secrets import Masker, known_in
 from qcode.ui.printable import encodable, one_line, printable
@@ -104,7 +106,7 @@ def _moment(entry: Entry) -> datetime:
 def _list(args: argparse.Namespace) -> int:
     require_stdout("the list")
     cwd = Path.cwd()
-    every = list(journal.entries(folder()))
+    every = list(listing.entries(folder()))
     listed = every if args.all else here(every, cwd)
     found: dict[str, str] = {}
     if args.search.strip():
@@ -148,7 +150,7 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _load(wanted: str) -> Loaded:
-    return exporting.read(journal.find(folder(), wanted).path, Masker(known_in(os.environ)))
+    return exporting.read(listing.find(folder(), wanted).path, Masker(known_in(os.environ)))
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -157,13 +159,13 @@ def _export(args: argparse.Namespace) -> int:
         require_stdout("the session")
         print(exporting.rendered(_load(args.id), args.format), end="")
         return 0
-    source = journal.find(folder(), args.id).path
+    source = listing.find(folder(), args.id).path
     export_session(source, args.format, Path(args.output), masker, force=args.force)
     return 0
 
 
 def _fork(args: argparse.Namespace) -> int:
-    source = journal.find(folder(), args.id).path
+    source = listing.find(folder(), args.id).path
     masker = Masker(known_in(os.environ))
     path = fork(source, folder(), masker, before=args.before, title=args.title)
     print(path.stem)
@@ -172,7 +174,7 @@ def _fork(args: argparse.Namespace) -> int:
 
 
 def _rename(args: argparse.Namespace) -> int:
-    path = journal.find(folder(), args.id).path
+    path = listing.find(folder(), args.id).path
     title = rename(path, " ".join(args.title))
     print(f"{path.stem}  {title or '(no title)'}")
     return 0
@@ -186,7 +188,7 @@ def rename(path: Path, title: str) -> str:
         QcodeError: it cannot be written.
     """
     title = titles.clean(title)
-    opened = journal.Journal.reopen(path)
+    opened = writing.Journal.reopen(path)
     try:
         was = os.stat(path)
         opened.write({"type": "title", "title": title})
@@ -231,7 +233,7 @@ def remove(path: Path) -> str:
         UsageError: it is open in another qcode.
     """
     # Opening takes the lock, or says that another process has it.
-    opened = journal.Journal.reopen(path)
+    opened = writing.Journal.reopen(path)
     try:
         note = _forget_states(path)
         path.unlink()
@@ -248,7 +250,7 @@ def _forget_states(path: Path) -> str:
     from qcode.checkpoints.prune import forget
 
     try:
-        root = Path(journal.load(path).cwd)
+        root = Path(loading.load(path).cwd)
         if root.is_dir():
             forget(root, path.stem, paths.state_dir() / "checkpoints")
     except QcodeError as error:
@@ -265,4 +267,4 @@ def _journal_of(wanted: str) -> Path:
     exact = folder() / f"{wanted}.jsonl"
     if exact.parent == folder() and exact.is_file():
         return exact
-    return journal.find(folder(), wanted).path
+    return listing.find(folder(), wanted).path

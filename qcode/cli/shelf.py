@@ -12,15 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import journal, titles
+from qcode import titles
 from qcode.cli import Parser, exporting, sessions
 from qcode.cli.choosing import choose
 from qcode.errors import UsageError
 from qcode.finding import search
 from qcode.fork import fork as copy
+from qcode.journal import listing
 
 if TYPE_CHECKING:
-    from qcode.journal import Entry
+    from qcode.journal.listing import Entry
     from qcode.session import Session
     from qcode.ui.terminal import Look
 
@@ -94,7 +95,7 @@ def rename(session: Session, rest: str) -> str:
 
 def listed(session: Session, rest: str, cwd: Path) -> str:
     """Return the last sessions of a directory, or those in which all of some words were said."""
-    every = (each for each in journal.entries(sessions.folder()) if each.cwd == str(cwd))
+    every = (each for each in listing.entries(sessions.folder()) if each.cwd == str(cwd))
     if rest:
         every = (each for each, words in search(every, rest) if words is not None)
     entries = list(islice(every, LISTED + 1))
@@ -121,7 +122,7 @@ async def resume(
         UsageError: there is none, it is this one, or one of another directory.
     """
     if rest:
-        entry: Entry | None = journal.find(sessions.folder(), rest)
+        entry: Entry | None = listing.find(sessions.folder(), rest)
     else:
         entry = await choose(cwd, look, ask, say, but=session.id)
     if entry is None:

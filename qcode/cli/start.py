@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcode import __version__, journal, paths, profiles, remembered
+from qcode import __version__, paths, profiles, remembered
 from qcode.agent import Agent
 from qcode.approvals import Nobody
 from qcode.budget import Budget
@@ -30,6 +30,7 @@ from qcode.config import Settings
 from qcode.context import fitting, output_limit, system_prompt
 from qcode.edit_formats import DEFAULT, EditFormat, prompt_of, told
 from qcode.errors import ToolError, UsageError
+from qcode.journal import listing, loading, writing
 from qcode.messages import ToolCall
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -271,7 +272,7 @@ def open_session(
     cwd: Path,
     added: tuple[Path, ...],
     note: Note,
-    entry: journal.Entry | None = None,
+    entry: listing.Entry | None = None,
     apart: Apart | None = None,
     tools: Sequence[Tool[Any]] = (),
     instructions: str = "",
@@ -580,7 +581,7 @@ async def _workspace_state(cwd: Path) -> Hashable:
 def _history(
     chosen: Chosen,
     cwd: Path,
-    entry: journal.Entry | None,
+    entry: listing.Entry | None,
     edit_format: EditFormat,
     instructions: str,
 ) -> tuple[JournalledHistory, str, str, ToolProtocol | None]:
@@ -588,20 +589,20 @@ def _history(
     if instructions.strip():
         system = f"{system}\n\n{instructions.strip()}"
     if entry is None:
-        session_id = journal.new_id()
+        session_id = writing.new_id()
         header = {
             "id": session_id,
             "cwd": str(cwd),
             "model": chosen.target.model,
-            "created": journal.moment(),
+            "created": writing.moment(),
             "qcode": __version__,
             "system": system,
         }
-        opened = journal.Journal.create(paths.state_dir() / "sessions", header)
+        opened = writing.Journal.create(paths.state_dir() / "sessions", header)
         return JournalledHistory(opened), session_id, system, None
     # Locked first, read second: another process may still be writing.
-    opened = journal.Journal.reopen(entry.path)
-    loaded = journal.load(entry.path)
+    opened = writing.Journal.reopen(entry.path)
+    loaded = loading.load(entry.path)
     if loaded.model != chosen.target.model:
         opened.write({"type": "model", "model": chosen.target.model})
     history = JournalledHistory(
@@ -619,13 +620,13 @@ def _history(
     return history, entry.id, fitting(loaded.system or system, edit_format), protocol
 
 
-def newest_session(cwd: Path) -> journal.Entry:
+def newest_session(cwd: Path) -> listing.Entry:
     """Return the last used session of a directory.
 
     Raises:
         UsageError: there is none.
     """
-    for entry in journal.entries(paths.state_dir() / "sessions"):
+    for entry in listing.entries(paths.state_dir() / "sessions"):
         if entry.cwd == str(cwd) and entry.title:  # one just opened elsewhere has none yet
             return entry
     raise UsageError(

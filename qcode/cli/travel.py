@@ -8,13 +8,14 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
-from qcode import journal, paths
+from qcode import paths
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.shown import Part, named, parts, preview
 from qcode.checkpoints.timeline import Point, Timeline
 from qcode.checkpoints.travel import Clash, Plan
 from qcode.cli.options import add_place, enter_directory
 from qcode.errors import QcodeError, UsageError
+from qcode.journal import listing
 from qcode.prompts import load
 from qcode.record import Record
 from qcode.ui.printable import printable
@@ -107,7 +108,7 @@ def span(timeline: Timeline, step: int | None, *, only: bool) -> tuple[int, int]
     return point.index - 1, point.index if only else timeline.last.index
 
 
-def open_checkpoints(args: argparse.Namespace) -> tuple[Checkpoints, journal.Entry]:
+def open_checkpoints(args: argparse.Namespace) -> tuple[Checkpoints, listing.Entry]:
     """Return the checkpoints of the session that the options name.
 
     Raises:
@@ -116,7 +117,7 @@ def open_checkpoints(args: argparse.Namespace) -> tuple[Checkpoints, journal.Ent
     cwd = enter_directory(args)
     folder = paths.state_dir() / "sessions"
     if args.session:
-        entry = journal.find(folder, args.session)
+        entry = listing.find(folder, args.session)
         kept = _open(entry)
         if kept is None and not Path(entry.cwd).is_dir():
             raise UsageError(f"the directory of session `{entry.id}`, `{entry.cwd}`, is gone")
@@ -125,7 +126,7 @@ def open_checkpoints(args: argparse.Namespace) -> tuple[Checkpoints, journal.Ent
         return kept, entry
     # From below a session's directory, too; the nearest first.
     for place in (cwd, *cwd.parents):
-        for entry in journal.entries(folder):
+        for entry in listing.entries(folder):
             if entry.cwd == str(place) and (kept := _open(entry)) is not None:
                 return kept, entry
     raise UsageError(
@@ -133,7 +134,7 @@ def open_checkpoints(args: argparse.Namespace) -> tuple[Checkpoints, journal.Ent
     )
 
 
-def _open(entry: journal.Entry) -> Checkpoints | None:
+def _open(entry: listing.Entry) -> Checkpoints | None:
     root = Path(entry.cwd)
     if not root.is_dir():
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from qcode import journal
 from qcode.cli.process import require_stdout
 from qcode.cli.travel import (
     ABORT,
@@ -27,6 +26,7 @@ from qcode.cli.travel import (
     taken,
 )
 from qcode.errors import QcodeError, UsageError
+from qcode.journal import listing, loading, writing
 from qcode.session import JournalledHistory
 
 VERB = "undo"
@@ -130,16 +130,16 @@ def _ask(question: str) -> str:
         return ABORT
 
 
-def _journal(entry: journal.Entry) -> journal.Journal:
+def _journal(entry: listing.Entry) -> writing.Journal:
     """Return the session's journal, locked.
 
     Raises:
         UsageError: the session is open in another qcode.
     """
-    return journal.Journal.reopen(entry.path)
+    return writing.Journal.reopen(entry.path)
 
 
-def _tell(entry: journal.Entry, prepared: Prepared, opened: journal.Journal | None) -> None:
+def _tell(entry: listing.Entry, prepared: Prepared, opened: writing.Journal | None) -> None:
     """Write into the journal what the model has to know when the session goes on."""
     if opened is None:
         try:
@@ -152,7 +152,7 @@ def _tell(entry: journal.Entry, prepared: Prepared, opened: journal.Journal | No
         finally:
             mine.close()
         return
-    loaded = journal.load(entry.path)
+    loaded = loading.load(entry.path)
     history = JournalledHistory(opened, loaded.conversation)
     if prepared.verb == "redo":
         if not history.go_on_again():

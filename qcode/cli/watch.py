@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcode import events, journal, paths, transaction
+from qcode import events, paths, transaction
 from qcode.approvals import Nobody
 from qcode.cli import fail
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
@@ -19,6 +19,7 @@ from qcode.cli.start import choose_model, newest_session, note_on_stderr, open_s
 from qcode.cli.stopping import Stopping
 from qcode.errors import QcodeError
 from qcode.events import TurnEnd
+from qcode.journal import listing
 from qcode.permissions import Mode
 from qcode.ui.terminal import Look, Terminal
 from qcode.watching.by_git import ByGit
@@ -93,7 +94,7 @@ class Watching:
         self._stopping = Stopping(self._interrupt)
         self._error_code = 1
 
-    async def run(self, entry: journal.Entry | None) -> int:
+    async def run(self, entry: listing.Entry | None) -> int:
         """Watch to the end; return the exit code."""
         say = self._terminal.say
         approver: TerminalApprover | Nobody = Nobody()

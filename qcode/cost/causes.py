@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from qcode.compaction.meter import CHARACTERS, size
-from qcode.journal import Loaded, load
+from qcode.journal.loading import Loaded, load
 from qcode.messages import Asked, AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from qcode.models.model import Prices
 from qcode.models.pricing import cost

@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from qcode.journal import usage_from_json
+from qcode.journal.writing import usage_from_json
 from qcode.messages import Asked
 from qcode.record import Record
 

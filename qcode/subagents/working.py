@@ -16,7 +16,7 @@ from qcode.budget import Budget
 from qcode.compaction.compactor import Compactor
 from qcode.errors import QcodeError, ToolError
 from qcode.events import Emit, Event, TurnEnd
-from qcode.journal import Journal, moment, new_id
+from qcode.journal.writing import Journal, moment, new_id
 from qcode.loop import run_turn
 from qcode.messages import Asked, AssistantMessage, UserMessage
 from qcode.permissions import Mode

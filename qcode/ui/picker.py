@@ -27,7 +27,7 @@ from prompt_toolkit.styles import Style
 
 from qcode.errors import QcodeError
 from qcode.finding import search
-from qcode.journal import Entry
+from qcode.journal.listing import Entry
 from qcode.messages import Message
 from qcode.tail import last_said
 from qcode.ui.picker_lines import footer, header, line_of, preview_of, rows_of

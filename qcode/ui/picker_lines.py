@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from qcode.journal import Entry
+from qcode.journal.listing import Entry
 from qcode.messages import Message, UserMessage
 from qcode.ui.picking import Picking
 from qcode.ui.printable import fit, one_line, printable, width

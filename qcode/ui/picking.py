@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qcode.journal import Entry
+from qcode.journal.listing import Entry
 
 
 def rank(words: Sequence[str], entry: Entry) -> int | None:

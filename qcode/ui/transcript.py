@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from qcode.journal import Loaded
+from qcode.journal.loading import Loaded
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.ui.printable import printable
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from qcode import journal, paths, profiles
+from qcode import paths, profiles
 from qcode.cli.arguments import Arguments, models, sessions, usual
+from qcode.journal import writing
 from qcode.messages import UserMessage, to_json
 from qcode.profiles import Profile
 
@@ -68,7 +69,7 @@ def test_sessions_of_this_directory_come_first(tmp_path: Path) -> None:
         ("c", tmp_path, ""),
     ):
         header = {"id": name, "cwd": str(cwd), "model": "m", "created": "", "system": ""}
-        opened = journal.Journal.create(
+        opened = writing.Journal.create(
             Path(os.environ["XDG_STATE_HOME"]) / "qcode/sessions", header
         )
         if said:

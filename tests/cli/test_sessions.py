@@ -12,7 +12,7 @@ import pytest
 
 from qcode import paths
 from qcode.cli import run_command
-from qcode.journal import Journal
+from qcode.journal.writing import Journal
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage, to_json
 
 TALK: list[Message] = [

@@ -10,7 +10,7 @@ from thorough import examples
 from qcode.compaction.compactor import Compactor
 from qcode.compaction.ledger import Touched
 from qcode.conversation import Conversation
-from qcode.journal import answer_orphans
+from qcode.journal.loading import answer_orphans
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import scripted_server as scripted
 
-from qcode import events, journal
+from qcode import events
 from qcode.approvals import Nobody
 from qcode.cli.start import Chosen, open_session
 from qcode.config import Settings
 from qcode.errors import BudgetError, QcodeError
 from qcode.events import Event, TurnEnd
+from qcode.journal import listing, loading
 from qcode.messages import Usage, UserMessage
 from qcode.permissions import Mode
 from qcode.prompts import load
@@ -76,7 +77,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def opened(
-    work: Path, base_url: str, entry: journal.Entry | None = None, *, usual: bool = True
+    work: Path, base_url: str, entry: listing.Entry | None = None, *, usual: bool = True
 ) -> Session:
     settings = Settings(
         sandbox=Level.OFF,
@@ -193,7 +194,7 @@ def test_an_answer_of_no_use_leaves_the_ledger_alone(
     assert session.history.summary == ""
     assert isinstance(seen[-1], events.TurnFinished)
     assert seen[-1].end is TurnEnd.ANSWERED
-    assert journal.load(session.history.journal.path).messages == session.history.messages
+    assert loading.load(session.history.journal.path).messages == session.history.messages
 
 
 def test_what_an_answer_cost_counts_also_if_it_is_of_no_use(work: Path) -> None:
@@ -240,7 +241,7 @@ def test_a_reopened_session_sends_the_same_bytes(
     monkeypatch.setenv("DEPLOY_TOKEN", "hunter2hunter2")
     model = Model(scripted.text(f"{SUMMARY} The token is hunter2hunter2."))
     session, _ = lived(work, model)
-    entry = journal.find(session.history.journal.path.parent, session.id)
+    entry = listing.find(session.history.journal.path.parent, session.id)
 
     async def go_on() -> Session:
         again = opened(work, server.base_url, entry)
@@ -293,7 +294,7 @@ def test_a_person_may_ask_for_one_and_say_what_to_keep(work: Path) -> None:
     kept = f"The person wanted kept: {wish}\n\n{SUMMARY}"
     assert session.history.summary == kept
     assert kept in model.messages(-1)[1]["content"]
-    assert journal.load(session.history.journal.path).messages == session.history.messages
+    assert loading.load(session.history.journal.path).messages == session.history.messages
 
 
 def test_nothing_is_asked_where_the_budget_is_used_up(work: Path) -> None:
@@ -387,6 +388,6 @@ def test_each_request_begins_with_the_one_before_or_is_compacted(work: Path, see
         anew += bool(last) and not text.startswith(last)
         last = text
     assert anew == len(notes(seen)) >= 1
-    assert journal.load(session.history.journal.path).messages == session.history.messages
+    assert loading.load(session.history.journal.path).messages == session.history.messages
     tops = [request.raw.partition(b'"messages":')[0] for request in model.seen]
     assert sum(a != b for a, b in pairwise(tops)) == 1  # `recall` is told of

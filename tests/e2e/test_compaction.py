@@ -10,7 +10,7 @@ import pytest
 import scripted_server as scripted
 from program import Program, repository, sessions
 
-from qcode.journal import load
+from qcode.journal.loading import load
 
 REQUEST = "Count what is in every file. Never touch setup.cfg."
 STEPS = 30

@@ -12,7 +12,7 @@ from hostile import HOSTILE, obeyed
 from pty_program import PtyProgram
 
 from qcode import paths
-from qcode.journal import Journal
+from qcode.journal.writing import Journal
 from qcode.messages import AssistantMessage, ToolCall, UserMessage, to_json
 
 ENTER, ESC, CTRL_C, CTRL_D, CTRL_F, CTRL_N, CTRL_P = (
@@ -236,7 +236,7 @@ def test_what_was_said_drives_nothing(
 @pytest.fixture
 def in_terminal(work: Path) -> Callable[[str], list[str]]:
     """Return what a terminal would obey of the lines for a session of that text."""
-    from qcode.journal import entries
+    from qcode.journal.listing import entries
     from qcode.ui.picker_lines import footer, header, line_of, preview_of
     from qcode.ui.picking import Picking
 

@@ -15,7 +15,7 @@ import pytest
 import scripted_server as scripted
 from program import Program, git, repository, sessions
 
-from qcode.journal import load
+from qcode.journal.loading import load
 from qcode.messages import AssistantMessage, ToolMessage
 from qcode.repeats import ALLOWED as REPEATS_ALLOWED
 

@@ -12,7 +12,8 @@ from pty_program import PtyProgram
 from scripted_server import Json, Reply, ScriptedServer, call, text
 
 from qcode import paths
-from qcode.journal import Entry, entries, load
+from qcode.journal.listing import Entry, entries
+from qcode.journal.loading import load
 from qcode.messages import UserMessage
 
 ENTER, CTRL_D, CTRL_U = "\r", "\x04", "\x15"

@@ -10,7 +10,7 @@ import pytest
 import scripted_server as scripted
 from program import Program, git, repository
 
-from qcode.journal import load
+from qcode.journal.loading import load
 from qcode.messages import UserMessage
 
 SHELL = "printf new > new.txt; rm b.txt; chmod 600 c.txt"

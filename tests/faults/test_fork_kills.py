@@ -9,7 +9,9 @@ from pathlib import Path
 from effects import Moment, watch
 
 from qcode.fork import fork
-from qcode.journal import Journal, entries, load
+from qcode.journal.listing import entries
+from qcode.journal.loading import load
+from qcode.journal.writing import Journal
 from qcode.messages import AssistantMessage, Message, UserMessage, to_json
 from qcode.secrets import Masker
 

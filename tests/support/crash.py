@@ -31,9 +31,9 @@ from effects import Moment, watch
 from filetree import Snapshot, snapshot, untouched
 
 import qcode
-from qcode import journal
 from qcode.checkpoints.keeper import Checkpoints
 from qcode.checkpoints.states import below, find
+from qcode.journal import loading, missing
 from qcode.messages import AssistantMessage, Message, ToolMessage
 from qcode.sandbox import house
 from qcode.sandbox.plain import Plain
@@ -151,7 +151,7 @@ class Place:
         sight = Sight(
             [_unpacked(each) for each in told["states"]],
             untouched(where / WORKSPACE / ".git") if self.kind == "repository" else {},
-            journal.load(path).messages,
+            loading.load(path).messages,
             told["moments"],
         )
         remove(where)
@@ -467,7 +467,7 @@ def _gone_on(place: Place, where: Path, told: dict[str, Any]) -> Iterator[str]:
     path = _journal_of(where)
     if path is None:
         return
-    loaded = journal.load(path)
+    loaded = loading.load(path)
     if loaded.damaged:
         yield f"{loaded.damaged} lines of the journal are damaged"
     yield from _answered_once(loaded.messages)
@@ -540,11 +540,11 @@ def _messages(place: Place, where: Path) -> Iterator[str]:
     path = _journal_of(where)
     if path is None:
         return
-    loaded = journal.load(path)
+    loaded = loading.load(path)
     if loaded.damaged:
         yield f"{loaded.damaged} lines of the journal are damaged"
     yield from _answered_once(loaded.messages)
-    cut = (journal.NOT_RUN, journal.CUT_SHORT)
+    cut = (missing.NOT_RUN, missing.CUT_SHORT)
     full = place.sight.messages
     for number, message in enumerate(loaded.messages):
         if number >= len(full):
@@ -675,7 +675,7 @@ def _resumed(place: Place, where: Path) -> Iterator[str]:
         if told.get("code") != 0:
             yield f"the resumed session ends with {told}: {_said(where)[-1500:]}"
             return
-    loaded = journal.load(path)
+    loaded = loading.load(path)
     if loaded.damaged:
         yield "the journal is damaged after resuming"
     yield from _answered_once(loaded.messages)

@@ -9,7 +9,7 @@ from typing import Any
 
 from qcode.evals.harness.trial import Conduct, Effort, Header, Reason, Trial
 from qcode.evals.reports.results import FILE, Results, last_of_each, to_json
-from qcode.journal import Journal, usage_to_json
+from qcode.journal.writing import Journal, usage_to_json
 from qcode.messages import (
     Asked,
     AssistantMessage,

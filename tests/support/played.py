@@ -14,7 +14,7 @@ from qcode.agent import Agent
 from qcode.approvals import Approver, Nobody
 from qcode.budget import Budget
 from qcode.events import Event, TurnEnd, TurnFinished
-from qcode.journal import Journal, new_id
+from qcode.journal.writing import Journal, new_id
 from qcode.permissions import Mode
 from qcode.providers import ToolSpec
 from qcode.providers.chat import ChatProvider

@@ -26,7 +26,7 @@ import scripted_server as scripted
 from program import COMMAND
 from schemas import faults
 
-from qcode.journal import load
+from qcode.journal.loading import load
 
 EVALS = Path(__file__).resolve().parents[3] / "shared" / "evals"
 PYTEST = "python -m pytest -q -p no:cacheprovider"

@@ -26,7 +26,8 @@ from qcode.editing.effects import FileEffect
 from qcode.errors import QcodeError
 from qcode.events import Event, TurnEnd
 from qcode.headless.ended import Ended, Violation
-from qcode.journal import Journal, Loaded
+from qcode.journal.loading import Loaded
+from qcode.journal.writing import Journal
 from qcode.messages import (
     AssistantMessage,
     Message,

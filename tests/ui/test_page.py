@@ -14,7 +14,7 @@ from hostile import HOSTILE, obeyed
 from thorough import many
 
 from qcode.conversation import Conversation
-from qcode.journal import Loaded
+from qcode.journal.loading import Loaded
 from qcode.messages import (
     AssistantMessage,
     Image,

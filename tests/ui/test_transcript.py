@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from qcode.conversation import Conversation
-from qcode.journal import Loaded
+from qcode.journal.loading import Loaded
 from qcode.messages import AssistantMessage, Image, ToolCall, ToolMessage, Usage, UserMessage
 from qcode.ui.page import page
 from qcode.ui.transcript import fenced, markdown, prose, shortened

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from qcode.conversation import is_said
-from qcode.journal import Loaded
+from qcode.journal.loading import Loaded
 from qcode.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage
 from qcode.noted import Noted
 from qcode.ui.page.cards import card

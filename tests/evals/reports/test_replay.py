@@ -18,12 +18,12 @@ from eval_results import (
 )
 from hostile import HOSTILE, obeyed
 
-from qcode import journal
 from qcode.errors import UsageError
 from qcode.evals.reports.replay import find, replay, replay_html
 from qcode.evals.reports.requested import requested
 from qcode.evals.reports.results import Results, read
 from qcode.evals.reports.steps import steps
+from qcode.journal import loading
 from qcode.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 
 PLACE = "trials/x/small-a/0"
@@ -171,7 +171,7 @@ def test_what_a_model_wrote_is_not_obeyed_by_the_terminal(words: str, tmp_path: 
 
 def test_steps_know_their_requests_only_where_all_are_noted(tmp_path: Path) -> None:
     asked = {place: each for place, each in FIXING_ASKED.items() if place != 3}
-    session = journal.load(write_journal(tmp_path, FIXING, asked=asked))
+    session = loading.load(write_journal(tmp_path, FIXING, asked=asked))
 
     found = steps(session)
 
