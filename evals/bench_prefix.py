@@ -25,8 +25,9 @@ from pathlib import Path
 
 from qcode import events, local
 from qcode.approvals import Nobody
+from qcode.cli.chosen import Chosen
 from qcode.cli.local import TerminalProgress
-from qcode.cli.start import Chosen, open_session
+from qcode.cli.start import open_session
 from qcode.config import Settings, ToolProtocol
 from qcode.evals.bench_prefix_wire import Sent, Wire
 from qcode.permissions import Mode

@@ -42,6 +42,16 @@ MAY_NOT = {
     ],
     "qcode.permissions": ["qcode.loop", "qcode.session", "qcode.config", "qcode.providers"],
     "qcode.loop": ["qcode.session", "qcode.config", "qcode.context", "qcode.git", "qcode.paths"],
+    "qcode.carrying": [
+        *(
+            "qcode.session",
+            "qcode.config",
+            "qcode.context",
+            "qcode.git",
+            "qcode.paths",
+            "qcode.loop",
+        )
+    ],
     "qcode.tools": [
         *("qcode.session", "qcode.loop", "qcode.providers", "qcode.journal"),
         *("qcode.config", "qcode.permissions", "qcode.local"),

@@ -14,7 +14,8 @@ import pytest
 import scripted_server as scripted
 
 from qcode.approvals import Nobody
-from qcode.cli.start import Chosen, open_session
+from qcode.cli.chosen import Chosen
+from qcode.cli.start import open_session
 from qcode.config import Settings
 from qcode.permissions import Mode
 from qcode.providers.prefix import described, first_difference

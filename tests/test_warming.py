@@ -13,7 +13,8 @@ import scripted_server as scripted
 
 from qcode.approvals import Nobody
 from qcode.cli import room
-from qcode.cli.start import Chosen, open_session
+from qcode.cli.chosen import Chosen
+from qcode.cli.start import open_session
 from qcode.cli.warm import warm_up
 from qcode.config import Settings, ToolProtocol
 from qcode.events import Event, TextDelta

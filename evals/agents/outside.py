@@ -195,8 +195,8 @@ def price_of(endpoint: Endpoint) -> Price | None:
     Raises:
         UsageError: the person's own file of models cannot be read.
     """
+    from qcode.cli.chosen import Chosen
     from qcode.cli.pricing import prices_of
-    from qcode.cli.start import Chosen
     from qcode.models.pricing import cost
     from qcode.providers.registry import Target
 

@@ -105,8 +105,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Do what the arguments say; return the exit code."""
     from qcode import paths
+    from qcode.cli.chosen import choose_model
+    from qcode.cli.noting import note_on_stderr
     from qcode.cli.options import enter_directory, settings_from
-    from qcode.cli.start import choose_model, note_on_stderr, provider_for
+    from qcode.cli.start import provider_for
 
     cwd = enter_directory(args)
     settings = settings_from(args, cwd)

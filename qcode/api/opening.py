@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import TracerProvider
 
-    from qcode.cli.start import Chosen
+    from qcode.cli.chosen import Chosen
     from qcode.session import Session
 
     E = TypeVar("E", bound=StrEnum)
@@ -240,7 +240,7 @@ def _approver(options: Options) -> Approver:
 async def _chosen(
     options: Options, settings: config.Settings, note: Callable[[str], None]
 ) -> Chosen:
-    from qcode.cli.start import Chosen, choose_model
+    from qcode.cli.chosen import Chosen, choose_model
     from qcode.providers.registry import Target
 
     if "provider" not in options:

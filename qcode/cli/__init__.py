@@ -146,7 +146,7 @@ def fail(message: str) -> None:
 
 
 def _notice(text: str) -> None:
-    from qcode.cli.start import note_on_stderr
+    from qcode.cli.noting import note_on_stderr
 
     note_on_stderr(text)
 

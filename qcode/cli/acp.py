@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qcode.cli.chosen import choose_model
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_pipes, require_stdout, run_to_end
-from qcode.cli.start import choose_model, note_on_stderr, open_session
+from qcode.cli.start import open_session
 
 if TYPE_CHECKING:
     from qcode.approvals import Approver

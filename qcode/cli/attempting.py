@@ -18,10 +18,11 @@ from qcode.approvals import Nobody
 from qcode.budget import Budget
 from qcode.checkpoints.in_session import SessionCheckpoints
 from qcode.cli.boundary import sandbox_from
+from qcode.cli.chosen import Chosen
 from qcode.cli.foreground import Plan, worse
 from qcode.cli.land import kept_of, land_commit, land_on_branch, put_patch
 from qcode.cli.reports import delivered
-from qcode.cli.start import Apart, Chosen, open_session
+from qcode.cli.start import Apart, open_session
 from qcode.cli.stopping import Stopping
 from qcode.cli.telling import Teller, progress_for
 from qcode.config import Settings

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from qcode import paths, profiles
 from qcode.accounting import Account, account, table, to_json
 from qcode.cli.boundary import SandboxBoundary, sandbox_from
+from qcode.cli.chosen import Chosen
 from qcode.cli.composer import told_here
 from qcode.cli.knowing import family_for, own_place, with_known
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import (
     add_model,
     add_place,
@@ -22,15 +24,7 @@ from qcode.cli.options import (
     settings_from,
 )
 from qcode.cli.process import require_stdout
-from qcode.cli.start import (
-    Chosen,
-    edit_format_of,
-    masker_for,
-    newest_session,
-    note_on_stderr,
-    specs_for,
-    specs_of,
-)
+from qcode.cli.start import edit_format_of, masker_for, newest_session, specs_for, specs_of
 from qcode.compaction.meter import Meter, fixed
 from qcode.composing import Budgets, Composing
 from qcode.context import system_prompt

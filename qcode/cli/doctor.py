@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TextIO
 
 from qcode import paths, profiles
+from qcode.cli.chosen import NoModelError, choose_model
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import add_model, add_place, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.reaching import check_place
-from qcode.cli.start import NoModelError, choose_model, note_on_stderr
 from qcode.config import Settings
 from qcode.doctor import place
 from qcode.doctor.check import Check

@@ -9,8 +9,9 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
+from qcode.cli.chosen import choose_model
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import settings_from
-from qcode.cli.start import choose_model, note_on_stderr
 from qcode.errors import UsageError
 from qcode.evals.agents import Agent, Endpoint, known
 from qcode.evals.agents.outside import price_of

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qcode import paths
+from qcode.cli.chosen import choose_model
 from qcode.cli.eval_who import (
     agents_of,
     endpoints_of,
@@ -24,9 +25,10 @@ from qcode.cli.eval_who import (
     resolved,
     usual_jobs,
 )
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import settings_from
 from qcode.cli.process import require_stdout, run_to_end
-from qcode.cli.start import choose_model, note_on_stderr, provider_for
+from qcode.cli.start import provider_for
 from qcode.cli.stopping import Stopping
 from qcode.errors import UsageError
 from qcode.evals.agents import Endpoint

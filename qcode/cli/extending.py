@@ -16,7 +16,8 @@ from qcode.spoken import Command as Spoken
 
 if TYPE_CHECKING:
     from qcode.agent import Agent
-    from qcode.cli.start import Chosen, Note
+    from qcode.cli.chosen import Chosen
+    from qcode.cli.noting import Note
     from qcode.commands.command import Command
     from qcode.composing import Part
     from qcode.session import Session

@@ -9,11 +9,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from qcode import paths
-from qcode.cli.start import (
-    Chosen,
-    NoModelError,
-    choose_model,
-)
+from qcode.cli.chosen import Chosen, NoModelError, choose_model
 from qcode.daemon import in_daemon
 from qcode.errors import QcodeError
 from qcode.ui.terminal import Terminal

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from qcode.cli.chosen import Chosen
+from qcode.cli.noting import Note
 from qcode.cli.reports import Reports, delivered
-from qcode.cli.start import Chosen, Note
 from qcode.cli.stopping import Stopping
 from qcode.cli.telling import Teller
 from qcode.errors import QcodeError, UsageError

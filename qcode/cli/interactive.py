@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from qcode.cli import first_paint
+from qcode.cli.chosen import NoModelError
 from qcode.cli.conversation import Conversation
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import run_to_end
-from qcode.cli.start import (
-    NoModelError,
-    newest_session,
-)
+from qcode.cli.start import newest_session
 from qcode.errors import UsageError
 from qcode.ui.terminal import Look
 

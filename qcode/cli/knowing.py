@@ -15,7 +15,7 @@ from qcode.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qcode.cli.start import Chosen
+    from qcode.cli.chosen import Chosen
     from qcode.config import Settings
     from qcode.families import Family
     from qcode.models import Model

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcode import paths, settings_file
 from qcode.cli.boundary import sandbox_from
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import (
     add_confinement,
     add_offline,
@@ -21,7 +22,6 @@ from qcode.cli.options import (
     enter_directory,
     settings_from,
 )
-from qcode.cli.start import note_on_stderr
 from qcode.cli.tool_servers import servers_of, surroundings_of
 from qcode.errors import QcodeError, UsageError
 from qcode.mcp.servers import Defined, Server, server

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from qcode.tiers import tier_for
 
 if TYPE_CHECKING:
+    from qcode.cli.chosen import Chosen
     from qcode.cli.extending import Extensions
-    from qcode.cli.start import Chosen
     from qcode.config import Settings
     from qcode.session import Session
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qcode.cli.start import Chosen
+    from qcode.cli.chosen import Chosen
     from qcode.messages import Usage
     from qcode.models import Prices
     from qcode.providers.priced import Price

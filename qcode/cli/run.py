@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 
 from qcode import paths
 from qcode.approvals import Nobody
+from qcode.cli.chosen import Chosen, NoModelError, choose_model
 from qcode.cli.foreground import Foreground, Plan
+from qcode.cli.noting import Note, note_on_stderr
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
 from qcode.cli.reports import Reports, add_reports
-from qcode.cli.start import (
-    Chosen,
-    NoModelError,
-    Note,
-    choose_model,
-    edit_format_of,
-    newest_session,
-    note_on_stderr,
-    open_session,
-)
+from qcode.cli.start import edit_format_of, newest_session, open_session
 from qcode.cli.task import read_prompt, typed
 from qcode.config import Settings
 from qcode.context import estimate_tokens

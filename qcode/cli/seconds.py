@@ -23,7 +23,8 @@ from qcode.providers.lazy import LazyProvider
 
 if TYPE_CHECKING:
     from qcode.agent import Agent
-    from qcode.cli.start import Chosen, Note
+    from qcode.cli.chosen import Chosen
+    from qcode.cli.noting import Note
     from qcode.config import Settings
     from qcode.ladder.ladder import Ladder
     from qcode.session import Session
@@ -55,9 +56,9 @@ def chosen_second(settings: Settings, chosen: Chosen, name: str, note: Note) -> 
 
 
 def _second(settings: Settings, chosen: Chosen, name: str, note: Note) -> Chosen:
+    from qcode.cli.chosen import EMBEDDED_PREFIX, Chosen, choose_model, served_by
     from qcode.cli.knowing import with_known
     from qcode.cli.pricing import is_near
-    from qcode.cli.start import EMBEDDED_PREFIX, Chosen, choose_model, served_by
     from qcode.models import find_own
     from qcode.providers.registry import resolve
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qcode.cli.chosen import Chosen
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import added_directories
 from qcode.cli.process import run_to_end
-from qcode.cli.start import Chosen, note_on_stderr, open_session
+from qcode.cli.start import open_session
 from qcode.errors import UsageError
 from qcode.mcp.client_asking import ThroughClient
 from qcode.messages import UserMessage

@@ -14,7 +14,7 @@ from qcode.extensions.places import Place, places
 from qcode.record import replace as modified
 
 if TYPE_CHECKING:
-    from qcode.cli.start import Chosen
+    from qcode.cli.chosen import Chosen
     from qcode.compaction.compactor import Compactor
     from qcode.config import Settings
     from qcode.events import Event
@@ -47,8 +47,9 @@ def join(session: Session, settings: Settings, chosen: Chosen, note: Note) -> No
     from qcode.subagents.working import Staff
 
     async def answering(model: str, key: str) -> tuple[Provider, Compactor | None]:
+        from qcode.cli.chosen import choose_model
         from qcode.cli.seconds import chosen_second
-        from qcode.cli.start import choose_model, compactor_for, provider_for
+        from qcode.cli.start import compactor_for, provider_for
 
         own, other, first = settings, chosen, chosen
         if model:

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 
-from qcode.cli.start import Note
+from qcode.cli.noting import Note
 from qcode.errors import UsageError
 
 STDIN_PATIENCE_S = 3.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from qcode import events
 from qcode.boundary import Unconfined
 from qcode.cli.composer import learner_of, save
-from qcode.cli.start import Note
+from qcode.cli.noting import Note
 from qcode.errors import QcodeError
 from qcode.events import Event
 from qcode.masked import masked

@@ -14,7 +14,7 @@ from qcode.providers.llamacpp import LlamaServer
 from qcode.warming import WarmUp, request_ahead
 
 if TYPE_CHECKING:
-    from qcode.cli.start import Chosen
+    from qcode.cli.chosen import Chosen
     from qcode.local.slots import Slots
     from qcode.session import Session
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from qcode import events, paths, transaction
 from qcode.approvals import Nobody
 from qcode.cli import fail
+from qcode.cli.chosen import choose_model
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.options import add_shared, added_directories, enter_directory, settings_from
 from qcode.cli.process import require_stdout, run_to_end
-from qcode.cli.start import choose_model, newest_session, note_on_stderr, open_session
+from qcode.cli.start import newest_session, open_session
 from qcode.cli.stopping import Stopping
 from qcode.errors import QcodeError
 from qcode.events import TurnEnd
@@ -30,7 +32,7 @@ from qcode.watching.saves import Saves, read
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from qcode.cli.start import Chosen
+    from qcode.cli.chosen import Chosen
     from qcode.config import Settings
     from qcode.session import Session
     from qcode.ui.approve import TerminalApprover

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from qcode.cli.start import Chosen, edit_format_of, specs_for
+from qcode.cli.chosen import Chosen
+from qcode.cli.start import edit_format_of, specs_for
 from qcode.config import Settings
 from qcode.context import system_prompt
 from qcode.providers.registry import Target

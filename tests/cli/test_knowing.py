@@ -11,8 +11,8 @@ from program import Program
 from scripted_server import ScriptedServer, text
 
 from qcode import paths, profiles
+from qcode.cli.chosen import Chosen, choose_model
 from qcode.cli.knowing import family_for, is_hosted, own_place, tell_unknown, with_places
-from qcode.cli.start import Chosen, choose_model
 from qcode.config import Settings
 from qcode.context import output_limit
 from qcode.errors import UsageError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qcode import paths
+from qcode.cli.chosen import choose_model
 from qcode.cli.seconds import chosen_second
-from qcode.cli.start import choose_model
 from qcode.config import Settings
 from qcode.errors import QcodeError
 

@@ -15,7 +15,8 @@ import scripted_server as scripted
 
 from qcode import events
 from qcode.approvals import Nobody
-from qcode.cli.start import Chosen, open_session
+from qcode.cli.chosen import Chosen
+from qcode.cli.start import open_session
 from qcode.config import Settings
 from qcode.errors import BudgetError, QcodeError
 from qcode.events import Event, TurnEnd

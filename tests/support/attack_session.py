@@ -206,7 +206,8 @@ class Attempts:
             QcodeError: it would not be opened.
         """
         from qcode.approvals import Nobody
-        from qcode.cli.start import Chosen, open_session
+        from qcode.cli.chosen import Chosen
+        from qcode.cli.start import open_session
         from qcode.providers.registry import Target
 
         limits: Json = {}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from qcode.approvals import Nobody
-from qcode.cli.start import Chosen, open_session
+from qcode.cli.chosen import Chosen
+from qcode.cli.start import open_session
 from qcode.config import Settings
 from qcode.permissions import Mode
 from qcode.providers.registry import Target

@@ -18,7 +18,7 @@ from qcode.approvals import ApprovalRequest, Scope
 from qcode.cli import fail, run_command
 from qcode.cli.diff import shown as shown_patch
 from qcode.cli.doctor import Waiting, lines
-from qcode.cli.start import note_on_stderr
+from qcode.cli.noting import note_on_stderr
 from qcode.cli.travel import say
 from qcode.conversation import Conversation
 from qcode.doctor.check import Check
