@@ -37,7 +37,7 @@ RAW = HERE / "results"
 QCODE = (sys.executable, "-P", "-m", "qcode")
 MODELS = ("1.5b", "0.5b")
 SUITES = ("small", "trap", "fresh")
-AGENTS = ("qcode", "oneshot", "aider", "mini-swe-agent-text")
+AGENTS = ("qcode", "oneshot", "aider", "mini-swe-agent")
 OURS = ("qcode", "oneshot")
 """Agents that are no peers."""
 
