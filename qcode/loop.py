@@ -22,6 +22,7 @@ from qcode.escapes import with_tags_seen
 from qcode.events import Emit, TurnEnd
 from qcode.journal.missing import UNKNOWN
 from qcode.messages import (
+    BROKEN_OFF,
     Asked,
     AssistantMessage,
     ToolCall,
@@ -30,7 +31,7 @@ from qcode.messages import (
     UserMessage,
 )
 from qcode.prompts import load
-from qcode.providers import Request, protocol_choice
+from qcode.providers import Cut, Request, protocol_choice
 from qcode.record import replace as modified
 from qcode.recovery import Advice, Recovery, Turnaround
 from qcode.repeats import RUT_TEMPERATURE, Repeats
@@ -330,6 +331,7 @@ class _Turn:
 
     async def _ask(self) -> Answer:
         """Send the history; return the whole answer, which is in the record by then."""
+        cuts: list[Cut] = []
         request = Request(
             self.agent.system,
             self.record.messages,
@@ -338,11 +340,20 @@ class _Turn:
             # A local server is often run at temperature 0, where the same mistake comes for ever.
             RUT_TEMPERATURE if self.calls.repeats.is_stuck else self.agent.temperature,
             force_call=self.force_call,
+            cut=cuts.append,
         )
         sent = len(self.record.messages)
         choice = protocol_choice(self.agent.provider)
         before = choice.protocol if choice else ""
-        answer = await ask(self.agent, self.record, request, self.emit)
+        try:
+            answer = await ask(self.agent, self.record, request, self.emit)
+        except asyncio.CancelledError:
+            self._spend_cut(cuts, is_last=True)
+            raise
+        except QcodeError:
+            self._spend_cut(cuts, is_last=False)
+            raise
+        self._spend_cut(cuts, is_last=answer.stammers)
         self.substitute = self.agent.substitute(answer.done.model)
         choice = protocol_choice(self.agent.provider)  # a fallback's, where one answered
         if choice is not None and choice.protocol != before and before and not self.substitute:
@@ -351,8 +362,16 @@ class _Turn:
             fixed = compactor.fixed(self.agent.system, self.agent.specs)
             compactor.saw(fixed, self.record.messages, sent, answer.done.usage)
         done = answer.done
-        self._spend(Asked(done.usage, model=self.substitute, duration_s=answer.duration_s))
+        if not (answer.stammers and cuts):  # it was cut, and is counted as that
+            self._spend(Asked(done.usage, model=self.substitute, duration_s=answer.duration_s))
         return answer
+
+    def _spend_cut(self, cuts: Sequence[Cut], *, is_last: bool) -> None:
+        """Count requests that broke off, and the last one as the answer if that was stopped."""
+        for number, cut in enumerate(cuts, 1):
+            purpose = "" if is_last and number == len(cuts) else BROKEN_OFF
+            model = cut.model if cut.model != self.agent.provider.model else ""
+            self._spend(Asked(cut.usage, purpose, model, cut.duration_s, is_estimate=True))
 
     def _follow(self, advice: Advice) -> None:
         """Prepare the next request as advised."""

@@ -124,6 +124,10 @@ class Usage(Record):
         )
 
 
+BROKEN_OFF = "broken off"
+"""The purpose of requests whose answers did not come to their end, and are void."""
+
+
 STRONGER = "stronger step"
 """The purpose of a step that a stronger model took: its answer is one of the conversation."""
 
@@ -144,6 +148,8 @@ class Asked(Record):
     """From sending it to the end of the answer; None: it was not noted."""
     at: str = ""
     """When it ended, in UTC as in `2026-01-02T03:04:05Z`; empty in older journals."""
+    is_estimate: bool = False
+    """Whether it was stopped before the server had counted, so that its tokens are estimated."""
 
     @property
     def read_anew(self) -> int:

@@ -30,6 +30,7 @@ from qcode.journal.writing import new_id
 from qcode.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from qcode.permissions import Mode
 from qcode.prompts import load as load_prompt
+from qcode.providers.counted import CountedProvider
 from qcode.providers.protocol import SwitchingProvider
 from qcode.record import Record, replace
 from qcode.repeats import ALLOWED as REPEATS_ALLOWED
@@ -344,9 +345,15 @@ def test_interrupted_while_the_model_writes_keeps_its_words(tmp_path: Path) -> N
 
     with scripted.ScriptedServer(script) as server:
         session = make_session(tmp_path, server)
+        session.agent.provider = CountedProvider(session.agent.provider)
         seen = asyncio.run(main(session))
 
     assert end_of(seen) is TurnEnd.INTERRUPTED
+    [cut, whole] = session.history.asked
+    assert (cut.is_estimate, cut.purpose, whole.is_estimate) == (True, "", False)
+    assert cut.usage.input_tokens > 0
+    assert 1 <= cut.usage.output_tokens <= 6
+    assert load(session.history.journal.path).asked == [cut, whole]
     partial = session.history.messages[1]
     assert isinstance(partial, AssistantMessage)
     assert partial.interrupted

@@ -20,6 +20,7 @@ from qcode.errors import UsageError
 from qcode.evals.agents import Endpoint, Limits, asked
 from qcode.evals.agents.asked import Asked, BadRequest
 from qcode.evals.agents.tally import Counted, Price, Reading, Tally
+from qcode.messages import Usage
 from qcode.providers.chat_faults import error_below_http, error_in_reply, error_in_stream
 from qcode.providers.connection import HttpError, parse_origin
 from qcode.providers.endpoint import Endpoint as Who
@@ -177,6 +178,10 @@ class Counting:
             await relay.run(body, reading)
         finally:
             fault, problem = relay.trouble(self._who)
+            usage, is_estimate = reading.usage, False
+            if not relay.is_whole and not (usage.input_tokens or usage.output_tokens):
+                usage = reading.estimate(len(body))
+                is_estimate = usage != Usage()
             self.tally.end(
                 Counted(
                     fault=fault,
@@ -187,9 +192,10 @@ class Counting:
                     status=relay.status,
                     seconds=time.monotonic() - began,
                     first_s=None if relay.first_at is None else relay.first_at - began,
-                    usage=reading.usage,
+                    usage=usage,
                     calls=reading.calls,
                     is_whole=relay.is_whole,
+                    is_estimate=is_estimate,
                 )
             )
 

@@ -21,6 +21,9 @@ from qcode.record import Record
 Price: TypeAlias = Callable[[Usage], float | None]
 """US dollars for the tokens of a request; None: the price is not known."""
 
+_USUAL, _LONGEST = 4, 6
+"""Characters of a token: usually, and at most."""
+
 _OWN_FAULTS = (ProviderFault.CONTEXT_TOO_LONG.value, ProviderFault.BAD_OUTPUT.value)
 """A prompt beyond the window, and output of the model's that its server cannot read."""
 _CALLS_OF_RESPONSES = ("function_call", "custom_tool_call", "local_shell_call")
@@ -45,6 +48,8 @@ class Counted(Record):
     """Tool calls that the model made in the API's own field."""
     is_whole: bool = False
     """Whether the reply came to its end."""
+    is_estimate: bool = False
+    """Whether it did not, so that its tokens are estimated."""
     refused: str = ""
     """The limit that was reached, so that it was not passed on."""
     fault: str = ""
@@ -62,6 +67,8 @@ class Reading:
         self._timings: dict[str, Any] | None = None
         self._calls: set[tuple[int, int]] = set()
         self._items = 0
+        self._progress: dict[str, Any] = {}
+        self._pieces = self._characters = 0
 
     def take(self, chunk: object) -> None:
         """Look at a chunk of a stream, or at a whole answer."""
@@ -75,7 +82,10 @@ class Reading:
             self._usage = _as_chat(usage)
         if isinstance(chunk.get("timings"), dict):
             self._timings = chunk["timings"]
+        if isinstance(chunk.get("prompt_progress"), dict):
+            self._progress = chunk["prompt_progress"]
         for choice in _objects(chunk.get("choices")):
+            self._count(choice.get("delta"))
             for part in (choice.get("delta"), choice.get("message")):
                 calls = part.get("tool_calls") if isinstance(part, dict) else None
                 for place, call in enumerate(_objects(calls)):
@@ -92,6 +102,29 @@ class Reading:
     @property
     def calls(self) -> int:
         return len(self._calls) or self._items
+
+    def estimate(self, sent: int) -> Usage:
+        """Return about what a request took whose reply was not read to its end.
+
+        `sent` is how many characters it had. A server of llama.cpp tells its tokens on the way;
+        a piece of an answer is one at least.
+        """
+        if not self._pieces:
+            return Usage(_number(self._progress.get("processed")))
+        prompt = _number(self._progress.get("total")) or sent // _USUAL
+        written = max(self._pieces, self._characters // _LONGEST)
+        return Usage(prompt, written, min(prompt, _number(self._progress.get("cache"))))
+
+    def _count(self, delta: object) -> None:
+        if not isinstance(delta, dict):
+            return
+        texts = [delta.get("content"), delta.get("reasoning_content")]
+        for call in _objects(delta.get("tool_calls")):
+            function = call.get("function")
+            texts.append(function.get("arguments") if isinstance(function, dict) else None)
+        written = sum(len(text) for text in texts if isinstance(text, str))
+        self._pieces += bool(written)
+        self._characters += written
 
 
 class Tally:
@@ -202,6 +235,8 @@ class Tally:
             "calls": counted.calls,
             "is_whole": counted.is_whole,
         }
+        if counted.is_estimate:
+            line["is_estimate"] = True
         if counted.refused:
             line["refused"] = counted.refused
         if counted.fault:

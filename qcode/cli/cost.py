@@ -87,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
     told = tables.causes(shares) if shares else tables.sums([*rows, whole], kind)
     if shares:
         told += ["", *tables.sums([whole], "")]
-    for lines in (told, tables.others(elsewhere), tables.local(entries)):
+    for lines in (told, tables.estimated(entries), tables.others(elsewhere), tables.local(entries)):
         if lines:
             print(printable("\n".join([*lines, ""])))
     return 0
@@ -159,6 +159,7 @@ def _row(row: Sum) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cost_usd": usage.cost_usd,
         "unpriced_requests": row.unpriced,
+        "estimated_requests": row.estimated,
         "seconds": round(row.duration_s, 3),
         "model": row.model or None,
         "last": row.last or None,

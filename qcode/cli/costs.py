@@ -66,6 +66,7 @@ def _whole(session: Session, own: Sequence[Entry]) -> str:
     shares = of_session(session.history.journal.path, prices_by_name)
     parts = [
         tables.sums(rows, ""),
+        tables.estimated(own),
         tables.causes(shares),
         tables.by_model(own),
         tables.others(compared(own, COMPARED)),

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from qcode.cli.chosen import Chosen
     from qcode.messages import Usage
     from qcode.models import Prices
-    from qcode.providers.priced import Price
+    from qcode.providers.counted import Price
 
 
 def price_of(chosen: Chosen) -> Price:

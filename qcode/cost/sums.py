@@ -24,6 +24,8 @@ class Sum(Record):
     """That a server was at work for them, as far as it was noted."""
     unpriced: int
     """Requests of which it is not known what they cost."""
+    estimated: int = 0
+    """Requests that ended before they were counted, so that their tokens are estimated."""
     model: str = ""
     """Who answered, where that was always the same."""
     last: str = ""
@@ -32,7 +34,7 @@ class Sum(Record):
 
 def total(entries: Iterable[Entry], key: str = "") -> Sum:
     """Return the sum of all."""
-    usage, requests, seconds, unpriced = Usage(), 0, 0.0, 0
+    usage, requests, seconds, unpriced, estimated = Usage(), 0, 0.0, 0, 0
     models: set[str] = set()
     last = ""
     for entry in entries:
@@ -41,10 +43,11 @@ def total(entries: Iterable[Entry], key: str = "") -> Sum:
         requests += 1
         seconds += its.duration_s or 0.0
         unpriced += its.usage.cost_usd is None
+        estimated += its.is_estimate
         models.add(entry.model)
         last = max(last, entry.at)
     model = models.pop() if len(models) == 1 else ""
-    return Sum(key, usage, requests, seconds, unpriced, model, last)
+    return Sum(key, usage, requests, seconds, unpriced, estimated, model, last)
 
 
 def by(entries: Iterable[Entry], kind: By) -> list[Sum]:

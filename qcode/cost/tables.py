@@ -8,7 +8,7 @@ from qcode.cost.causes import Share
 from qcode.cost.elsewhere import Elsewhere
 from qcode.cost.entries import Entry
 from qcode.cost.reading import local_power, local_seconds
-from qcode.cost.sums import Sum, by
+from qcode.cost.sums import Sum, by, total
 from qcode.messages import Usage
 from qcode.models.energy import energy
 
@@ -90,6 +90,14 @@ def local(entries: Sequence[Entry]) -> list[str]:
     used = energy(seconds, power.watts) / _JOULES
     about = f"{duration(seconds)} of computing, about {used:.1f} Wh ({power.source})"
     return [f"free, and served here: {about}"]
+
+
+def estimated(entries: Sequence[Entry]) -> list[str]:
+    """Return how much of the figures nobody counted; nothing where all was."""
+    count = total(entries).estimated
+    if not count:
+        return []
+    return [f"{count:,} of the requests ended before they were counted: estimated"]
 
 
 def duration(seconds: float) -> str:

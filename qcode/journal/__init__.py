@@ -8,7 +8,8 @@ One JSON object a line. The first names the format:
 {"type":"delta","text":…}         a piece of an answer that is still being written
 {"type":"void"}                   the pieces so far are void: the request is sent again
 {"type":"run","call_id":…}        a tool call is about to be run
-{"type":"usage", …}               tokens of one request; of a step's, unless it has a `purpose`
+{"type":"usage", …}               tokens of one request; of a step's, unless it has a `purpose`;
+                                  with `estimate`, it was stopped before they were counted
 {"type":"repair","call_id":…,"notes":…}   a call was read otherwise than it was written
 {"type":"changed","call_id":…,"arguments":…}   a person changed a call; what is run
 {"type":"fresh"}                  the history begins anew here; what was done stays done

@@ -188,7 +188,7 @@ def _replay(
                 each(asked, loaded)
             if not asked.purpose or asked.purpose == STRONGER:
                 loaded.notes.spent(conversation.items, asked.usage, asked.model)
-            if not asked.purpose:
+            if not asked.purpose and not asked.is_estimate:
                 is_said = bool(conversation.items) and isinstance(
                     conversation.items[-1], AssistantMessage
                 )

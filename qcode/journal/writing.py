@@ -208,6 +208,8 @@ def usage_to_json(asked: Asked) -> JsonObject:
         out["seconds"] = round(asked.duration_s, 3)
     if asked.at:
         out["at"] = asked.at
+    if asked.is_estimate:
+        out["estimate"] = True
     return out
 
 
@@ -241,4 +243,5 @@ def usage_from_json(record: JsonObject) -> Asked:
         str(record.get("model", "")),
         amount("seconds"),
         str(record.get("at", "")),
+        record.get("estimate") is True,
     )

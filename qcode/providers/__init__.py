@@ -7,7 +7,7 @@ Retries wrap a provider from outside (`retry.py`) and are a provider themselves.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, Protocol, TypeAlias, cast
 
 from qcode.messages import JsonObject, Message, Native, Usage
@@ -48,6 +48,18 @@ class Request(Record):
     reads_only: bool = False
     """The prompt is to be read ahead and nothing answered. llama.cpp's server obeys; whoever
     asks another one closes the stream when the answer begins."""
+    cut: Callable[[Cut], None] | None = None
+    """Told what it took where it is cut after something came, each time that it is sent."""
+
+
+class Cut(Record):
+    """A request that ended before the server counted it: it was stopped, or it broke off."""
+
+    usage: Usage
+    """Estimated."""
+    duration_s: float
+    model: str
+    """Who was asked."""
 
 
 class TextPart(Record):

@@ -72,6 +72,7 @@ class PromptedProvider(Provider):
             request.force_call,
             self._schema if request.force_call else None,
             request.reads_only,
+            request.cut,
         )
 
     def _describe(self, system: str, tools: Sequence[ToolSpec]) -> str:

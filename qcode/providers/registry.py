@@ -14,7 +14,7 @@ from qcode.providers import OPENAI_URL, Provider, ToolProtocol
 
 if TYPE_CHECKING:
     from qcode.models.model import RenderBack
-    from qcode.providers.priced import Price
+    from qcode.providers.counted import Price
     from qcode.providers.retry import RetryPolicy
 
 Kind: TypeAlias = Literal["chat", "responses", "litellm", "given"]
@@ -120,11 +120,11 @@ def make_provider(
     the server needs plain schemas; `price` says what tokens cost where it does not,
     `policy` how often a request is sent again.
     """
-    from qcode.providers.priced import PricedProvider
+    from qcode.providers.counted import CountedProvider
     from qcode.providers.retry import RetryingProvider
 
     adapter = _adapter(target, session_key, plain_schemas=plain_schemas)
-    provider = RetryingProvider(PricedProvider(adapter, price) if price else adapter, policy)
+    provider = RetryingProvider(CountedProvider(adapter, price), policy)
     if tool_protocol == "prompted":
         from qcode.providers.prompted import PromptedProvider
 

@@ -134,6 +134,25 @@ def test_a_session_of_all_forms_adds_up_to_the_last_token(work: Path) -> None:
     assert json.loads(ran.out)["total_cost_usd"] == pytest.approx(0.0425)
 
 
+def test_what_broke_off_counts_and_is_said_to_be_estimated(work: Path) -> None:
+    broken = scripted.cut(scripted.text("Let me think of it for a while.", chunks=8), after=6)
+    with scripted.ScriptedServer([broken, replied(OPENAI, last=True)]) as server:
+        program = Program(work, server.base_url)
+        ran = program.run("run", "-o", "json", "look")
+        told = program.run("cost", "--by", "purpose", "--json")
+        shown = program.run("cost")
+    assert (ran.code, told.code) == (0, 0), ran.err
+
+    again, step = json.loads(told.out)["rows"]
+    assert (again["key"], again["requests"], again["estimated_requests"]) == ("broken off", 1, 1)
+    assert again["new_tokens"] > 100
+    assert 0 < again["output_tokens"] < 20
+    assert (step["key"], step["estimated_requests"], step["output_tokens"]) == ("step", 0, 678)
+    both = again["output_tokens"] + step["output_tokens"]
+    assert json.loads(ran.out)["usage"]["output_tokens"] == both
+    assert "1 of the requests ended before they were counted: estimated" in shown.out
+
+
 def test_the_causes_of_a_session_add_up_to_its_counts(work: Path) -> None:
     script = [replied(OPENAI), replied(DEEPSEEK), replied(OPENAI, last=True)]
     with scripted.ScriptedServer(script) as server:

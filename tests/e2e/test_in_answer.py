@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -74,6 +75,19 @@ def test_tests_that_what_fails_does_not_show_are_shown(work: Path) -> None:
         run(work, server, MORE)
 
     assert f"test_stats.py\n```\n{more}```" in said(server.requests[0])
+
+
+def test_an_answer_that_is_ended_here_counts_as_about_what_it_took(work: Path) -> None:
+    for_ever = "stats.py\n```python\n" + "import os  # and again\n" * 400
+    with scripted.ScriptedServer([scripted.text(for_ever, chunks=2_000)] * 9) as server:
+        ended = run(work, server, "-o", "json", MORE)
+        costs = Program(work, server.base_url, SMALL).run("cost", "--by", "step", "--json")
+
+    assert "the same again and again" in ended.err
+    rows = json.loads(costs.out)["rows"]
+    assert len(rows) == len(server.requests)
+    assert all(row["estimated_requests"] == row["requests"] == 1 for row in rows)
+    assert all(row["new_tokens"] > 100 and 100 < row["output_tokens"] < 2_000 for row in rows)
 
 
 def test_a_wrong_try_is_taken_back_and_the_next_begins_anew(work: Path) -> None:

@@ -24,6 +24,7 @@ from scripted_server import (
     delta,
     error_chunk,
     fault,
+    prefill,
     stream,
     text,
     usage_chunk,
@@ -334,6 +335,34 @@ def test_a_stream_that_breaks_off_breaks_off_for_the_agent(tmp_path: Path) -> No
         tally = through(server, tmp_path, use)
 
     assert [(one.status, one.is_whole) for one in tally.requests] == [(200, False)]
+
+
+def test_what_was_cut_is_estimated_and_that_is_said(tmp_path: Path) -> None:
+    async def use(counting: Counting) -> Tally:
+        with pytest.raises(HttpError):
+            await post(counting.base_url, {**HELLO, "stream": True})
+        with pytest.raises(HttpError):
+            await post(counting.base_url, {**HELLO, "stream": True})
+        return counting.tally
+
+    called = {"index": 0, "function": {"name": "edit", "arguments": "{}"}}
+    with ScriptedServer(
+        [
+            prefill(
+                Stream((delta(content="a word "), delta(reasoning_content="x" * 60), Cut())),
+                total=500,
+                cache=300,
+            ),
+            Stream((delta(tool_calls=[called]), Cut())),
+        ]
+    ) as server:
+        tally = through(server, tmp_path, use)
+
+    first, second = tally.requests
+    assert (first.usage, first.is_estimate) == (Usage(500, 11, 300), True)
+    assert second.usage.output_tokens == 1
+    assert 10 < second.usage.input_tokens < 100
+    assert [line.get("is_estimate") for line in lines(tmp_path / "counted.jsonl")] == [True, True]
 
 
 def test_an_endpoint_that_is_not_there_is_a_502_with_the_cause(tmp_path: Path) -> None:
