@@ -12,12 +12,12 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qcode.errors import QcodeError
-from qcode.evals.harness.placing import Placed, changed, write_files
+from qcode.evals.harness.placing import Placed, changed, hashes, write_files
 from qcode.evals.harness.surroundings import environment
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.threads import in_thread
@@ -155,6 +155,8 @@ def _by_check(
     judges.mkdir(parents=True)
     try:
         copy(placed.repo, work)
+        if task.check.more.get("strict"):
+            _drop_foreign(work, task.files)
         write_files(judges, task.check.files)
         write_over(work, task.check.overlay)
         checked = run_check(
@@ -164,7 +166,7 @@ def _by_check(
             environ,
             {**variables, "EVAL_REPO": str(work), "EVAL_CHECK": str(judges)},
             limit_s=task.check.timeout_s,
-            lent=placed.top,
+            lent=(placed.top, *map(Path, task.check.more.get("reads") or ())),
             venv=placed.venv,
             confines=confines,
             stop=stop,
@@ -190,6 +192,15 @@ def copy(repo: Path, to: Path) -> None:
     shutil.copytree(repo, to, symlinks=True, ignore=unwanted)
 
 
+def _drop_foreign(work: Path, given: Mapping[str, Any]) -> None:
+    """Remove what an agent added by which a runner of tests would be set otherwise."""
+    from qcode.protection.roles import role_at
+
+    for name in hashes(work):
+        if name not in given and role_at(name) in ("conftest", "settings", "shadow"):
+            (work / name).unlink()
+
+
 def write_over(work: Path, files: Mapping[str, Any]) -> None:
     """Write hidden tests over the copy; a link or folder that a model put in their place goes."""
     for name in files:
@@ -210,14 +221,14 @@ def run_check(
     variables: Mapping[str, str],
     *,
     limit_s: float,
-    lent: Path | None = None,
+    lent: Sequence[Path] = (),
     venv: Path | None = None,
     confines: bool = True,
     stop: threading.Event | None = None,
 ) -> Checked:
     """Run a line of the shell, confined to the folder `room`, and end all that it started.
 
-    It may read all that it could otherwise, and what is below `lent` wherever that lies.
+    It may read all that it could otherwise, and what is below `lent` wherever they lie.
 
     Raises:
         OSError, SandboxError: it cannot be started, or `stop` was set meanwhile.
@@ -226,8 +237,8 @@ def run_check(
     home.mkdir(exist_ok=True)
     own = environment(environ, home, variables, venv=venv)
     places = Places(room / "config", room / "state", room / "cache")
-    top = (cwd if lent is None else lent).resolve()
-    policy = Policy(Level.WORKSPACE_WRITE, (room.resolve(),), Path.home(), lent=(top,))
+    tops = tuple(each.resolve() for each in lent or (cwd,))
+    policy = Policy(Level.WORKSPACE_WRITE, (room.resolve(),), Path.home(), lent=tops)
     sandbox = Sandbox(policy, places, own)
     argv = ["/bin/sh", "-c", f"exec 2>&1\n{line}"]
     try:

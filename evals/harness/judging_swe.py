@@ -39,6 +39,9 @@ def judge_swe(
     Raises:
         OSError, QcodeError: the tests cannot be put in place or run.
     """
+    if task.check.cmd == swe_judge.UNJUDGED:
+        why = swe_judge.WHY_UNJUDGED
+        return Verdict(passed=False, reason="error", detail=why, output=f"{why}\n")
     room, repo = placed.top, placed.repo
     if placed.venv is None:
         room = placed.top / "check"
@@ -50,7 +53,7 @@ def judge_swe(
     def run(line: str, folder: Path, limit_s: float) -> swe_judge.Ran:
         checked = run_check(
             line, folder, room, environ, {**_NAMED, **variables, "EVAL_REPO": str(repo)},
-            limit_s=limit_s, lent=placed.top, venv=placed.venv, confines=confines,
+            limit_s=limit_s, lent=(placed.top,), venv=placed.venv, confines=confines,
             stop=stop,
         )  # fmt: skip
         return swe_judge.Ran(checked.code, checked.output)

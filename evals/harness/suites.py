@@ -81,7 +81,7 @@ def load(
 
 def _tasks(place: str, loading: Loading) -> list[Task]:
     path = Path(place)
-    if path.suffix == ".jsonl" and "://" not in place:
+    if path.suffix == ".jsonl" and (":" not in place or path.is_file()):
         return kit.load(path, loading)
     # Public formats, which need modules of their own.
     loader = import_module("qcode.evals.loaders.registry").loader_for(place)
@@ -102,6 +102,8 @@ def picked(tasks: Iterable[Task], only: Sequence[str], limit: int | None) -> lis
         if not only or any(fnmatch.fnmatchcase(name, glob)
                            for glob in only for name in (task.id, task.category))
     ]  # fmt: skip
+    if not every:
+        raise UsageError("none of the tasks can be tried here", hint="`qcode eval list` says why")
     if not fits:
         few = ", ".join(task.id for task in every[:3])
         raise UsageError(f"no task fits {' '.join(only)}", hint=f"they are called {few}, …")

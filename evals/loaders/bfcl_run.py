@@ -145,7 +145,14 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "passed": answer.score.passed,
         "fault": answer.score.fault,
         "detail": answer.score.detail,
-        "calls": [{"name": each.name, "arguments": each.arguments} for each in answer.calls],
+        "calls": [
+            {
+                "name": each.name,
+                "arguments": each.arguments,
+                **({"repaired": True} if each.is_repaired else {}),
+            }
+            for each in answer.calls
+        ],
         "text": answer.text,
         "input_tokens": used.input_tokens,
         "cached_tokens": used.cached_tokens,
@@ -191,7 +198,10 @@ def mend(file: Path) -> None:
 
 def _answer(row: Mapping[str, Any]) -> Answer:
     judged = Score(bool(row["passed"]), row.get("fault") or "", str(row.get("detail") or ""))
-    calls = tuple(Called(each["name"], each["arguments"]) for each in row.get("calls", ()))
+    calls = tuple(
+        Called(each["name"], each["arguments"], is_repaired=each.get("repaired") is True)
+        for each in row.get("calls", ())
+    )
     usage = Usage(
         int(row.get("input_tokens") or 0),
         int(row.get("output_tokens") or 0),
@@ -209,6 +219,9 @@ class Row(Record):
     category: str
     """`all` for all of them."""
     right: int
+    repaired: int
+    """Of the right ones, those with a call that qcode had to put right: to the leaderboard, which
+    takes calls as they are written, they are wrong."""
     judged: int
     unanswered: int
     faults: Mapping[str, int]
@@ -223,19 +236,25 @@ def rows(answers: Sequence[Answer]) -> list[Row]:
         some = [each for each in answers if name in ("all", each.category)]
         judged = [each for each in some if not each.error]
         right = sum(each.score.passed for each in judged)
+        repaired = sum(
+            each.score.passed and any(call.is_repaired for call in each.calls) for each in judged
+        )
         faults = Counter(str(each.score.fault) for each in judged if each.score.fault)
-        found.append(Row(name, right, len(judged), len(some) - len(judged), faults))
+        found.append(Row(name, right, repaired, len(judged), len(some) - len(judged), faults))
     return found
 
 
 def table(answers: Sequence[Answer]) -> str:
     """Return the results by category, for a terminal: right, of how many, and what was wrong."""
-    lines = [f"{'category':<24} {'right':>5} {'of':>5} {'share':>7}  what was wrong"]
+    lines = [
+        f"{'category':<24} {'right':>5} {'of':>5} {'share':>7} {'repaired':>8}  what was wrong"
+    ]
     for row in rows(answers):
         share = f"{100 * row.right / row.judged:.1f} %" if row.judged else "-"
         counted = [f"{fault} {times}" for fault, times in row.faults.items()]
         if row.unanswered:
             counted.append(f"not answered {row.unanswered}")
         name, wrong = row.category, ", ".join(counted)
-        lines.append(f"{name:<24} {row.right:>5} {row.judged:>5} {share:>7}  {wrong}".rstrip())
+        figures = f"{row.right:>5} {row.judged:>5} {share:>7} {row.repaired:>8}"
+        lines.append(f"{name:<24} {figures}  {wrong}".rstrip())
     return "\n".join(lines)

@@ -28,6 +28,8 @@ class Called(Record):
     name: str
     arguments: Mapping[str, Any]
     is_readable: bool = True
+    is_repaired: bool = False
+    """Whether the model wrote it otherwise, and qcode put it right."""
 
 
 class Score(Record):

@@ -85,7 +85,8 @@ def called(decoded: Decoded) -> tuple[Called, ...]:
         except ValueError:
             pass
         is_readable = not each.fault and isinstance(arguments, dict)
-        found.append(Called(each.call.name, arguments if is_readable else {}, is_readable))
+        held = arguments if is_readable else {}
+        found.append(Called(each.call.name, held, is_readable, bool(each.notes)))
     return tuple(found)
 
 

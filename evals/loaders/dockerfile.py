@@ -162,7 +162,8 @@ class _Reader:
         match step.word:
             case "FROM":
                 self._stages += 1
-                image = step.text.split()[-3 if " as " in step.text.lower() else -1]
+                images = [word for word in step.text.split() if not word.startswith("--")]
+                image = images[0] if images else ""
                 if self._stages > 1:
                     raise CannotBe("its Dockerfile has several stages")
                 if not _IMAGES.fullmatch(image):
@@ -176,7 +177,7 @@ class _Reader:
             case "RUN":
                 self._run(step.text)
             case "CMD" | "ENTRYPOINT":
-                words = " ".join(json.loads(step.text)) if step.text[:1] == "[" else step.text
+                words = " ".join(_exec_form(step.text) or [step.text])
                 if not _IDLE.match(words):
                     raise CannotBe(f"it starts `{words[:60]}`")
             case _ if step.word in _PASSED:
@@ -201,7 +202,7 @@ class _Reader:
                 self._environ[name] = value
 
     def _copy(self, step: Step) -> None:
-        words = json.loads(step.text) if step.text[:1] == "[" else step.text.split()
+        words = _exec_form(step.text) or step.text.split()
         flags = [word for word in words if word.startswith("--")]
         words = [word for word in words if not word.startswith("--")]
         if any(word.startswith("--from") for word in flags):
@@ -260,8 +261,8 @@ class _Reader:
     # Commands.
 
     def _run(self, text: str) -> None:
-        if text[:1] == "[":
-            text = shlex.join(json.loads(text))
+        if (listed := _exec_form(text)) is not None:
+            text = shlex.join(listed)
         text = re.sub(r"^(?:--\w+=\S+\s+)+", "", text)
         # Where output goes is read as one more word: a file that has to be in the folder.
         commands = read(re.sub(r"(?<![\d&])>>?\s*([\w./-]+)", r" :to:\1", text))
@@ -331,6 +332,16 @@ class _Reader:
         program = _PROGRAMS.get(package, package)
         if package not in _WITHOUT and shutil.which(program, path=self._path) is None:
             raise CannotBe(f"it installs {package}, which is not on this machine")
+
+
+def _exec_form(text: str) -> list[str] | None:
+    """Return the words of a JSON list; None: it is a line for the shell (`[ -d x ] || mkdir x`)."""
+    try:
+        words = json.loads(text)
+    except ValueError:
+        return None
+    is_list = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return words if is_list and words else None
 
 
 def _has_package(wanted: str) -> None:

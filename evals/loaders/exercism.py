@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qcode.errors import UsageError
-from qcode.evals.harness.task import Check, Task
+from qcode.evals.harness.task import Check, Content, Task
 from qcode.evals.loaders.base import Loading, content, read_json, tree
 from qcode.evals.loaders.languages import (
     LANGUAGES,
@@ -20,6 +20,7 @@ from qcode.evals.loaders.languages import (
     command,
     language_of,
     missing,
+    modules,
     with_all_tests,
 )
 from qcode.record import Record
@@ -95,6 +96,8 @@ def find(path: Path, loading: Loading, suite: str) -> Iterator[Exercise]:
     tracks = [path] if (path / "exercises").is_dir() else sorted(path.glob("*/"))
     for track in tracks:
         about = read_json(track / "config.json") if (track / "config.json").is_file() else {}
+        if not isinstance(about, dict):
+            raise UsageError(f"{track}/config.json is no object")
         slug = str(about.get("slug") or "") or (track.name if track.name in LANGUAGES else "")
         retired = _retired(about)
         for kind in ("practice", "concept"):
@@ -138,11 +141,13 @@ def _task(
         for path, held in tree(folder, skip=(".meta/*", ".docs/*", *answers)).items()
         if _is_one_of(path, tests)
     }
-    solutions = tuple(path for path in solutions if path in shown)
+    solutions = tuple(path for path in solutions if path in shown and path not in language.given)
     if not solutions or not hidden:
         return None
     # What the tests stand on is put back as well: the build's description, given classes.
-    given = {path: shown[path] for path in _names(files, "editor") if path in shown}
+    given: dict[str, Content] = dict.fromkeys(language.never)
+    given |= {path: held for path, held in shown.items() if path not in solutions}
+    reads = [str(found)] if (found := modules(exercise.track)) is not None else []
     listed = ", ".join(solutions)
     return Task(
         id=name,
@@ -152,7 +157,7 @@ def _task(
             command(language, tuple(sorted(hidden)), folder.name, exercise.track, environ),
             TIMEOUT_S,
             {**given, **hidden},
-            more={"retry_lines": RETRY_LINES},
+            more={"retry_lines": RETRY_LINES, "strict": True, "reads": reads},
         ),
         files=shown,
         category=name_of_language,

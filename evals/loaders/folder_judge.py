@@ -34,10 +34,16 @@ def main() -> int:
     environ = {**os.environ, **own}
     if wanted["kind"] == "pytest":
         files = [str(aside / "tests" / name) for name in wanted["files"]]
-        words = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider"]
+        # Not by what lies in the folder under pytest's name (`-P`).
+        words = [sys.executable, "-P", "-m", "pytest", "-rA", "-p", "no:cacheprovider"]
         words += [f"--rootdir={aside / 'tests'}", *files]
-        done = subprocess.run(words, cwd=folder, env=environ)
-        return said(done.returncode == 0, "still_failing", "")
+        done = subprocess.run(
+            words, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        output = done.stdout.decode("utf-8", "replace")
+        print(output)
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+        return said(done.returncode == 0, "still_failing", last.strip("= "))
     script = aside / "tests" / wanted["files"][0]
     done = subprocess.run(["bash", str(script)], cwd=folder, env=environ)
     reward = reward_in(logs)

@@ -19,6 +19,9 @@ from qcode.evals.harness.task import Check, Content, Task
 from qcode.evals.loaders import bundles
 from qcode.evals.loaders.base import Loading, read_lines
 
+MOST_ID = 200
+"""Bytes of a task's id: folders are called by it, and something comes behind it."""
+
 _TEXT = ("id", "suite", "prompt", "category", "difficulty", "setup", "post_git", "retry_prompt",
          "source")  # fmt: skip
 _MORE = ("base", "env", "instance_id", "repo", "problem_statement", "verified_with",
@@ -58,6 +61,10 @@ def parse(value: Mapping[str, Any], where: str, *, folder: Path | None = None) -
         UsageError: something in it is wrong.
     """
     see = _See(where)
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{where}: it has half of a surrogate pair, which is no text") from error
     see.known(value, _FIELDS, "")
     texts = {name: see.text(value, name) for name in _TEXT if name in value}
     for name in ("id", "suite", "prompt"):
@@ -68,6 +75,13 @@ def parse(value: Mapping[str, Any], where: str, *, folder: Path | None = None) -
     more = {name: value[name] for name in _MORE if name in value} | see.mapping(value, "more")
     if folder is not None and (unpacks := _from_bundle(more, folder, where)):
         texts["setup"] = unpacks + texts.get("setup", "")
+    see.mapping(more, "base")
+    env = see.mapping(more, "env")
+    see.mapping(env, "vars", "env.")
+    for name in ("pip", "build"):
+        see.texts(env, name, "env.")
+    if len(value["id"].encode("utf-8")) > MOST_ID:
+        raise UsageError(f"{where}: `id` is longer than {MOST_ID} bytes")
     only = value.get("only_change")
     return Task(
         **texts,
@@ -184,6 +198,11 @@ class _See:
             raise UsageError(f"{self.where}: `{before}{name}` is to be seconds above 0")
         return float(number)
 
+    def texts(self, value: Mapping[str, Any], name: str, before: str = "") -> None:
+        items = self._is(value.get(name, []), list, before + name, "a list of texts")
+        if not all(isinstance(item, str) and item for item in items):
+            raise UsageError(f"{self.where}: `{before}{name}` is to be a list of texts")
+
     def globs(self, value: Mapping[str, Any], name: str) -> tuple[str, ...]:
         items = self._is(value.get(name, []), list, name, "a list of globs")
         if not all(isinstance(item, str) and item for item in items):
@@ -199,7 +218,12 @@ class _See:
                 )
             if "wait_s" in turn:
                 self.seconds(turn, "wait_s", 0.0, "script.")
-            for call in turn.get("calls", ()):
+            calls = turn.get("calls", [])
+            if not isinstance(calls, list) or not isinstance(turn.get("text", ""), str):
+                raise UsageError(
+                    f"{self.where}: in turn {number} of `script`, `calls` is a list, `text` text"
+                )
+            for call in calls:
                 if not isinstance(call, dict) or not isinstance(call.get("tool"), str):
                     raise UsageError(f"{self.where}: a call in turn {number} names no `tool`")
         return tuple(turns)
@@ -213,6 +237,12 @@ class _See:
                     f"{self.where}: {path} in `{before}{name}` is neither text nor an object",
                     hint='write "…", {"text": …, "exec": true}, {"b64": …} or null',
                 )
+        for path in files:
+            for folder in PurePosixPath(path).parents:
+                if files.get(str(folder)) is not None and files[path] is not None:
+                    raise UsageError(
+                        f"{self.where}: `{before}{name}` has {folder} as a file and as a folder"
+                    )
         return files
 
     def _path(self, path: str, name: str) -> None:

@@ -30,18 +30,32 @@ class Language(Record):
     """Programs without which no test can be run."""
     command: str
     """Run in the exercise's folder; `{tests}` are its test files, `{slug}` its name."""
+    proof: str
+    """What the output has where at least one test passed, as `grep -E` reads it."""
     unskip: tuple[str, str] = ("", "")
     """A form in test files, and what stands there instead."""
+    given: tuple[str, ...] = ()
+    """Files that are no part of a solution, whatever the exercise says; as in aider's."""
+    never: tuple[str, ...] = ()
+    """Files that would change how tests are run, and stand in no exercise."""
 
 
 LANGUAGES: Mapping[str, Language] = {
     each.name: each
     for each in (
-        Language("python", (), "python -m pytest -q -p no:cacheprovider {tests}"),
-        Language("rust", ("cargo",), "cargo test -- --include-ignored"),
-        Language("go", ("go",), "go test ./..."),
+        Language(
+            "python", (), "python -P -m pytest -q -p no:cacheprovider {tests}",
+            r"(^|[ ,])[1-9][0-9]* passed",
+        ),
+        Language(
+            "rust", ("cargo",), "CARGO_NET_OFFLINE=true cargo test -- --include-ignored",
+            r"^test result: ok\. [1-9]", given=("Cargo.toml",),
+            never=(".cargo/config", ".cargo/config.toml", "build.rs"),
+        ),
+        Language("go", ("go",), "go test ./...", r"^ok[[:space:]]"),
         Language(
             "javascript", ("node", "npm"), "npm run --silent test",
+            r"^[[:space:]]*Tests:?[[:space:]].*[1-9][0-9]* passed",
             (r"\bx(test|it|describe)\(", r"\1("),
         ),
         # The name of the folder is the name of the exercise to its CMakeLists.txt.
@@ -49,13 +63,18 @@ LANGUAGES: Mapping[str, Language] = {
             "cpp", ("cmake", "make", "c++"),
             'at=$(mktemp -d)/{slug} && cp -R . "$at" && mkdir -p "$at/build" && cd "$at/build" '
             "&& cmake -DEXERCISM_RUN_ALL_TESTS=1 -G 'Unix Makefiles' .. && make",
+            "^All tests passed", given=("CMakeLists.txt",),
         ),
         Language(
             "java", ("javac", "java"), "{gradle} test --offline --console=plain",
+            "^BUILD SUCCESSFUL",
             (r"(?m)^\s*@Disabled(?:\([^)]*\))?[ \t]*\r?\n", ""),
         ),
     )
 }  # fmt: skip
+
+_JEST = "jest babel-jest core-js @babel/core @exercism/babel-preset-javascript"
+"""The packages that the exercises' tests are run with."""
 
 _BY_SUFFIX = {
     ".py": "python", ".rs": "rust", ".go": "go", ".js": "javascript", ".cpp": "cpp",
@@ -78,7 +97,7 @@ def missing(language: Language, track: Path, environ: Mapping[str, str]) -> str:
     if lacking:
         return f"{' and '.join(lacking)} not installed"
     if language.name == "javascript" and modules(track) is None:
-        return f"no node_modules: run `npm install` once in {track}"
+        return f"no node_modules: run `npm install --prefix {track} {_JEST}` once"
     if language.name == "java" and not gradle(environ):
         return "gradle is neither installed nor was it ever fetched by a `gradlew`"
     return ""
@@ -107,7 +126,22 @@ def command(
     line = line.replace("{gradle}", gradle(environ))
     if language.name == "javascript" and (installed := modules(track)) is not None:
         line = f"ln -sfn {shlex.quote(str(installed))} node_modules && {line}"
-    return line
+    return proved(line, language.proof)
+
+
+def proved(line: str, proof: str) -> str:
+    """Return a command that passes only if the one given does, and is seen to have tested.
+
+    What is tested may end the program that tests, with an exit code of its own; and its last line
+    is not taken for the judge's.
+    """
+    return (
+        f'log=$(mktemp); ( {line} ) >"$log" 2>&1; code=$?; cat "$log"; '
+        f'if [ $code = 0 ] && ! grep -Eq {shlex.quote(proof)} "$log"; then '
+        "echo 'no test was seen to pass'; exit 1; fi; "
+        'if tail -n 1 "$log" | grep -q \'^{\'; then echo "the tests end with $code"; fi; '
+        "exit $code"
+    )
 
 
 def with_all_tests(language: Language, value: Content) -> Content:

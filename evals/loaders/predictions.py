@@ -16,7 +16,6 @@ from typing import Any
 
 from qcode.errors import QcodeError, UsageError
 from qcode.evals.loaders import source
-from qcode.protection.roles import is_test
 from qcode.record import Record
 
 NAMES = ("diff.patch", "patch.diff", "changes.patch", "changes.diff", "diff")
@@ -29,6 +28,7 @@ _SUITES = ("swebench", "swe-lite-offline")
 _JUNK = ("*.pyc", "*__pycache__/*", ".pytest_cache/*", "*/.pytest_cache/*", "*.egg-info/*",
          ".qcode/*", "build/*", "dist/*", ".tox/*", ".venv/*", "venv/*", "*.orig", "*.rej",
          ".coverage", "*.log")  # fmt: skip
+_TESTS = re.compile(r"test_.*\.py|.*_test\.py|tests\.py|conftest\.py")
 _HEAD = re.compile(rb"^diff --git ", re.MULTILINE)
 _PATHS = re.compile(r'diff --git ("?)a/(.*?)\1 ("?)b/(.*)\3\Z')
 _OCTAL = re.compile(r"\\([0-7]{3}|[\"\\abtnvfr])")
@@ -71,14 +71,23 @@ def parts(patch: str) -> list[Part]:
 
 
 def of_sources(patch: str) -> str:
-    """Return a patch without tests, without binary files and without what tools left behind."""
+    """Return a patch without tests, without binary files and without what tools left behind.
+
+    Tests are known by their own names or the top folder: `django/test/client.py` is a source.
+    """
     kept = []
     for part in parts(patch):
         names = [name for name in (part.old, part.new) if name]
         junk = part.is_binary or any(fnmatch(name, form) for name in names for form in _JUNK)
-        if not junk and not all(is_test(name) for name in names):
+        if not junk and not all(map(_is_test, names)):
             kept.append(part.text)
     return "".join(kept)
+
+
+def _is_test(path: str) -> bool:
+    first, _, rest = path.partition("/")
+    name = path.rpartition("/")[2]
+    return bool(rest and first in ("test", "tests", "testing")) or bool(_TESTS.fullmatch(name))
 
 
 def applies(patch: str, folder: Path) -> bool:

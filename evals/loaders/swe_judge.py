@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,6 +14,13 @@ from qcode.evals.harness.trial import Reason
 from qcode.evals.loaders import source
 from qcode.evals.loaders.predictions import Part, parts
 from qcode.record import Record
+
+UNJUDGED = "exit 1"
+"""The check of an instance whose tests cannot be run here."""
+WHY_UNJUDGED = (
+    "no environment is described for this instance, so its tests are not run here: "
+    "`qcode eval report DIR --official DATASET` has them run"
+)
 
 Run = Callable[[str, Path, float], "Ran"]
 """Runs a shell command in a folder, at most so many seconds, confined as its maker likes."""
@@ -61,7 +67,7 @@ def judge(check: Check, folder: Path, originals: Path, run: Run) -> Verdict:
     try:
         for name in names:
             _put(folder / name, _bytes(originals / name))
-        if names:
+        if names or str(more.get("patch") or "").strip():
             try:
                 source.git("apply", "--whitespace=nowarn", "-", folder=folder, data=_encoded(more))
             except QcodeError as error:
@@ -76,8 +82,6 @@ def judge(check: Check, folder: Path, originals: Path, run: Run) -> Verdict:
 
 def verdict(more: Mapping[str, Any], ran: Ran) -> Verdict:
     """Return what an output means for the tests that count."""
-    if said := _said(ran.output):
-        return said
     cases = read(str(more.get("parser") or "pytest"), ran.output)
     wanted, before = list(more.get("fail_to_pass", ())), list(more.get("pass_to_pass", ()))
     failing = [name for name in wanted if cases.get(name) != "PASSED"]
@@ -97,20 +101,6 @@ def verdict(more: Mapping[str, Any], ran: Ran) -> Verdict:
     else:
         reason, detail = "broke_tests", f"{len(broken)} of {len(before)}: {broken[0]}"
     return Verdict(False, reason, detail, ran.output, *counts)
-
-
-def _said(output: str) -> Verdict | None:
-    """Return what a check says by itself that could not be run at all."""
-    last = output.rstrip().rpartition("\n")[2]
-    if not last.startswith("{"):
-        return None
-    try:
-        value = json.loads(last)
-    except ValueError:
-        return None
-    if value.get("ok") is not False or value.get("reason") != "error":
-        return None
-    return Verdict(False, "error", str(value.get("detail") or ""), output)
 
 
 _PYTEST = re.compile(r"(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\s+(\S+::.*?)(?: - .*)?\s*\Z")

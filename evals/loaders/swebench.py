@@ -20,6 +20,7 @@ from typing import Any
 
 from qcode.errors import UsageError
 from qcode.evals.harness.task import Check, Task
+from qcode.evals.loaders import swe_judge
 from qcode.evals.loaders.base import Loading, read_json, read_lines
 
 _NEEDED = ("instance_id", "repo", "base_commit", "problem_statement", "test_patch",
@@ -34,13 +35,6 @@ _PREFIX = "swebench-"
 
 TIME_S = 1800.0
 """Of the agent; most instances take models five to twenty minutes."""
-
-UNJUDGED = (
-    'echo \'{"ok": false, "reason": "error", "detail": "no environment is described for this '
-    "instance, so its tests are not run here: `qcode eval report DIR --official DATASET` has "
-    "them run\"}'; exit 1"
-)
-"""The check of an instance whose tests cannot be run here."""
 
 
 def load(path: Path, loading: Loading) -> list[Task]:
@@ -70,7 +64,7 @@ def load(path: Path, loading: Loading) -> list[Task]:
         if task.id in seen:
             raise UsageError(f"{where}: {task.id} stands in line {seen[task.id]} already")
         seen[task.id] = number
-        unjudged += task.check.cmd == UNJUDGED
+        unjudged += task.check.cmd == swe_judge.UNJUDGED
         tasks.append(task)
     if not tasks:
         raise UsageError(f"{path} has no instances")
@@ -122,7 +116,7 @@ def _task(
         "repo": repo,
         "version": version,
     }
-    command = UNJUDGED
+    command = swe_judge.UNJUDGED
     if env is not None:
         more["env"] = env
         command = str(env.get("cmd") or _command(known, patch))

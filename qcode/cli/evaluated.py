@@ -32,7 +32,8 @@ def list_tasks(args: argparse.Namespace) -> int:
             "left_out": [{"id": name, "reason": why} for name, why in found.left_out],
         }))  # fmt: skip
         return 0
-    width = max(len(task.id) for task in found.tasks)
+    names = [*(task.id for task in found.tasks), *(name for name, _ in found.left_out)]
+    width = max(map(len, names), default=0)
     for task in found.tasks:
         line = f"{task.id:{width}}  {task.suite}  {task.category}  {task.difficulty}"
         print(printable(f"{line}  {task.time_limit_s:g} s"))

@@ -60,3 +60,16 @@ def test_a_task_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
     assert digest(again) == digest(tasks) == digest(reversed(tasks))
     assert [task.only_change for task in again] == [task.only_change for task in tasks]
     assert digest(again[1:]) != digest(again)
+
+
+def test_a_kind_is_looked_at_before_the_ending_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "i.jsonl").write_text("{}\n")
+    with pytest.raises(UsageError, match="instance_id"):
+        ids([f"swebench:{tmp_path / 'i.jsonl'}"], {}, tmp_path / "cache")
+    odd = written(tmp_path / "a:b", "odd", "one")
+    assert ids([str(odd)], {}, tmp_path / "cache") == ["one"]
+
+
+def test_where_nothing_can_be_tried_that_is_said() -> None:
+    with pytest.raises(UsageError, match="none of the tasks can be tried here"):
+        picked([], [], None)

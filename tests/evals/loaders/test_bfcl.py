@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from eval_places import write
-from scripted_server import ScriptedServer, Seen, Stream, Whole, calls, stream, text
+from scripted_server import ScriptedServer, Seen, Stream, Whole, call, calls, stream, text
 
 from qcode.errors import ProviderError, QcodeError, UsageError
 from qcode.evals.loaders import bfcl, bfcl_cli, bfcl_run
@@ -364,6 +364,18 @@ def test_a_request_that_fails_is_no_wrong_answer_and_is_asked_again(tmp_path: Pa
     assert (answer.error, answer.score.fault) == ("", "no_call")
 
 
+def test_what_is_right_as_repaired_alone_is_counted_so(tmp_path: Path) -> None:
+    case = cases(tmp_path)["simple_0"]
+    script = [call("hotel_book", city="Bad Ems", nights=n, quiet=True) for n in ("2", 2)]
+    with ScriptedServer(script) as server:
+        (loose,) = played([case], server.base_url, tmp_path / "a")
+        (strict,) = played([case], server.base_url, tmp_path / "b")
+
+    assert (loose.score.passed, strict.score.passed) == (True, True)
+    assert [bfcl_run.rows([each])[-1].repaired for each in (loose, strict)] == [1, 0]
+    assert bfcl_run.read(tmp_path / "a", "scripted")[case.id].calls == loose.calls
+
+
 def test_a_key_that_is_refused_ends_it(tmp_path: Path) -> None:
     found = list(cases(tmp_path).values())
     with ScriptedServer(lambda _: Whole(b"{}", status=401)) as server:
@@ -390,7 +402,9 @@ def test_the_table_has_each_category_and_what_was_wrong(
 
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert lines[0].split() == ["category", "right", "of", "share", "what", "was", "wrong"]
+    assert lines[0].split() == [
+        *("category", "right", "of", "share", "repaired", "what", "was", "wrong")
+    ]
     assert lines[-1] == f"answers: {tmp_path / 'o.jsonl'}"
     assert lines[-2].split()[:3] == ["all", "1", "4"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -141,6 +142,10 @@ def test_pytest_is_run_directly_where_the_script_would_install_it(tmp_path: Path
         ("environment/Dockerfile", "FROM ubuntu\nRUN git config --global user.name x\n",
          "it runs `git config --global user.name x`"),
         ("environment/Dockerfile", "FROM ubuntu\nCMD [\"nginx\"]\n", "it starts `nginx`"),
+        ("environment/Dockerfile", "FROM\n", "it starts from , of which nothing is known"),
+        ("environment/Dockerfile", "FROM ubuntu\nRUN [ -d /app ] || mkdir /app\n",
+         "it runs `[ -d /app ]`"),
+        ("environment/Dockerfile", "FROM ubuntu\nCMD ['bash']\n", "it starts `['bash']`"),
         ("environment/Dockerfile", "FROM ubuntu\nVOLUME /x\n", "VOLUME, which a folder cannot"),
         ("environment/Dockerfile", "FROM ubuntu\nENV PATH=/x:$PATH\n", "it sets PATH by what"),
         ("environment/Dockerfile", "FROM ubuntu\nENV HOME=/root\n",
@@ -252,9 +257,13 @@ def test_a_task_of_terminal_bench_is_played_in_a_folder(tmp_path: Path) -> None:
     assert (task.time_limit_s, task.check.timeout_s) == (120.0, 20.0)
     folder = laid_out(task, tmp_path / "work")
     before = checked(task, folder, tmp_path / "aside")
+    (folder / "pytest.py").write_text("import sys\nsys.exit(0)\n")
+    cheated = checked(task, folder, tmp_path / "aside")
+    (folder / "pytest.py").unlink()
     (folder / "greeting.txt").write_text("hello\n")
     after = checked(task, folder, tmp_path / "aside")
-    assert (before.returncode, after.returncode) == (1, 0), after.stdout
+    assert (before.returncode, cheated.returncode, after.returncode) == (1, 1, 0), after.stdout
+    assert "2 failed" in json.loads(before.stdout.splitlines()[-1])["detail"]
 
 
 def test_folders_without_tasks_are_told(tmp_path: Path) -> None:

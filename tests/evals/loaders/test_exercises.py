@@ -5,6 +5,7 @@ All data is made up for these tests.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ import pytest
 from eval_places import checked, laid_out, write
 
 from qcode.errors import UsageError
+from qcode.evals.harness.judging import Verdict, judge
+from qcode.evals.harness.placing import place
 from qcode.evals.harness.task import Task
 from qcode.evals.loaders import exercism, polyglot, quixbugs
 from qcode.evals.loaders.base import Loading
@@ -71,7 +74,7 @@ def test_an_exercise_has_its_stub_and_words_and_hides_its_tests(tmp_path: Path) 
     assert "Raise ValueError." in task.prompt
     assert "Do this in twice.py" in task.prompt
     assert "{output}" in task.retry_prompt
-    assert task.check.more == {"retry_lines": 50}
+    assert task.check.more == {"retry_lines": 50, "strict": True, "reads": []}
 
 
 @pytest.mark.slow
@@ -126,13 +129,15 @@ def languages(top: Path) -> Path:
     python_track(top / "python")
     exercise(
         top / "cpp/exercises/practice/add-up",
-        {"solution": ["add_up.cpp", "add_up.h"], "test": ["add_up_test.cpp"]},
+        {"solution": ["add_up.cpp", "add_up.h", "CMakeLists.txt"], "test": ["add_up_test.cpp"]},
         {
             "add_up.cpp": '#include "add_up.h"\nint add_up(int, int) { return 0; }\n',
             "add_up.h": "int add_up(int, int);\n",
-            "add_up_test.cpp": '#include "add_up.h"\n'
+            "add_up_test.cpp": '#include "add_up.h"\n#include <cstdio>\n'
             "int main() {\n#ifdef EXERCISM_RUN_ALL_TESTS\n"
-            "return add_up(2, 3) == 5 ? 0 : 1;\n#endif\nreturn 0; }\n",
+            "if (add_up(2, 3) != 5) return 1;\n"
+            'std::puts("All tests passed (1 assertion in 1 test case)");\n'
+            "#endif\nreturn 0; }\n",
             "CMakeLists.txt": "cmake_minimum_required(VERSION 3.5)\n"
             "get_filename_component(name ${CMAKE_CURRENT_SOURCE_DIR} NAME)\n"
             'project(${name} CXX)\nstring(REPLACE "-" "_" file ${name})\n'
@@ -163,7 +168,8 @@ def languages(top: Path) -> Path:
             "hi.js": "export const hi = () => '';\n",
             "hi.spec.js": "import { hi } from './hi.js';\nconst test = (n, f) => f();\n"
             "const xtest = () => {};\n"
-            "xtest('says hi', () => { if (hi() !== 'hi') throw new Error('no'); });\n",
+            "xtest('says hi', () => { if (hi() !== 'hi') throw new Error('no'); "
+            "console.log('Tests:       1 passed, 1 total'); });\n",
             "package.json": '{"type": "module", "scripts": {"test": "node hi.spec.js"}}',
         },
     )
@@ -213,6 +219,63 @@ def test_cpp_is_judged_by_all_tests_under_the_exercises_name(tmp_path: Path) -> 
     assert (before != 0, after) == (True, 0)
 
 
+CHEATS = {
+    "skips": ("python-twice", {"conftest.py": "import pytest\n\n\ndef pytest_collection_modifyitems"
+              "(items):\n    for each in items:\n        each.add_marker(pytest.mark.skip)\n"}),
+    "collects": ("python-twice", {"pytest.ini": "[pytest]\naddopts = --collect-only\n"}),
+    "shadows": ("python-twice", {"pytest.py": "import sys\nsys.exit(0)\n"}),
+    "leaves": ("python-twice", {"twice.py": "import os\nos._exit(0)\n"}),
+    "claims": ("python-twice", {"twice.py": "import os\nprint('{\"ok\": false, \"reason\": '\n"
+               "      '\"error\"}', flush=True)\nos._exit(1)\n"}),
+    "builds": ("cpp-add-up", {"CMakeLists.txt": ""}),
+    "leaves out": ("rust-half", {"Cargo.toml": "[package]\nname = 'half'\nversion = '1.0.0'\n"
+                   "edition = '2021'\nautotests = false\n", "src/lib.rs": ""}),
+    "replaces": ("javascript-hi", {"package.json": '{"scripts": {"test": "true"}}'}),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_the_tests_are_run_whatever_an_agent_puts_beside_them(
+    cheat: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, files = CHEATS[cheat]
+    home = Path(os.path.expanduser("~root")) if os.geteuid() == 0 else Path.home()
+    monkeypatch.setenv("RUSTUP_HOME", str(home / ".rustup"))
+    top = languages(tmp_path / "p")
+    (top / "javascript/node_modules").mkdir()
+    tasks = {task.id: task for task in polyglot.load(top, Loading(tmp_path))}
+    if f"polyglot-{name}" not in tasks:
+        pytest.skip("no toolchain here")
+    task = tasks[f"polyglot-{name}"]
+
+    async def judged() -> Verdict:
+        placed = await place(task, tmp_path / "top", os.environ)
+        write(placed.repo, files)
+        return await judge(task, placed, os.environ, answer=tmp_path / "none")
+
+    verdict = asyncio.run(judged())
+
+    assert (verdict.passed, verdict.reason) == (False, "still_failing"), verdict
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("npm"), reason="no Node here")
+def test_packages_are_found_wherever_the_checkout_lies(tmp_path: Path) -> None:
+    """As below /tmp, which the check's sandbox has a folder of its own for."""
+    top = languages(tmp_path / "p")
+    write(top, {"javascript/node_modules/said/index.js": "module.exports = 'hi';\n"})
+    (task,) = (t for t in polyglot.load(top, Loading(tmp_path)) if t.category == "javascript")
+
+    async def judged() -> Verdict:
+        placed = await place(task, tmp_path / "top", os.environ)
+        answer = "import said from 'said';\nexport const hi = () => said;\n"
+        write(placed.repo, {"hi.js": answer})
+        return await judge(task, placed, os.environ, answer=tmp_path / "none")
+
+    assert asyncio.run(judged()).passed
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("cargo"), reason="no Rust here")
 def test_rust_is_judged_by_ignored_tests_as_well(
@@ -233,7 +296,8 @@ def test_javascript_needs_its_packages_once_and_runs_skipped_tests(tmp_path: Pat
     told = Loading(tmp_path)
     polyglot.load(languages(tmp_path / "p"), told)
     reasons = {each.id: each.reason for each in told.left_out}
-    assert "run `npm install` once in" in reasons["polyglot-javascript-hi"]
+    where = tmp_path / "p/javascript"
+    assert f"run `npm install --prefix {where} jest" in reasons["polyglot-javascript-hi"]
     (tmp_path / "p/javascript/node_modules").mkdir()
 
     answer = "export const hi = () => 'hi';\n"
@@ -251,7 +315,7 @@ def test_javas_disabled_tests_are_run(tmp_path: Path) -> None:
 
     (task,) = (task for task in tasks if task.category == "java")
 
-    assert task.check.cmd == "gradle test --offline --console=plain"
+    assert "( gradle test --offline --console=plain ) >" in task.check.cmd
     assert "@Disabled" not in str(task.check.overlay["src/test/java/LeapTest.java"])
     assert "@Test" in str(task.check.overlay["src/test/java/LeapTest.java"])
 
@@ -392,6 +456,26 @@ def test_java_is_compiled_and_judged_by_junit(tmp_path: Path) -> None:
     after = checked(task, folder, tmp_path / "aside")
 
     assert (before.returncode, after.returncode) == (1, 0), after.stderr
+
+
+def test_cases_that_the_right_program_does_not_end_on_are_left_out(tmp_path: Path) -> None:
+    top = bugs(tmp_path / "q")
+    long = ["amanaplanacanalpanama", "docnoteidissentafastneverpreventsafatness"]
+    write(
+        top,
+        {
+            "python_programs/levenshtein.py": "def levenshtein(a, b):\n    return 0\n",
+            "json_testcases/levenshtein.json": f'[["a", "b"], 1]\n{json.dumps([long, 42])}\n',
+            "python_programs/knapsack.py": "def knapsack(capacity, items):\n    return 0\n",
+            "json_testcases/knapsack.json": "[[10, [[1, 2]]], 2]\n[[6404180, [[1, 2]]], 2]\n",
+        },
+    )
+
+    tasks = {task.id: task for task in quixbugs.load(top, loading(tmp_path))}
+
+    for name in ("levenshtein", "knapsack"):
+        overlay = tasks[f"quixbugs-python-{name}"].check.overlay
+        assert len(json.loads(str(overlay[f"hidden_{name}/cases.json"]))) == 1
 
 
 def test_cases_that_are_none_are_told_with_their_line(tmp_path: Path) -> None:

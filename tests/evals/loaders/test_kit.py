@@ -97,6 +97,13 @@ def test_unicode_separators_do_not_part_lines(tmp_path: Path) -> None:
         ({"script": [{"say": "x"}]}, "2: turn 1 of `script` has `text`, `calls` and `wait_s`"),
         ({"script": [{"text": "x", "wait_s": "2"}]}, "2: `script.wait_s` is to be seconds above 0"),
         ({"script": [{"calls": [{}]}]}, "2: a call in turn 1 names no `tool`"),
+        ({"script": [{"calls": 5}]}, "2: in turn 1 of `script`, `calls` is a list"),
+        ({"base": 5}, "2: `base` is to be an object"),
+        ({"env": {"vars": []}}, "2: `env.vars` is to be an object"),
+        ({"env": {"pip": "pytest"}}, "2: `env.pip` is to be a list of texts"),
+        ({"files": {"a": "", "a/b": ""}}, "2: `files` has a as a file and as a folder"),
+        ({"prompt": "\ud800"}, "2: it has half of a surrogate pair"),
+        ({"id": "x" * 201}, "2: `id` is longer than 200 bytes"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(

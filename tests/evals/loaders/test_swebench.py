@@ -20,10 +20,13 @@ from eval_places import git, repository, write
 from program import Program
 
 from qcode.errors import QcodeError, UsageError
+from qcode.evals.harness.judging import Verdict, judge
+from qcode.evals.harness.placing import place, write_files
 from qcode.evals.harness.task import Check, Task
 from qcode.evals.harness.threads import in_thread
 from qcode.evals.loaders import kit, official, predictions, swe_judge, swe_place, swebench
 from qcode.evals.loaders.base import Loading
+from qcode.evals.loaders.swe_judge import UNJUDGED
 from qcode.record import replace
 
 TESTS = """diff --git a/tests/test_calc.py b/tests/test_calc.py
@@ -105,11 +108,16 @@ def test_without_an_environment_it_is_an_error_and_no_failure(tmp_path: Path) ->
     told = Loading(tmp_path)
     (tmp_path / "i.json").write_text(json.dumps([instance("0" * 40)]))
     (task,) = swebench.load(tmp_path / "i.json", told)
-    done = subprocess.run(task.check.cmd, shell=True, capture_output=True, text=True)
+    task = replace(task, files={"calc.py": "x = 1\n"}, more={})
 
-    found = swe_judge.verdict(task.check.more, swe_judge.Ran(done.returncode, done.stdout))
+    async def solved() -> Verdict:
+        placed = await place(task, tmp_path / "top", os.environ)
+        write_files(placed.repo, {"calc.py": "x = 2\n"})
+        return await judge(task, placed, os.environ, answer=tmp_path / "none")
 
-    assert (found.passed, found.reason) == (False, "error")
+    found = asyncio.run(solved())
+
+    assert (found.passed, found.reason, found.changed) == (False, "error", ("calc.py",))
     assert "--official" in found.detail
     assert "1 of 1 instances have no environment" in told.notes[0]
 
@@ -412,6 +420,23 @@ def test_predictions_have_sources_alone_and_apply(tmp_path: Path) -> None:
     assert (work / "docs/a.txt").read_text() == "no newline"
 
 
+@pytest.mark.parametrize(
+    "path, is_kept",
+    [
+        ("django/test/client.py", True),
+        ("astropy/tests/helper.py", True),
+        ("bin/test", True),
+        ("tests/basic/models.py", False),
+        ("sympy/core/tests/test_basic.py", False),
+        ("pkg/conftest.py", False),
+    ],
+)
+def test_a_source_is_no_test_for_its_folder_alone(path: str, is_kept: bool) -> None:
+    patch = f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-a\n+b\n"
+
+    assert predictions.of_sources(patch) == (patch if is_kept else "")
+
+
 def test_one_prediction_an_instance_is_written_and_torn_lines_pass(tmp_path: Path) -> None:
     rows = [
         {"id": "header", "suites": []},
@@ -461,7 +486,7 @@ def test_what_failed_around_the_agent_is_no_prediction_and_what_was_not_judged_i
 
 
 def test_predictions_are_written_and_judged_by_the_command_line(tmp_path: Path) -> None:
-    made = trying.task("swebench-own__calc-1", check=Check(swebench.UNJUDGED))
+    made = trying.task("swebench-own__calc-1", check=Check(UNJUDGED, more={"fail_to_pass": []}))
     made = replace(made, suite="swebench")
     trying.tried(tmp_path / "out", [made], trying.Shell())
     no_docker = {"PATH": "/nowhere"}
