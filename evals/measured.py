@@ -38,6 +38,7 @@ QCODE = (sys.executable, "-P", "-m", "qcode")
 MODELS = ("1.5b", "0.5b")
 SUITES = ("small", "trap", "fresh")
 AGENTS = ("qcode", "oneshot", "aider", "mini-swe-agent")
+STEPS = "max_steps"
 OURS = ("qcode", "oneshot")
 """Agents that are no peers."""
 
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=1, metavar="K")
     parser.add_argument("--only", default="", metavar="GLOB", help="tasks by id or category")
     parser.add_argument("--time-factor", default="1", metavar="X", help="of the tasks' limits")
+    parser.add_argument("--max-steps", default="", metavar="N", help="of a trial")
     parser.add_argument("--name", default="", help="told apart from other runs by this")
     parser.add_argument("--work", type=Path, default=Path(".eval-results"), metavar="DIR")
     parser.add_argument("--table", action="store_true", help="measure nothing")
@@ -107,6 +109,7 @@ def run(args: argparse.Namespace, model: str, suite: str, served: dict[str, Any]
             *("--agent", args.agents, "--trials", str(args.trials), "-j", "1"),
             *("--time-factor", args.time_factor, "--fail-under", "0"),
             *(("--only", args.only) if args.only else ()),
+            *(("--max-steps", args.max_steps) if args.max_steps else ()),
         ]
     done = subprocess.run([*QCODE, "eval", "run", *command], check=False)
     if (folder / "results.jsonl").exists():
@@ -129,17 +132,32 @@ def without_places(text: str) -> str:
 def together(sets: Sequence[Results]) -> list[list[Results]]:
     """Return the sets of the same models, tasks and limits beside each other.
 
-    Agents take hours each, so they are measured one after the other, and again later on.
+    Agents take hours each, so they are measured one after the other, and again later on. A small
+    model has some of them go in circles to the limit of time, for which there is one of steps:
+    sets without it are under the same limits where no trial of theirs took as many.
     """
     found: dict[tuple[object, ...], list[Results]] = {}
+    least: dict[tuple[object, ...], float] = {}
     for results in sets:
-        header = results.header
-        key = (
-            *(header.models, header.suites, header.tasks_digest, header.seed, header.machine),
-            tuple(sorted(header.limits.items())),
-        )
-        found.setdefault(key, []).append(results)
+        steps = results.header.limits.get(STEPS, float("inf"))
+        least[_alike(results)] = min(steps, least.get(_alike(results), steps))
+    for results in sets:
+        limit = results.header.limits.get(STEPS)
+        most = max((trial.effort.steps or 0 for trial in results.trials), default=0)
+        key = _alike(results)
+        own = limit if limit is not None or most >= least[key] else least[key]
+        found.setdefault((*key, own), []).append(results)
     return list(found.values())
+
+
+def _alike(results: Results) -> tuple[object, ...]:
+    """Return what sets that stand together have in common, but for the limit of steps."""
+    header = results.header
+    limits = {name: value for name, value in header.limits.items() if name != STEPS}
+    return (
+        *(header.models, header.suites, header.tasks_digest, header.seed, header.machine),
+        tuple(sorted(limits.items())),
+    )
 
 
 def joined(sets: Sequence[Results]) -> Results:
@@ -183,7 +201,9 @@ def _group(group: Sequence[Results]) -> Iterator[str]:
     summary = summarise(results)
     suites = ", ".join(sorted({trial.suite for trial in results.trials}))
     yield f"## {', '.join(header.models)}: {suites}"
-    limits = ", ".join(f"{name} {value:g}" for name, value in header.limits.items() if value)
+    limits = ", ".join(
+        f"{name} {value:g}" for name, value in header.limits.items() if value and name != STEPS
+    )
     yield f"{header.machine}; seed {header.seed}, {limits}."
     yield "\n".join(_made(each) for each in group)
     rows = [each for each in summary.rows if each.suite != "all"]
@@ -216,6 +236,7 @@ def _made(results: Results) -> str:
     return (
         f"- {agents}: {header.started[:10]}, {len(results.trials)} trials of {tasks} tasks, "
         f"commit `{header.versions.get('commit', '')[:12]}`"
+        + (f", at most {header.limits[STEPS]:g} steps" if STEPS in header.limits else "")
     )
 
 

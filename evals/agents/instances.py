@@ -13,6 +13,7 @@ from typing import Any
 
 from qcode.errors import QcodeError, UsageError
 from qcode.evals.harness.placing import inner_repositories
+from qcode.evals.loaders.kit import MOST_ID
 from qcode.record import Record
 
 _ID = re.compile(r"\w[\w.@+-]*")
@@ -70,6 +71,8 @@ def _read(given: Any, beside: Path) -> Instance:
     name, prompt = given.get("instance_id"), given.get("problem_statement", given.get("prompt"))
     if not isinstance(name, str) or not _ID.fullmatch(name):
         raise ValueError("`instance_id` is missing, or no name for a folder")
+    if len(name.encode("utf-8")) > MOST_ID:
+        raise ValueError(f"`instance_id` is longer than {MOST_ID} bytes")
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("`problem_statement` is missing")
     base = given.get("base_commit") or ""

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,7 +30,7 @@ _CHARS_PER_TOKEN = 3
 """Of code, on the safe side."""
 _MAX_FILE_BYTES = 1 << 20
 _PATH = re.compile(r"[\w.][\w./ ()+@-]*")
-_NAMED = re.compile(r"[\w./-]+\.\w+")
+_NAMED = re.compile(r"[\w./-]+")
 _AROUND = " \t*`#:>"
 """What models put around a path."""
 
@@ -80,7 +80,9 @@ class Oneshot:
                 why = f"the endpoint failed: {failure.problem}" if failure else ""
                 return Outcome(1, "", str(error), spent, error=why)
             effort = counting.tally.effort(time.monotonic() - began)
-        (work.artefacts / "agent.out").write_text(reply, encoding="utf-8")
+        (work.artefacts / "agent.out").write_text(
+            reply, encoding="utf-8", errors="backslashreplace"
+        )
         parts = read_parts(reply)
         written = write_parts(work.folder, parts, _asked_for(work.prompt))
         conduct = Conduct(edits=len(parts), failed_edits=len(parts) - len(written))
@@ -90,7 +92,7 @@ class Oneshot:
         window = work.endpoint.context_window or WINDOW
         answer_tokens = min(8192, window // 2)
         room = max(0, window - answer_tokens - len(work.prompt) // 2 - 500) * _CHARS_PER_TOKEN
-        named = set(_NAMED.findall(work.prompt))
+        named = set(_names(work.prompt))
         files = await asyncio.to_thread(read_files, work.folder, named, room, environ)
         body = {
             "model": work.endpoint.model,
@@ -114,6 +116,14 @@ class Oneshot:
         if head is None or head.status != 200:
             raise ValueError(f"status {head.status if head else 0}: {_words(bytes(reply))}")
         return _content(json.loads(bytes(reply)))
+
+
+def _names(text: str) -> Iterator[str]:
+    """Yield what looks like a file in a text: it ends in a dot and a word."""
+    for found in _NAMED.findall(text):
+        stem, dot, _ = found.rstrip("./-").rpartition(".")
+        if stem and dot:
+            yield found.rstrip("./-")
 
 
 def read_files(
@@ -216,7 +226,7 @@ def _fence(texts: Iterable[str]) -> str:
 
 def _asked_for(prompt: str) -> list[str]:
     """Return the files that a task names, in order, tests left out."""
-    named = dict.fromkeys(name.strip(".") for name in _NAMED.findall(prompt))
+    named = dict.fromkeys(name.strip(".") for name in _names(prompt))
     return [name for name in named if not PurePosixPath(name).name.startswith("test_")]
 
 

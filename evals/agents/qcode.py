@@ -58,6 +58,7 @@ class Qcode:
             out=out,
             err=err,
             record=work.folder.parent / processes.RECORD,
+            given=_prompt_file(work) if _is_long(work) else None,
         )
         told = read_stream(out)
         journal = _keep_journal(work)
@@ -77,7 +78,18 @@ def _command(work: Work) -> list[str]:
     argv += [str(each) for each in work.task.more.get("qcode_options", ())]
     if work.is_retry:
         argv.append("--continue")
-    return [*argv, "--", work.prompt]
+    return [*argv, "--", "-" if _is_long(work) else work.prompt]
+
+
+def _is_long(work: Work) -> bool:
+    """Whether the prompt has no room on a command line, where Linux takes 128 KiB a word."""
+    return len(work.prompt.encode("utf-8", "replace")) > 100_000 or "\0" in work.prompt
+
+
+def _prompt_file(work: Work) -> Path:
+    path = work.artefacts / ("prompt-2.txt" if work.is_retry else "prompt.txt")
+    path.write_text(work.prompt, encoding="utf-8", errors="replace")
+    return path
 
 
 def _limits(limits: Limits) -> list[str]:

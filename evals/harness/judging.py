@@ -6,10 +6,14 @@ a model wrote. What it may write to is the copy and what lies beside it.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
+import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -87,9 +91,57 @@ def _judge(
     confines: bool,
     stop: threading.Event,
 ) -> Verdict:
-    if not placed.repo.is_dir():
+    if placed.state_digest and _digest(placed.state) != placed.state_digest:
+        detail = "what the judge keeps beside the folder was changed"
+        return Verdict(passed=False, reason="escaped", detail=detail)
+    if not placed.repo.is_dir() or placed.repo.is_symlink():
         # Nothing is left to be judged, and that is no fault of the harness.
         return Verdict(passed=False, reason="lost_work", detail="the folder itself is gone")
+    try:
+        open_up(placed.repo)
+        return _judge_readable(
+            task, placed, environ, answer, requests, confines=confines, stop=stop
+        )
+    except (RecursionError, OSError) as error:
+        is_theirs = isinstance(error, RecursionError | shutil.Error)
+        is_theirs = is_theirs or getattr(error, "errno", 0) == errno.ENAMETOOLONG
+        if not is_theirs or os.strerror(errno.ENOSPC) in str(error):
+            raise
+        detail = f"the folder cannot be copied to be judged: {str(error)[:200]}"
+        return Verdict(passed=False, reason="lost_work", detail=detail)
+
+
+def open_up(repo: Path) -> None:
+    """Have its owner read all of a folder, whatever an agent forbade, so that it can be copied."""
+    needed = stat.S_IRUSR | stat.S_IXUSR | stat.S_IWUSR
+    repo.chmod(repo.stat().st_mode | needed)
+    for folder, folders, files in os.walk(repo):
+        for name in (*folders, *files):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):  # too long a path, say
+                mode = os.lstat(path).st_mode
+                wanted = needed if stat.S_ISDIR(mode) else stat.S_IRUSR
+                if (stat.S_ISDIR(mode) or stat.S_ISREG(mode)) and mode & wanted != wanted:
+                    os.chmod(path, stat.S_IMODE(mode) | wanted)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "none"
+
+
+def _judge_readable(
+    task: Task,
+    placed: Placed,
+    environ: Mapping[str, str],
+    answer: Path,
+    requests: Path | None,
+    *,
+    confines: bool,
+    stop: threading.Event,
+) -> Verdict:
     differs = tuple(changed(placed))
     state = json.loads(placed.state.read_text(encoding="utf-8"))
     guarded = [
@@ -248,7 +300,7 @@ def run_check(
         else:
             child = Plain().start(argv, cwd=cwd, env=own)
         try:
-            done = communicate(child, argv, b"", limit_s, most=MOST_PRINTED, stop=stop)
+            done = communicate(child, argv, b"", limit_s, most=MOST_PRINTED, last=True, stop=stop)
         except subprocess.TimeoutExpired:
             return Checked(None, f"(ended after {limit_s:g} s)\n")
         printed = done.stdout + done.stderr

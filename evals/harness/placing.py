@@ -27,7 +27,7 @@ from qcode.evals.harness import processes
 from qcode.evals.harness.surroundings import GIT, environment
 from qcode.evals.harness.task import Content, Task
 from qcode.evals.loaders import swe_judge
-from qcode.record import Record
+from qcode.record import Record, replace
 
 SETUP_LIMIT_S = 300.0
 ORIGINALS = "originals"
@@ -57,6 +57,8 @@ class Placed(Record):
     """The environment of the project itself, where the task brings one."""
     variables: Mapping[str, str] = MappingProxyType({})
     """What the task's own programs are to have in their environment."""
+    state_digest: str = ""
+    """Of the file of `state`, which an agent without a sandbox could write."""
 
     @property
     def repo(self) -> Path:
@@ -198,8 +200,9 @@ async def place(task: Task, top: Path, environ: Mapping[str, str]) -> Placed:
     await _keep_start(placed, env)
     files = await asyncio.to_thread(hashes, placed.repo)
     state = {"id": task.id, "files": files, "head": head or None}
-    placed.state.write_text(json.dumps(state), encoding="utf-8")
-    return placed
+    told = json.dumps(state).encode()
+    placed.state.write_bytes(told)
+    return replace(placed, state_digest=hashlib.sha256(told).hexdigest())
 
 
 async def _python(code: str, what: str, task: Task, placed: Placed, env: dict[str, str]) -> None:

@@ -50,10 +50,12 @@ async def run(
     out: Path,
     err: Path | None = None,
     record: Path | None = None,
+    given: Path | None = None,
 ) -> Ran:
     """Run a program with its output in files; what it started has ended when this returns.
 
-    Without `err` both go to `out`. `record` is where it writes down which process it is.
+    Without `err` both go to `out`. `given` is what it reads on its standard input, `record`
+    where it writes down which process it is.
     Cancelled, it ends the program first.
 
     Raises:
@@ -66,8 +68,9 @@ async def run(
     with contextlib.ExitStack() as files:
         to = files.enter_context(out.open("wb"))
         errors = files.enter_context(err.open("wb")) if err else subprocess.STDOUT
+        stdin = files.enter_context(given.open("rb")) if given else subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=to, stderr=errors,
+            *command, cwd=cwd, env=env, stdin=stdin, stdout=to, stderr=errors,
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -127,6 +130,15 @@ def end_leftovers(work: Path) -> int:
     return len(found)
 
 
+def end_of_trial(place: Path) -> int:
+    """End what a trial's set-up or agent left in the background; return how many there were."""
+    found = set(_marked(place))
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
 def _recorded(record: Path) -> int | None:
     """Return the process that a record is of, if it still runs."""
     try:
@@ -176,10 +188,13 @@ def _runs(pid: int) -> bool:
 
 def _marked(work: Path) -> Iterator[int]:
     """Yield the processes whose environment says that they belong to a trial below a folder."""
-    wanted = tuple(f"{name}={work}{os.sep}".encode() for name in (MARK, "HOME"))
+    names = (MARK, "HOME")
+    wanted = tuple(f"{name}={work}{os.sep}".encode() for name in names)
+    exactly = tuple(f"{name}={work}".encode() for name in names)
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if any(
-                each.startswith(wanted) for each in (entry / "environ").read_bytes().split(b"\0")
+                each.startswith(wanted) or each in exactly
+                for each in (entry / "environ").read_bytes().split(b"\0")
             ):
                 yield int(entry.name)

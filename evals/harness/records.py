@@ -12,6 +12,7 @@ from qcode.evals.harness.task import Task
 from qcode.record import Record
 
 R = TypeVar("R", bound=Record)
+_PLAIN = (str, int, float, bool)
 
 
 def to_json(value: Any) -> Any:
@@ -46,6 +47,9 @@ def from_json(kind: type[R], data: Any) -> R:
 def _value(hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, Record):
         return from_json(hint, value)
+    is_right = hint not in _PLAIN or type(value) is hint or (hint is float and type(value) is int)
+    if not is_right:
+        raise TypeError(f"{str(value)[:40]!r} is no {hint.__name__}")
     if isinstance(value, list):
         return tuple(value)
     return value

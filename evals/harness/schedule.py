@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
 
 from qcode.evals.agents import Agent, Endpoint, Limits
-from qcode.evals.harness.store import Store
+from qcode.evals.harness import processes
+from qcode.evals.harness.store import Store, remove
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Trial
 from qcode.evals.harness.trying import Kept, try_once
@@ -125,6 +126,9 @@ class Evaluation:
         done = {trial.key for trial in store.trials}
         self._waiting = [each for each in planned if each.key not in done]
         self._cost = sum(trial.effort.cost_usd or 0.0 for trial in store.trials)
+        self._lent = 0.0
+        """Of the budget, what trials under way may still use."""
+        self._under_way = 0
         self._ended: Ended = "done"
 
     @property
@@ -159,23 +163,41 @@ class Evaluation:
                 self._ended = "cost"
                 return
             planned = self._waiting.pop(0)
+            share = self._share()
+            self._lent += share or 0.0
+            self._under_way += 1
             try:
-                trial = await self._try(planned)
+                trial = await self._try(planned, share)
             except BaseException:
                 self._waiting.insert(0, planned)  # it is begun anew when the evaluation goes on
                 raise
-            self._cost += trial.effort.cost_usd or 0.0
+            finally:
+                self._lent -= share or 0.0
+                self._under_way -= 1
+            if trial is None:
+                self._waiting.insert(0, planned)
+                self._ended = "cost"
+                return
             self._watching.end(trial)
 
-    async def _try(self, planned: Planned) -> Trial:
+    def _share(self) -> float | None:
+        """Return what of the budget a trial may use: what is left, parted among those at once."""
+        if self.bounds.cost_usd is None:
+            return None
+        left = self.bounds.cost_usd - self._cost - self._lent
+        return max(0.0, left) / max(1, self.bounds.at_once - self._under_way)
+
+    async def _try(self, planned: Planned, share: float | None) -> Trial | None:
+        """Return the trial, written down; None where the budget ended it, which says nothing of the
+        agent: it is begun anew when there is more."""
         self._watching.begin(planned.key)
         place = self.store.place(planned.key)
         artefacts = self.store.artefacts(planned.key)
         # Agents work in folders of their own, where a relative path names something else.
         kept = Kept(place, artefacts.absolute(), self._environ)
         limits = self.bounds.of(planned.task)
-        if self.bounds.cost_usd is not None:
-            limits = replace(limits, cost_usd=max(0.0, self.bounds.cost_usd - self._cost))
+        if share is not None:
+            limits = replace(limits, cost_usd=share)
         begun = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             trial = await try_once(
@@ -183,9 +205,14 @@ class Evaluation:
                 confines=self._confines,
             )  # fmt: skip
         finally:
+            processes.end_of_trial(place)
             if not self._keeps:
                 with contextlib.suppress(OSError):
                     self.store.remove_place(place)
+        self._cost += trial.effort.cost_usd or 0.0
+        if share is not None and not trial.passed and (trial.effort.cost_usd or 0.0) >= share:
+            remove(artefacts)
+            return None
         below = artefacts.relative_to(self.store.folder).as_posix()
         trial = replace(trial, artefacts=below, started=begun)
         self.store.add(trial)

@@ -23,6 +23,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -40,6 +41,8 @@ RESULTS = "results.jsonl"
 TASKS = "tasks.jsonl"
 TRIALS = "trials"
 WORK = "work"
+_MOST_NAME = 120
+"""Characters of a folder's name, before what tells it apart."""
 _OBEYED = (
     *(".git", ".hg", "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "conftest.py"),
     *("package.json", "Cargo.toml", "go.mod", "go.work", "pom.xml", "build.gradle", "Makefile"),
@@ -98,10 +101,15 @@ def read_tasks(folder: Path) -> list[Task]:
         QcodeError: they are not there.
     """
     try:
-        text = (folder / TASKS).read_text(encoding="utf-8")
+        text = (folder / TASKS).read_bytes().decode("utf-8")
     except OSError as error:
         raise QcodeError(f"no tasks in `{folder}`: {error.strerror}") from error
-    return [from_json(Task, json.loads(line)) for line in text.splitlines() if line]
+    except UnicodeDecodeError as error:
+        raise QcodeError(f"the tasks in `{folder}` are no UTF-8 text any more") from error
+    try:
+        return [from_json(Task, json.loads(line)) for line in text.split("\n") if line]
+    except ValueError as error:
+        raise QcodeError(f"the tasks in `{folder}` are not those it began with: {error}") from error
 
 
 def work_for(folder: Path) -> Path:
@@ -116,6 +124,14 @@ def work_for(folder: Path) -> Path:
 def name_of(text: str) -> str:
     """Return a text as part of a path: letters, digits and a few signs."""
     return re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).strip(".-") or "x"
+
+
+def told_apart(text: str) -> str:
+    """Return a text as part of a path that no other text has."""
+    name = name_of(text)
+    if name == text and len(name) <= _MOST_NAME:
+        return name
+    return f"{name[:_MOST_NAME]}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 class Store:
@@ -200,8 +216,8 @@ class Store:
     def artefacts(self, key: tuple[str, str, str, int]) -> Path:
         """Return the folder of what is kept of a trial."""
         task, agent, model, number = key
-        who = name_of(f"{agent}+{model}")
-        return self.folder / TRIALS / who / name_of(task) / str(number)
+        who = told_apart(f"{agent}+{model}")
+        return self.folder / TRIALS / who / told_apart(task) / str(number)
 
     def add(self, trial: Trial) -> None:
         """Write a trial down; it is on the disk when this returns."""
@@ -255,7 +271,7 @@ class Store:
         if self.work.exists():
             processes.end_leftovers(self.work)
             remove(self.work)
-        known = {self.artefacts(trial.key) for trial in self.trials}
+        known = {self.folder / trial.artefacts for trial in self.trials if trial.artefacts}
         for folder in (self.folder / TRIALS).glob("*/*/*"):
             if folder not in known:
                 remove(folder)
@@ -322,3 +338,6 @@ def remove(folder: Path) -> None:
             shutil.rmtree(folder, onerror=lambda f, n, e: open_up(f, n, e[1]))
     except FileNotFoundError:
         pass
+    except RecursionError:
+        # Folders in folders, deeper than Python goes before 3.13; for `rm` that is no limit.
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False, stderr=subprocess.DEVNULL)

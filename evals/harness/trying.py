@@ -56,10 +56,11 @@ async def try_once(
     """Return what came of one trial; what fails on our side comes as one with reason `error`."""
     remove(kept.artefacts)
     kept.artefacts.mkdir(parents=True)
-    (kept.artefacts / "prompt.txt").write_text(task.prompt, encoding="utf-8")
     blank = _blank(task, key, endpoint)
     begun = time.monotonic()
     try:
+        prompt = kept.artefacts / "prompt.txt"
+        prompt.write_text(task.prompt, encoding="utf-8", errors="backslashreplace")
         placed = await place(task, kept.place, kept.environ)
         environ = {
             **kept.environ,
@@ -155,7 +156,7 @@ async def _tried(
         if limits.without(trial.effort).are_used_up:
             break
         prompt = task.retry_prompt.replace("{output}", _told_again(task, verdict.output))
-        (kept.artefacts / "prompt-2.txt").write_text(prompt, encoding="utf-8")
+        (kept.artefacts / "prompt-2.txt").write_text(prompt, encoding="utf-8", errors="replace")
     with contextlib.suppress(QcodeError, OSError):
         patch = await diff(placed, environ)
         (kept.artefacts / "changes.diff").write_bytes(patch)

@@ -252,8 +252,11 @@ class _Lines:
 
     def stop(self) -> None:
         for row in self._board.rows():
-            agent, model, done, passed, rate, *_ = row
-            self._waiting.put(f"{agent} × {model}: {passed} of {done} passed, {rate}")
+            agent, model, done, passed, rate, errors, *_ = row
+            told = f"{passed} of {done} passed, {rate}"
+            if errors != UNKNOWN:
+                told = f"{passed} of {done} passed, {errors} not judged, {rate} of the others"
+            self._waiting.put(f"{agent} × {model}: {told}")
         self._waiting.put(None)
         self._thread.join(_FLUSH_S)
 

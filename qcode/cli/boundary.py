@@ -153,7 +153,7 @@ class SandboxBoundary:
         if not self.confines:
             return "no sandbox"
         only = "reads only, " if policy.level is Level.READ_ONLY else ""
-        return f"{self.sandbox.tier}, {only}{_NETWORK[policy.network]}"
+        return f"{self.sandbox.known_tier}, {only}{_NETWORK[policy.network]}"
 
     @property
     def asks_each(self) -> bool:

@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
                 f"it was begun with {', '.join(header.agents)}, and here is {', '.join(agents)}",
                 hint="one evaluation is of one version: begin a new one",
             )
+        if args.resume:
+            _mind_commit(header)
         endpoints = endpoints_of(args, header)
         planned = plan(tasks, agents, endpoints, trials=header.trials, seed=header.seed)
         if args.again_errors:
@@ -100,6 +102,16 @@ def run(args: argparse.Namespace) -> int:
         stopping = Stopping(lambda: False)
         ended = _run(store, planned, bounds, args, stopping)
         return _closing(store, ended, len(planned), args, stopping.signal)
+
+
+def _mind_commit(header: Header) -> None:
+    """Say where qcode is another one now: the version does not change with each commit."""
+    began, now = header.versions.get("commit"), versions.versions().get("commit")
+    if began != now:
+        note_on_stderr(
+            f"begun at commit {began or '(none)'}, and here is {now or '(none)'}: what comes now "
+            "is of another qcode, and the report names the first alone"
+        )
 
 
 def _questions(args: argparse.Namespace) -> int:

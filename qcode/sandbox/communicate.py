@@ -24,11 +24,13 @@ def communicate(
     timeout_s: float,
     *,
     most: int | None = None,
+    last: bool = False,
     stop: threading.Event | None = None,
 ) -> Done:
     """Return how the child ended and what it printed on its pipes; it is closed by then.
 
-    Of each pipe `most` bytes are kept, and the rest is lost. What the child leaves running is
+    Of each pipe the first `most` bytes are kept, or with `last` the last ones, and the rest is
+    lost. What the child leaves running is
     ended soon after it, and not waited for. Another thread may set `stop`, to have it ended.
 
     Raises:
@@ -64,12 +66,19 @@ def communicate(
                     else:
                         data = os.read(pipe.fileno(), _CHUNK)
                         kept = out[key.data]
-                        kept += data if most is None else data[: max(0, most - len(kept))]
+                        if most is None or last:
+                            kept += data
+                        else:
+                            kept += data[: max(0, most - len(kept))]
+                        if most is not None and len(kept) > 2 * most:
+                            del kept[:-most]  # not at each piece, which would move all of it
                         is_over = not data
                     if is_over:
                         selector.unregister(pipe)
                         _close(pipe)
         code = _ended(child, deadline, stop)
+        if most is not None and last:
+            out = {name: kept[-most:] for name, kept in out.items()}
         return Done(code, bytes(out["stdout"]), bytes(out["stderr"]))
     finally:
         child.close()

@@ -83,6 +83,8 @@ class Sandbox:
         self._contacts: list[tuple[str, bool]] = []
         self._is_shared = False
         self._looks: Tier | None = None
+        self._last: Tier | None = None
+        """The means of before it was closed."""
         self._children: WeakSet[Guarded] = WeakSet()
         self._temp = ""
 
@@ -96,6 +98,13 @@ class Sandbox:
             SandboxError: one was asked for that does not work here.
         """
         return self.choice.tier if self.policy.level.confines else Tier.NONE
+
+    @property
+    def known_tier(self) -> Tier:
+        """The same without trying anything anew once it was closed, for whoever tells of it."""
+        if self._choice is None and self._last is not None:
+            return self._last
+        return self.tier
 
     @property
     def choice(self) -> Choice:
@@ -410,6 +419,7 @@ class Sandbox:
             for starter in self._starters.values():
                 starter.close()
             self._starters.clear()
+            self._last = self._choice.tier if self._choice is not None else self._last
             self._choice = self._proxy = self._confining = self._guard = self._environment = None
             self._is_shared = False
             self._looks = None

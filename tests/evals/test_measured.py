@@ -63,6 +63,21 @@ def test_agents_that_were_measured_apart_stand_in_one_table() -> None:
     ]  # fmt: skip
 
 
+def test_a_limit_of_steps_parts_those_alone_who_took_as_many() -> None:
+    def took(steps: int, agent: str, **limits: float) -> Results:
+        trials = [made.trial("a", agent=agent, effort=made.effort(steps=steps))]
+        return made.results(trials, agents=(agent,), limits={"time_factor": 3.0, **limits})
+
+    few, many = took(5, made.QCODE), took(20, made.AIDER)
+    capped = took(20, OTHER, max_steps=20.0)
+
+    assert measured.told([few, capped]).count("## ") == 1
+    page = measured.told([few, many, capped])
+    assert page.count("## ") == 2
+    assert page.count(", at most 20 steps") == 1
+    assert "seed 7, time_factor 3." in page
+
+
 def test_the_table_is_made_of_the_raw_results_alone(tmp_path: Path) -> None:
     copy = tmp_path / "evals"
     (copy / "results").mkdir(parents=True)

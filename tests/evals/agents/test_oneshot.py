@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fixing_model import BROKEN, WHOLE, FixingModel, work_in
 from scripted_server import ScriptedServer, Stall, Whole, fault, text
 
 from qcode.evals.agents import Outcome, Work
-from qcode.evals.agents.oneshot import Oneshot, Part, read_files, read_parts, write_parts
+from qcode.evals.agents.oneshot import Oneshot, Part, _names, read_files, read_parts, write_parts
 
 
 def worked(work: Work) -> Outcome:
@@ -125,3 +126,19 @@ def test_files_that_are_named_come_first_and_room_ends_the_rest(tmp_path: Path) 
         (tmp_path / name).write_text("x" * 100)
 
     assert list(read_files(tmp_path, ["c.py"], 250, os.environ)) == ["c.py", "a.py"]
+
+
+def test_names_are_found_in_a_time_that_grows_with_the_text() -> None:
+    begun = time.monotonic()
+    assert list(_names("x" * 400_000)) == []
+    assert time.monotonic() - begun < 20  # for minutes where each letter begins anew
+
+    text_with = "Fix shop/cart.py. See ./a-b/c.tar.gz, 3.14 and e.g. README; not .py or x."
+    assert list(_names(text_with)) == ["shop/cart.py", "./a-b/c.tar.gz", "3.14", "e.g"]
+
+
+def test_half_of_a_surrogate_pair_is_an_answer_like_any_other(tmp_path: Path) -> None:
+    with ScriptedServer([text("It is \ud800 right.")]) as server:
+        outcome = worked(work_in(tmp_path, server.base_url))
+
+    assert (outcome.exit_code, outcome.error) == (0, "")

@@ -185,3 +185,20 @@ def test_breaking_down_in_mid_session_is_its_own_fault(tmp_path: Path) -> None:
     assert not_judged(1, told, err, None) == "qcode ended with 1: IndexError: out of range"
     assert not_judged(3, told, err, journal).startswith("the provider failed")
     assert not_judged(None, told, err, None) == ""  # it was ended
+
+
+def test_a_prompt_that_is_too_long_for_a_command_line_arrives(tmp_path: Path) -> None:
+    repository(tmp_path / "repo", {"a.py": "x = 1\n"})
+    for name in ("home", "kept"):
+        (tmp_path / name).mkdir()
+    prompt = "look at it. " + "y" * 140_000 + " the end"
+    with scripted.ScriptedServer([scripted.text("ok")]) as server:
+        endpoint = Endpoint("scripted", server.base_url, context_window=200_000)
+        work = Work(
+            task(), prompt, tmp_path / "repo", tmp_path / "home", tmp_path / "kept", endpoint,
+            Limits(60.0), 0,
+        )  # fmt: skip
+        outcome = asyncio.run(Qcode().work(work, os.environ))
+
+    assert (outcome.exit_code, outcome.answer, outcome.error) == (0, "ok", "")
+    assert prompt in json.dumps(server.requests[-1].json)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from trying import task
 
-from qcode.evals.harness.judging import Verdict, judge
+from qcode.evals.harness.judging import MOST_PRINTED, Verdict, judge, open_up
 from qcode.evals.harness.placing import Placed, place
 from qcode.evals.harness.task import Check, Task
 
@@ -225,3 +225,28 @@ def test_tests_that_do_not_apply_are_the_set_ups_fault(top: Path) -> None:
 
     assert (verdict.passed, verdict.reason) == (False, "error")
     assert "does not apply" in verdict.detail
+
+
+def test_the_last_of_a_flood_is_what_counts(top: Path) -> None:
+    flood = "head -c 9000000 /dev/zero | tr '\\0' A; echo; "
+
+    verdict = by(flood + """echo '{"ok": false, "reason": "tampered"}'""", top)
+
+    assert (verdict.passed, verdict.reason) == (False, "tampered")
+    assert len(verdict.output) <= MOST_PRINTED
+
+
+def test_what_an_agent_forbids_to_read_is_read(top: Path) -> None:
+    made = task(cmd="grep -q secret closed/f.txt && grep -q a a.txt")
+    where = placed(made, top)
+    (where.repo / "closed").mkdir()
+    (where.repo / "closed/f.txt").write_text("secret\n")
+    for path in (where.repo / "closed/f.txt", where.repo / "closed", where.repo / "a.txt"):
+        path.chmod(0)
+
+    open_up(where.repo)
+
+    modes = [(where.repo / name).stat().st_mode for name in ("closed", "closed/f.txt", "a.txt")]
+    assert [mode & 0o700 for mode in modes] == [0o700, 0o400, 0o400]
+    (where.repo / "a.txt").chmod(0)
+    assert judged(made, where).passed

@@ -178,3 +178,24 @@ def test_what_holds_no_results_is_said_in_one_line(what: str, tmp_path: Path) ->
 
     assert str(tmp_path) in str(caught.value) or "header" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "file, text",
+    [
+        (TASKS, b"garbage\n"),
+        (TASKS, b"\xff\xfe\n"),
+        (
+            RESULTS,
+            b'{"id": "x", "suites": [], "agents": [], "models": [], "trials": "y", "seed": 0}\n',
+        ),
+    ],
+)
+def test_a_damaged_folder_is_said_in_one_line(file: str, text: bytes, tmp_path: Path) -> None:
+    trying.tried(tmp_path / "r", trying.TASKS[:1], trying.Shell())
+    (tmp_path / "r" / file).write_bytes(text)
+
+    with pytest.raises(QcodeError) as caught:
+        Store.reopen(tmp_path / "r")
+
+    assert "\n" not in str(caught.value)

@@ -291,3 +291,96 @@ def test_reading_does_not_touch_a_folder_that_is_written_to(tmp_path: Path) -> N
     finally:
         store.close()
     assert Store.reopen(tmp_path).header.id == "some-id"
+
+
+DEEP = (
+    'python3 -c \'import os\nfor _ in range(1500):\n os.mkdir("d" * 20); os.chdir("d" * 20)\''
+    " && echo done > done.txt"
+)
+
+
+def test_folders_deeper_than_python_goes_end_no_evaluation(tmp_path: Path) -> None:
+    deep, plain = task("deep"), task("plain")
+
+    class Digs(Shell):
+        async def work(self, work: Work, environ: Mapping[str, str]) -> Outcome:
+            self.line = DEEP if work.task is deep else "echo done > done.txt"
+            return await super().work(work, environ)
+
+    trials = tried(tmp_path / "r", [deep, plain], Digs())
+
+    assert [(each.task, each.passed, each.reason) for each in trials] == [
+        ("deep", False, "lost_work"), ("plain", True, "pass"),
+    ]  # fmt: skip
+    assert not (tmp_path / "r/work").exists()
+
+
+def test_what_is_kept_of_each_task_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    names = ["a/b", "a-b", "a b", "ü", "ö", "x" * 200, "x" * 199 + "y"]
+
+    trials = tried(tmp_path / "r", [task(name) for name in names], Shell())
+
+    assert len({each.artefacts for each in trials}) == len(names)
+    assert all((tmp_path / "r" / each.artefacts / "prompt.txt").exists() for each in trials)
+    with Store.reopen(tmp_path / "r"):
+        pass
+    assert all((tmp_path / "r" / each.artefacts / "prompt.txt").exists() for each in trials)
+
+
+def test_a_trial_that_the_budget_ends_is_begun_anew_and_none_takes_what_others_may(
+    tmp_path: Path,
+) -> None:
+    tasks = [task(f"t{number}", "exit 1") for number in range(4)]
+    given: list[float | None] = []
+
+    class Pays(Shell):
+        async def work(self, work: Work, environ: Mapping[str, str]) -> Outcome:
+            given.append(work.limits.cost_usd)
+            return await super().work(work, environ)
+
+    with begun(tmp_path / "r", tasks) as store:
+        small = evaluation(store, tasks, Pays(), Bounds(at_once=2, cost_usd=0.4))
+        assert asyncio.run(small.run()) == "cost"
+        assert given == pytest.approx([0.2, 0.2])
+        assert (store.trials, small.left) == ([], 4)
+        enough = evaluation(store, tasks, Pays(), Bounds(at_once=2, cost_usd=9.0))
+        assert asyncio.run(enough.run()) == "done"
+        assert [each.reason for each in store.trials] == ["still_failing"] * 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looked for in /proc")
+def test_what_a_set_up_leaves_running_is_ended(tmp_path: Path) -> None:
+    code = (
+        "import os, subprocess\n"
+        "child = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+        "open(os.path.join(os.environ['HOME'], 'pid'), 'w').write(str(child.pid))\n"
+    )
+    pids: list[int] = []
+
+    class Looks(Shell):
+        async def work(self, work: Work, environ: Mapping[str, str]) -> Outcome:
+            pids.append(int((work.home / "pid").read_text()))
+            os.kill(pids[0], 0)
+            return await super().work(work, environ)
+
+    tried(tmp_path / "r", [task(setup=code)], Looks())
+
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            stat = Path(f"/proc/{pids[0]}/stat").read_text()
+        except OSError:
+            break
+        if stat.rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("it runs on")
+
+
+def test_what_the_judge_keeps_beside_the_folder_is_no_agents_to_write(tmp_path: Path) -> None:
+    line = "echo done > done.txt; echo '{\"files\": {}}' > ../state.json"
+
+    (trial,) = tried(tmp_path / "r", [task(protect=("a.txt",))], Shell(line))
+
+    assert (trial.passed, trial.reason) == (False, "escaped")

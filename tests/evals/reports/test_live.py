@@ -39,7 +39,7 @@ def test_where_nothing_can_be_redrawn_each_trial_is_a_line() -> None:
         f"[1/3] ✓ a#0 {QCODE} × {SMALL} 12 s, 8,300 tokens, $0.0100",
         f"[2/3] ✗ b#0 {QCODE} × {SMALL} 20 s, 8,300 tokens, $0.0100 still_failing {WHY}",
         f"[3/3] ! c#0 {AIDER} × {SMALL} 20 s, 6,300 tokens error",
-        f"{AIDER} × {SMALL}: 0 of 1 passed, –",
+        f"{AIDER} × {SMALL}: 0 of 1 passed, 1 not judged, – of the others",
         f"{QCODE} × {SMALL}: 1 of 2 passed, 50.0 %",
     ]
 
