@@ -150,10 +150,11 @@ class SandboxBoundary:
         policy = self.sandbox.policy
         if policy.level is Level.EXTERNAL:
             return "outer sandbox"
-        if not self.confines:
+        # Told after the session as well, for which nothing is to be tried anew.
+        if (tier := self.sandbox.known_tier) is Tier.NONE:
             return "no sandbox"
         only = "reads only, " if policy.level is Level.READ_ONLY else ""
-        return f"{self.sandbox.known_tier}, {only}{_NETWORK[policy.network]}"
+        return f"{tier}, {only}{_NETWORK[policy.network]}"
 
     @property
     def asks_each(self) -> bool:

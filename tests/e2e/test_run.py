@@ -647,3 +647,19 @@ def test_the_tree_is_otherwise_as_it_was(work: Path) -> None:
 
     assert git(work, "status", "--porcelain") == " M a.txt\n?? dirty.txt\n"
     assert git(work, "log", "--oneline").count("\n") == 1
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(work: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    script = [
+        scripted.call("run_shell_command", command="echo hi > $TMPDIR/x"),
+        scripted.text("ok"),
+    ]
+    with scripted.ScriptedServer(script) as server:
+        program = Program(work, server.base_url, environ={"TMPDIR": str(temporary)}, kind="")
+        ended = program.run("run", "-y", "say hi")
+
+    assert ended.code == 0
+    assert "sandbox: " in ended.err  # the receipt, for which nothing is begun anew
+    assert list(temporary.iterdir()) == []
