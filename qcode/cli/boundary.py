@@ -140,8 +140,8 @@ class SandboxBoundary:
     def confines(self) -> bool:
         """Whether commands run behind a boundary: ours, or one that the caller vouches for."""
         level = self.sandbox.policy.level
-        if level.confines:
-            return self.sandbox.tier is not Tier.NONE
+        if level.confines:  # asked after the session as well, for what it came to
+            return self.sandbox.known_tier is not Tier.NONE
         return level is Level.EXTERNAL
 
     @property
@@ -150,11 +150,10 @@ class SandboxBoundary:
         policy = self.sandbox.policy
         if policy.level is Level.EXTERNAL:
             return "outer sandbox"
-        # Told after the session as well, for which nothing is to be tried anew.
-        if (tier := self.sandbox.known_tier) is Tier.NONE:
+        if not self.confines:
             return "no sandbox"
         only = "reads only, " if policy.level is Level.READ_ONLY else ""
-        return f"{tier}, {only}{_NETWORK[policy.network]}"
+        return f"{self.sandbox.known_tier}, {only}{_NETWORK[policy.network]}"
 
     @property
     def asks_each(self) -> bool:
