@@ -27,6 +27,8 @@ _NOT_THE_AGENTS = {
     5: "no sandbox can be had",
 }
 """Exit codes by which nothing can be judged (the exit codes of `qcode run`)."""
+HIDES = "QCODE_EVAL_HIDES"
+"""The variable with the places of tests and answers, parted as PATH is: the sandbox hides them."""
 _LINES = 400
 _OWN = ("PYTHON", "QCODE_", "EVAL_", "XDG_", "HOME", "PATH")
 """Variables of a task that would steer qcode itself, and not what it starts alone."""
@@ -145,7 +147,10 @@ def settings_of(endpoint: Endpoint) -> dict[str, Any]:
 def _write_settings(home: Path, endpoint: Endpoint, environ: Mapping[str, str]) -> None:
     folder = home / ".config/qcode"
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"{name} = {written(value)}\n" for name, value in settings_of(endpoint).items()]
+    settings = settings_of(endpoint)
+    if hides := [each for each in environ.get(HIDES, "").split(os.pathsep) if each]:
+        settings["hidden"] = hides
+    lines = [f"{name} = {written(value)}\n" for name, value in settings.items()]
     (folder / "config.toml").write_text("".join(lines), encoding="utf-8")
     usual = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
     with contextlib.suppress(OSError):  # what the person says of their own models holds here too

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace as changed
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,12 +32,13 @@ from qcode.cli.start import provider_for
 from qcode.cli.stopping import Stopping
 from qcode.errors import UsageError
 from qcode.evals.agents import Endpoint
+from qcode.evals.agents.qcode import HIDES
 from qcode.evals.harness import suites, versions
 from qcode.evals.harness.placing_swe import CLONES
 from qcode.evals.harness.records import digest, to_json
 from qcode.evals.harness.schedule import Bounds, Ended, Evaluation, Planned, plan
 from qcode.evals.harness.scripted_model import MODEL
-from qcode.evals.harness.store import Store, name_of, read_tasks
+from qcode.evals.harness.store import RESULTS, TASKS, TRIALS, Store, name_of, read_tasks
 from qcode.evals.harness.task import Task
 from qcode.evals.harness.trial import Header
 from qcode.evals.loaders.base import Loading
@@ -155,6 +156,7 @@ def _run(
     with Live(store.header, len(planned), earlier=store.trials) as watching:
         clones = {CLONES: str(store.header.settings.get("clones") or "")}
         environ = {**os.environ, **{name: value for name, value in clones.items() if value}}
+        environ[HIDES] = os.pathsep.join(_hidden(store))
         evaluation = Evaluation(store, planned, bounds, environ, watching=watching, keeps=args.keep)
 
         async def run_all() -> Ended:
@@ -165,6 +167,19 @@ def _run(
                 return "interrupted"
 
         return run_to_end(run_all)
+
+
+def _hidden(store: Store) -> Iterator[str]:
+    """Yield where hidden tests and answers lie that the agent is not to look up."""
+    folder = store.folder.resolve()
+    yield from (str(folder / name) for name in (TASKS, RESULTS, TRIALS))
+    for word in store.header.suites:
+        place = Path(suites.located(word, os.environ).partition("#")[0])
+        if not place.exists():
+            place = Path(str(place).partition(":")[2])
+        place = place.resolve()
+        if place.name and place.exists() and not store.work.resolve().is_relative_to(place):
+            yield str(place)
 
 
 # ------------------------------------------------------------------ beginning, going on

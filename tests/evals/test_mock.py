@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,25 @@ def test_all_of_it_passes_and_a_second_run_is_the_same(tmp_path: Path) -> None:
             assert len((kept / name).read_text().splitlines()) == each[0]["effort"]["steps"]
     assert {each[0]["task"] for each in one if each[0]["tries"] == 2} == {"mock-second-try"}
     assert Path(tmp_path / "one/report.html").read_text().startswith("<!doctype html>")
+
+
+def test_tests_and_answers_are_hidden_from_the_agent(tmp_path: Path) -> None:
+    """Wherever they lie: here the sandbox has a /tmp of its own, elsewhere it reads most."""
+    asks = {
+        "id": "mock-asks", "suite": "own", "prompt": "Look.", "files": {"b.txt": "b\n"},
+        "script": [{"text": "Done."}], "check": {"cmd": "true # the hidden check"},
+    }  # fmt: skip
+    (tmp_path / "own.jsonl").write_text(json.dumps(asks) + "\n")
+
+    ended = program(tmp_path).run("eval", "own.jsonl", "-o", "results", "--keep")
+
+    assert ended.code == 0
+    (config,) = (tmp_path / "results").glob("work/*/home/.config/qcode/config.toml")
+    top = tmp_path.resolve()
+    assert tomllib.loads(config.read_text())["hidden"] == [
+        *(f"{top}/results/{name}" for name in ("tasks.jsonl", "results.jsonl", "trials")),
+        f"{top}/own.jsonl",
+    ]
 
 
 def test_what_does_not_pass_makes_the_exit_code(tmp_path: Path) -> None:
