@@ -309,8 +309,12 @@ def test_a_terminated_session_is_saved(work: Path) -> None:
             assert "is saved" in qcode.page
 
     kept = [json.loads(line) for line in sessions()[0].read_text().splitlines()]
-    assert kept[-1]["text"] == "On it"
-    assert kept[-1]["interrupted"] is True
+    said, spent = kept[-2:]
+    assert (said["text"], said["interrupted"]) == ("On it", True)
+    # Nobody counted what was stopped: it is estimated.
+    assert (spent["type"], spent["estimate"]) == ("usage", True)
+    assert spent["input"] > 0
+    assert spent["output"] >= 1
 
 
 def test_a_closed_terminal_ends_all(work: Path) -> None:

@@ -15,16 +15,16 @@ from second_world import COST, FALLBACK, RIGHT, STRONGER, USAGE, check_history, 
 
 
 @pytest.mark.parametrize(
-    "first",
+    "first, broken_off",
     [
-        scripted.fault(503),
-        scripted.fault(429, retry_after=3600),
-        scripted.cut(scripted.text("half of an answer that breaks off", usage=USAGE)),
+        (scripted.fault(503), False),
+        (scripted.fault(429, retry_after=3600), False),
+        (scripted.cut(scripted.text("half of an answer that breaks off", usage=USAGE)), True),
     ],
     ids=["overloaded", "limited", "cut"],
 )
 def test_another_model_answers_with_its_own_key_and_price(
-    tmp_path: Path, first: scripted.Reply
+    tmp_path: Path, first: scripted.Reply, broken_off: bool
 ) -> None:
     with world(tmp_path, lambda _seen: first, [said("from the other")]) as at:
         ended = at.run("hello", config=FALLBACK, json_lines=True)
@@ -36,8 +36,19 @@ def test_another_model_answers_with_its_own_key_and_price(
     [answer] = [line["message"] for line in lines if line["type"] == "assistant"]
     assert (answer["model"], answer["content"][0]["text"]) == ("other", "from the other")
     result = lines[-1]
-    assert result["total_cost_usd"] == pytest.approx(COST["other"])
-    assert result["modelUsage"] == {
+    by_model = {row["key"]: row for row in costs["rows"]}
+    # What broke off was written and is paid for: about how much is estimated, once for each try.
+    broken = by_model.pop("first", None)
+    tries = len(at.first.requests) if broken_off else 0
+    if broken is not None:
+        assert broken["estimated_requests"] == broken["requests"] == tries
+        assert broken["cost_usd"] > 0
+    assert (broken is not None) == broken_off
+    spent = broken["cost_usd"] if broken else 0.0
+    assert result["total_cost_usd"] == pytest.approx(COST["other"] + spent)
+    usage = result["modelUsage"]
+    assert usage.pop("first", {"requests": 0})["requests"] == tries
+    assert usage == {
         "other": {
             "inputTokens": 1000,
             "outputTokens": 20,
@@ -48,7 +59,7 @@ def test_another_model_answers_with_its_own_key_and_price(
         }
     }
     assert schemas.faults("stream", result) == []
-    assert [(row["key"], row["cost_usd"]) for row in costs["rows"]] == [
+    assert [(row["key"], row["cost_usd"]) for row in by_model.values()] == [
         ("other", pytest.approx(COST["other"]))
     ]
 
