@@ -95,6 +95,11 @@ def test_what_does_not_pass_makes_the_exit_code(tmp_path: Path) -> None:
     (tmp_path / "own.jsonl").write_text(json.dumps(wrong) + "\n")
 
     ended = program(tmp_path).run("eval", "own.jsonl", "-o", "results")
+    kept = tmp_path / "results/results.jsonl"
+    header, *trials = kept.read_text().splitlines(keepends=True)
+    begun = json.loads(header)
+    begun["versions"]["commit"] = "0" * 40
+    kept.write_text("".join([json.dumps(begun) + "\n", *trials]))
     told = program(tmp_path).run("eval", "--resume", "results", "--fail-under", "0")
     shown = program(tmp_path).run("eval", "replay", "results", "mock-wrong")
 
@@ -104,6 +109,7 @@ def test_what_does_not_pass_makes_the_exit_code(tmp_path: Path) -> None:
         "  still_failing: mock-wrong#0: exit 1",
     ]
     assert told.code == 0
+    assert f"begun at commit {'0' * 40}, and here is " in told.err
     assert "I shall not." in shown.out
 
 

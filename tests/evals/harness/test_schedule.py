@@ -12,6 +12,7 @@ from trying import Shell, begun, evaluation, task, tried
 
 from qcode.errors import QcodeError
 from qcode.evals.agents import Endpoint, Outcome, Work
+from qcode.evals.harness import processes
 from qcode.evals.harness.schedule import Bounds, plan
 from qcode.evals.harness.store import Store, read, work_for
 from qcode.evals.harness.task import Check
@@ -81,7 +82,10 @@ def test_each_trial_has_a_folder_and_an_empty_home_of_its_own(tmp_path: Path) ->
     assert said[0][-1] != said[1][-1]
 
 
-def test_an_agent_that_does_not_end_is_ended_and_judged_all_the_same(tmp_path: Path) -> None:
+def test_an_agent_that_does_not_end_is_ended_and_judged_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE_S", 1.0)
     tasks = [task("done", time_limit_s=1.0), task("not", "test -f no", time_limit_s=1.0)]
 
     trials = tried(tmp_path, tasks, Shell("echo done > done.txt; trap '' TERM; sleep 300"))
