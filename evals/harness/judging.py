@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from qcode.errors import QcodeError
-from qcode.evals.harness.placing import Placed, changed, hashes, write_files
+from qcode.evals.harness.placing import Placed, changed, content, hashes, write_files
 from qcode.evals.harness.surroundings import environment
-from qcode.evals.harness.task import Task
+from qcode.evals.harness.task import Check, Task
 from qcode.evals.harness.threads import in_thread
 from qcode.evals.harness.trial import REASONS, Reason
 from qcode.record import Record
@@ -225,7 +225,13 @@ def _by_check(
         )
     finally:
         shutil.rmtree(room, ignore_errors=True)
-    return verdict_of(checked, task.check.timeout_s)
+    return verdict_of(checked, task.check.timeout_s, may_err=_speaks_of_errors(task.check))
+
+
+def _speaks_of_errors(check: Check) -> bool:
+    """Whether a check has the word `error`: one that has not cannot mean to say it."""
+    held = (content(each) or b"" for each in check.files.values())
+    return "error" in check.cmd or any(b"error" in each for each in held)
 
 
 def copy(repo: Path, to: Path) -> None:
@@ -309,11 +315,12 @@ def run_check(
         sandbox.close()
 
 
-def verdict_of(checked: Checked, limit_s: float) -> Verdict:
+def verdict_of(checked: Checked, limit_s: float, *, may_err: bool = True) -> Verdict:
     """Return what a check's end means.
 
     A last line that is a JSON object says it better than the code, but cannot make a pass of a
-    failure: what is checked may print as well.
+    failure: what is checked may print as well. `may_err`: whether it is the check that may say
+    `error` so, by which a trial drops out of the rates.
     """
     if checked.code is None:
         what = f"the check did not end within {limit_s:g} s"
@@ -324,7 +331,7 @@ def verdict_of(checked: Checked, limit_s: float) -> Verdict:
         return Verdict(passed=True, reason="pass", output=checked.output)
     reason: Reason = "still_failing"
     if (given := said.get("reason")) in REASONS and given != "pass":
-        reason = given
+        reason = given if may_err or given != "error" else reason
     detail = str(said.get("detail") or "") or _tail(checked.output) or f"exit {checked.code}"
     return Verdict(passed=False, reason=reason, detail=one_line(detail), output=checked.output)
 

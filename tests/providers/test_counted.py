@@ -72,7 +72,7 @@ def test_what_was_stopped_is_estimated_and_priced(by_cancelling: bool) -> None:
     assert one.duration_s > 0
 
 
-def test_the_server_knows_the_prompt_best(tmp_path: object) -> None:
+def test_the_server_knows_the_prompt_best() -> None:
     with ScriptedServer([stall(prefill(scripted.text(WORDS), total=777, cache=100), 7)]) as server:
         [one] = stopped(counted(server), lambda delta: isinstance(delta, TextPart))
 

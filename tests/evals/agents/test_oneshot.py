@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -128,10 +127,9 @@ def test_files_that_are_named_come_first_and_room_ends_the_rest(tmp_path: Path) 
     assert list(read_files(tmp_path, ["c.py"], 250, os.environ)) == ["c.py", "a.py"]
 
 
-def test_names_are_found_in_a_time_that_grows_with_the_text() -> None:
-    begun = time.monotonic()
+@pytest.mark.timeout(60)  # where each letter begins anew it takes minutes
+def test_names_are_found_in_a_long_text_as_in_a_short_one() -> None:
     assert list(_names("x" * 400_000)) == []
-    assert time.monotonic() - begun < 20  # for minutes where each letter begins anew
 
     text_with = "Fix shop/cart.py. See ./a-b/c.tar.gz, 3.14 and e.g. README; not .py or x."
     assert list(_names(text_with)) == ["shop/cart.py", "./a-b/c.tar.gz", "3.14", "e.g"]

@@ -250,3 +250,12 @@ def test_what_an_agent_forbids_to_read_is_read(top: Path) -> None:
     assert [mode & 0o700 for mode in modes] == [0o700, 0o400, 0o400]
     (where.repo / "a.txt").chmod(0)
     assert judged(made, where).passed
+
+
+def test_only_a_check_that_may_says_that_it_is_an_error(top: Path) -> None:
+    """What is tested prints as well, and would be in no rate."""
+    line = """printf '{"ok": false, "reason": "err%s"}' or; exit 1"""
+
+    assert by(line, top).reason == "still_failing"
+    said = by("""echo '{"ok": false, "reason": "error"}'; exit 1""", top.with_name("other"))
+    assert said.reason == "error"
